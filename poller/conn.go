@@ -1,0 +1,100 @@
+package poller
+
+import (
+	"sync/atomic"
+
+	"github.com/mailru/easygo/netpoll"
+)
+
+// Handler is the owner of a Conn.
+type Handler interface {
+	// Run reads: it is scheduled when the socket may have bytes, its end or
+	// an error to give. Events are hints; a run may find nothing.
+	Runner
+	// Writable is called from the poller's goroutine when a socket whose
+	// writer waits (see [Conn.WantWrite]) takes bytes again or is broken. It
+	// must only schedule.
+	Writable()
+}
+
+const (
+	flagWantWrite uint32 = 1 << iota // set and cleared by the writer, read by the poller
+	flagHangup                       // set by the poller, read by the reader
+)
+
+// Conn is a socket that a Poller watches, and the Task that reads from it. It
+// is embedded in what its user keeps for a connection.
+//
+// The Task owns reading and closing. Writing belongs to one owner at a time,
+// who must be done with the socket before the Task closes it.
+type Conn struct {
+	Task
+	poller  *Poller // static after Open
+	fd      int32   // static until Close, then -1
+	pending atomic.Uint32
+}
+
+// Attach makes c the connection on fd, run on pool for h, without a Poller:
+// nothing tells it of readiness. Tests stand in for the poller that way.
+func (c *Conn) Attach(fd int, pool *Pool, h Handler) {
+	c.Task.Init(pool, h)
+	c.fd = int32(fd)
+}
+
+// ready is told of the socket's events, on the poller's goroutine. One may come
+// after Close, or be meant for an older socket of the same number: an event is
+// a hint.
+func (c *Conn) ready(ev netpoll.EpollEvent) {
+	if ev&hangup != 0 {
+		c.pending.Or(flagHangup)
+	}
+	if ev&readable != 0 {
+		c.Schedule()
+	}
+	if ev&writable != 0 && c.pending.Load()&flagWantWrite != 0 {
+		c.runner.(Handler).Writable()
+	}
+}
+
+// FD is the socket, -1 once it is closed.
+func (c *Conn) FD() int32 { return c.fd }
+
+// Read reads into p: the number of bytes, 0 at the end of the stream,
+// [WouldBlock], or another negative errno.
+func (c *Conn) Read(p []byte) int { return sysRead(c.fd, p) }
+
+// Hangup reports whether the peer has closed its side: after a short read
+// there is then more to read, if only the end of the stream, and no further
+// event will say so.
+func (c *Conn) Hangup() bool { return c.pending.Load()&flagHangup != 0 }
+
+// WantWrite says whether the writer waits for room in the socket's buffer.
+// Having set it the writer must try once more: the room may have come between.
+func (c *Conn) WantWrite(on bool) {
+	if on {
+		c.pending.Or(flagWantWrite)
+	} else {
+		c.pending.And(^flagWantWrite)
+	}
+}
+
+// ShutdownWrite ends the stream towards the peer, behind what was written.
+func (c *Conn) ShutdownWrite() { sysShutdownWrite(c.fd) }
+
+// Close forgets the socket and closes it. Only its Task may call it.
+func (c *Conn) Close() {
+	if fd := c.Detach(); fd >= 0 {
+		sysClose(fd)
+	}
+}
+
+// Detach forgets the socket without closing it and returns it, -1 if it was
+// closed before.
+func (c *Conn) Detach() int32 {
+	fd := c.fd
+	if fd >= 0 {
+		c.poller.forget(fd)
+		c.fd = -1
+	}
+	return fd
+}

@@ -1,0 +1,24 @@
+// Package poller turns readiness into work: it watches sockets with epoll and
+// runs what they need on a small, fixed pool of workers.
+//
+//	epoll ──ready──▶ Conn ──Schedule──▶ Pool's run queue ──▶ Worker ──▶ Runner.Run
+//
+// It knows file descriptors and bytes. It must not know HTTP, WebSocket or
+// chat.
+//
+// # Ownership
+//
+// A [Task] is run by at most one [Worker] at a time, so what a Task owns needs
+// no lock. Everything serial in the server is a Task: a connection's reading,
+// a room's hub, a shard of a room's members. What crosses from one Task to
+// another goes through an [Inbox] or an atomic.
+//
+// # What is used instead of locks
+//
+// Scheduling is a compare-and-swap on the Task's state and an exchange on the
+// run queue's tail. Workers that find nothing park on a channel; that channel
+// is touched only when a worker goes to sleep or is woken, never per task,
+// message or delivery. The epoll set of easygo takes its own read lock once
+// per batch of readiness events, and its write lock when a connection comes or
+// goes.
+package poller

@@ -1,0 +1,157 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+
+	"github.com/mailru/easygo/netpoll"
+	"golang.org/x/sys/unix"
+)
+
+// Acceptor is the user of a Listener.
+type Acceptor interface {
+	// Admit reports whether there is room for another connection. While there
+	// is none, the backlog waits.
+	Admit() bool
+	// Accept takes over a new non-blocking socket.
+	Accept(w *Worker, fd int)
+}
+
+// acceptsPerRun bounds a run of the listener's Task.
+const acceptsPerRun = 64
+
+// Listener accepts connections. When file descriptors run out, or its
+// Acceptor has no room, it leaves the backlog waiting until Resume is called.
+//
+// The Task owns the socket. Resume and Close may be called from anywhere.
+type Listener struct {
+	task     Task
+	addr     net.Addr
+	log      *slog.Logger
+	poller   *Poller
+	acceptor Acceptor
+	fd       int // owned by the Task; -1 once closed
+
+	paused  atomic.Bool // set by the Task, cleared by whoever resumes it
+	closing atomic.Bool
+	closed  chan struct{}
+	starved bool // owned by the Task: the present shortage has been logged
+}
+
+// Listen opens addr ("host:port"; port 0 picks a free one). Nothing is
+// accepted before Start.
+func Listen(addr string, log *slog.Logger) (*Listener, error) {
+	var config net.ListenConfig
+	// A multipath socket costs more for each connection, and nobody asked.
+	config.SetMultipathTCP(false)
+	ln, err := config.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	defer ln.Close()
+	// The raw socket outlives the net.Listener, whose only use is that it
+	// understands addresses.
+	fd, err := Dup(ln.(*net.TCPListener))
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	// Accepted sockets inherit it, which saves a call for each.
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return &Listener{addr: ln.Addr(), log: log, fd: fd, closed: make(chan struct{})}, nil
+}
+
+// Addr is the address that is listened on.
+func (l *Listener) Addr() net.Addr { return l.addr }
+
+// Start begins to accept for a.
+func (l *Listener) Start(p *Poller, pool *Pool, a Acceptor) error {
+	l.task.Init(pool, l)
+	l.poller, l.acceptor = p, a
+	return p.watch(l.fd, netpoll.EPOLLIN|netpoll.EPOLLET, func(netpoll.EpollEvent) { l.task.Schedule() })
+}
+
+// Resume makes a listener that ran out of descriptors or room try again. It
+// is cheap when there is no need.
+func (l *Listener) Resume() {
+	if l.paused.Load() {
+		l.task.Schedule()
+	}
+}
+
+// Close stops accepting and waits until the socket is closed. What waits in
+// the backlog is refused by the kernel.
+func (l *Listener) Close() {
+	if l.poller == nil { // never started
+		unix.Close(l.fd)
+		return
+	}
+	l.closing.Store(true)
+	l.task.Schedule()
+	<-l.closed
+}
+
+// Run implements Runner: it accepts what waits.
+func (l *Listener) Run(w *Worker) {
+	if l.closing.Load() {
+		l.close()
+		return
+	}
+	l.paused.Store(false)
+	for range acceptsPerRun {
+		if !l.acceptor.Admit() {
+			l.pause("connection limit reached, new connections wait", nil)
+			if l.acceptor.Admit() { // room came before anybody could see the pause
+				l.task.Schedule()
+			}
+			return
+		}
+		fd, errno := sysAccept(l.fd)
+		switch {
+		case errno == 0:
+			l.acceptor.Accept(w, fd)
+		case errno == unix.EAGAIN:
+			l.starved = false
+			return
+		case errors.Is(errno, unix.EMFILE), errors.Is(errno, unix.ENFILE),
+			errors.Is(errno, unix.ENOBUFS), errors.Is(errno, unix.ENOMEM):
+			l.pause("out of file descriptors or memory, new connections wait", errno)
+			return
+		default: // the connection failed while it waited: take the next
+		}
+	}
+	l.task.Schedule()
+}
+
+// pause waits for Resume. A shortage is logged once, until the backlog was
+// empty in between.
+func (l *Listener) pause(msg string, err error) {
+	l.paused.Store(true)
+	if !l.starved {
+		l.starved = true
+		if err != nil {
+			l.log.Warn(msg, "err", err)
+		} else {
+			l.log.Warn(msg)
+		}
+	}
+}
+
+func (l *Listener) close() {
+	if l.fd >= 0 {
+		l.poller.forget(int32(l.fd))
+		unix.Close(l.fd)
+		l.fd = -1
+		close(l.closed)
+	}
+}
+
+// Panicked implements Runner. The connection at hand is lost; the others are
+// still accepted.
+func (l *Listener) Panicked(*Worker, any) { l.task.Schedule() }

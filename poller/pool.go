@@ -1,0 +1,209 @@
+package poller
+
+import (
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// ScratchSize is the length in bytes of a worker's scratch buffer.
+	ScratchSize = 64 << 10
+	// FanoutMax is the largest number of sockets of one Fanout: about as many
+	// as can be written to before a Task should give way.
+	FanoutMax = 256
+)
+
+// Pool runs Tasks on a fixed number of workers, in the order in which they
+// were scheduled.
+//
+// Workers that find nothing to do park. At most one worker at a time is
+// between being woken and finding a Task ("searching"), and it wakes the next
+// one only if it leaves work behind: a batch of ready sockets costs as many
+// wake-ups as it keeps workers busy.
+type Pool struct {
+	queue queue
+	// sleep counts the workers that are parked (low half) and searching
+	// (high half). Anybody changes it, by compare-and-swap.
+	sleep   atomic.Uint64
+	wake    chan struct{} // one token per worker that was un-parked
+	closing atomic.Bool
+	done    sync.WaitGroup
+	log     *slog.Logger
+}
+
+const (
+	oneParked    uint64 = 1
+	oneSearching uint64 = 1 << 32
+	parkedMask          = oneSearching - 1
+)
+
+// NewPool starts a pool of n workers that log panics to log. With n = 0
+// nothing runs by itself: the caller takes turns with [Pool.Step], and so
+// decides the schedule. Tests do.
+func NewPool(n int, log *slog.Logger) *Pool {
+	p := &Pool{wake: make(chan struct{}, n), log: log}
+	p.queue.init()
+	for range n {
+		w := NewWorker(p, Plain{})
+		p.done.Go(w.loop)
+	}
+	return p
+}
+
+// Close lets the workers finish what is queued and waits until they are gone.
+// Nothing may be scheduled once Close was called, but by Tasks that still run.
+func (p *Pool) Close() {
+	p.closing.Store(true)
+	for p.unpark() {
+	}
+	p.done.Wait()
+}
+
+// Queued is the number of Tasks that wait for a worker.
+func (p *Pool) Queued() int { return int(p.queue.size.Load()) }
+
+// Step runs the first queued Task, and what it hands on, on w in the calling
+// goroutine. It reports false if nothing was queued. It is for pools without
+// workers.
+func (p *Pool) Step(w *Worker) bool {
+	t := p.queue.pop()
+	if t == nil {
+		return false
+	}
+	w.runAll(t)
+	return true
+}
+
+func (p *Pool) enqueue(t *Task) {
+	p.queue.push(t)
+	p.wakeOne()
+}
+
+// wakeOne wakes a parked worker unless one is searching already.
+func (p *Pool) wakeOne() {
+	if s := p.sleep.Load(); s != 0 && s < oneSearching {
+		p.unpark()
+	}
+}
+
+// unpark turns a parked worker into a searching one and reports whether there
+// was one.
+func (p *Pool) unpark() bool {
+	for {
+		s := p.sleep.Load()
+		if s&parkedMask == 0 {
+			return false
+		}
+		if p.sleep.CompareAndSwap(s, s-oneParked+oneSearching) {
+			p.wake <- struct{}{} // has room for every worker: never blocks
+			return true
+		}
+	}
+}
+
+// Worker is one of a pool's goroutines. All of it belongs to the Task that it
+// runs at the moment.
+type Worker struct {
+	// Sender writes to sockets.
+	Sender
+	// Scratch is ScratchSize bytes of memory for use within one Run.
+	Scratch []byte
+	// Results is room for the outcome of one Fanout.
+	Results [FanoutMax]int32
+
+	pool      *Pool
+	next      *Task // handed on by the Task that runs: goes before the queue
+	searching bool  // counted in pool.sleep as searching
+}
+
+// NewWorker makes a worker of p that writes through s. Only callers of
+// [Pool.Step] need it.
+func NewWorker(p *Pool, s Sender) *Worker {
+	return &Worker{pool: p, Sender: s, Scratch: make([]byte, ScratchSize)}
+}
+
+// Busy reports whether other Tasks wait for a worker: a Run with more to do
+// than its share should then give way.
+func (w *Worker) Busy() bool { return w.pool.Queued() > 0 }
+
+func (w *Worker) loop() {
+	for {
+		if t := w.find(); t != nil {
+			w.runAll(t)
+		} else {
+			return
+		}
+	}
+}
+
+// find returns the next queued Task, parking until there is one. It returns
+// nil once the pool is closed and its queue empty.
+func (w *Worker) find() *Task {
+	p := w.pool
+	for {
+		if t := p.queue.pop(); t != nil {
+			w.found()
+			return t
+		}
+		if p.queue.size.Load() > 0 {
+			runtime.Gosched() // another worker is just taking or pushing
+			continue
+		}
+		if p.closing.Load() {
+			w.found()
+			return nil
+		}
+		w.park()
+	}
+}
+
+// found ends w's search. If work is left it is for the next parked worker.
+func (w *Worker) found() {
+	if w.searching {
+		w.searching = false
+		w.pool.sleep.Add(^(oneSearching - 1)) // subtract one
+	}
+	if w.Busy() || w.pool.closing.Load() {
+		w.pool.wakeOne()
+	}
+}
+
+// park sleeps until somebody wakes w, who then is searching. Work that came
+// between the last look at the queue and the parking is not missed: whoever
+// pushed it saw w parked, or w sees the push now.
+func (w *Worker) park() {
+	p := w.pool
+	if w.searching {
+		p.sleep.Add(oneParked + ^(oneSearching - 1))
+	} else {
+		p.sleep.Add(oneParked)
+	}
+	w.searching = true
+	if p.queue.size.Load() > 0 || p.closing.Load() {
+		p.wakeOne() // which may be w
+	}
+	<-p.wake
+}
+
+// runAll runs t and then whatever was handed on meanwhile.
+func (w *Worker) runAll(t *Task) {
+	for t != nil {
+		w.run(t)
+		t, w.next = w.next, nil
+	}
+}
+
+func (w *Worker) run(t *Task) {
+	t.begin()
+	defer t.end()
+	defer func() {
+		if cause := recover(); cause != nil {
+			w.pool.log.Error("panic in a task", "cause", cause, "stack", string(debug.Stack()))
+			t.runner.Panicked(w, cause)
+		}
+	}()
+	t.runner.Run(w)
+}

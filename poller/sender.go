@@ -1,0 +1,27 @@
+package poller
+
+// Sender writes to sockets without blocking.
+//
+// A result is the number of bytes that the socket took (its buffer may hold
+// less than asked for), or negative: [WouldBlock] when it takes nothing now,
+// another negative errno when the connection is broken.
+type Sender interface {
+	// Send writes p to one socket.
+	Send(fd int32, p []byte) int
+	// Fanout writes p to each socket of fds; results[i] is the outcome for
+	// fds[i]. There are at most FanoutMax.
+	Fanout(fds []int32, p []byte, results []int32)
+}
+
+// Plain is the Sender that makes one send call for each socket.
+type Plain struct{}
+
+// Send implements Sender.
+func (Plain) Send(fd int32, p []byte) int { return sysSend(fd, p) }
+
+// Fanout implements Sender.
+func (Plain) Fanout(fds []int32, p []byte, results []int32) {
+	for i, fd := range fds {
+		results[i] = int32(sysSend(fd, p))
+	}
+}
