@@ -1,0 +1,213 @@
+// Package frame is WebSocket framing (RFC 6455 §5): an incremental parser of
+// what a client sends, and the encoding of what the server sends.
+//
+// It is pure: bytes in, messages out; no I/O, no clock. It doesn't know what a
+// message is for.
+package frame
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+)
+
+// Message is a whole data message or a control frame.
+type Message struct {
+	Op      ws.OpCode // text, binary, close, ping or pong
+	Payload []byte    // valid until the Decoder's next call; part of its input, or the fragments put together
+}
+
+// Decoder holds what the stream of one client needs between calls. The zero
+// value is ready. It is one pointer wide, because a server holds very many.
+type Decoder struct {
+	fragments *fragments // nil unless a fragmented message is under way
+}
+
+// fragments is a message of which some frames have come (RFC 6455 §5.4).
+type fragments struct {
+	op      ws.OpCode
+	payload []byte
+	checked int // bytes of payload that are known to be whole UTF-8 characters
+}
+
+// header is a frame's header (RFC 6455 §5.2).
+type header struct {
+	op     ws.OpCode
+	fin    bool
+	mask   [4]byte
+	size   int // bytes of the header
+	length int // bytes of the payload
+}
+
+// The two bytes at the start of a frame.
+const (
+	bitFin      = 0x80
+	bitsRsv     = 0x70
+	bitsOp      = 0x0f
+	bitMask     = 0x80
+	bitsLength  = 0x7f
+	length16    = 126
+	length64    = 127
+	maskSize    = 4
+	controlSize = ws.MaxControlFramePayloadSize
+)
+
+// Next takes the first message off b, of which n bytes are used up, and may be
+// overwritten. With ok false there is no message: either n is 0, and b does
+// not hold a whole frame, or n bytes of fragments were taken in. Max is the
+// largest message in bytes, over all its fragments.
+//
+// A violation of the protocol is an *[Error], found as early as the bytes
+// allow; the stream can't be used any further.
+func (d *Decoder) Next(b []byte, max int) (m Message, n int, ok bool, err error) {
+	for {
+		h, err := d.header(b[n:], max)
+		if err != nil || h.size == 0 || len(b)-n < h.size+h.length {
+			return Message{}, n, false, err
+		}
+		payload := b[n+h.size : n+h.size+h.length]
+		ws.Cipher(payload, h.mask, 0)
+		n += h.size + h.length
+		if m, ok, err = d.take(h, payload); ok || err != nil {
+			return m, n, ok, err
+		}
+	}
+}
+
+// header parses and checks the header at the start of b. Its size is 0 if it
+// is not whole.
+func (d *Decoder) header(b []byte, max int) (h header, err error) {
+	if len(b) == 0 {
+		return h, nil
+	}
+	h.op, h.fin = ws.OpCode(b[0]&bitsOp), b[0]&bitFin != 0
+	switch {
+	case b[0]&bitsRsv != 0: // §5.2: no extension gives them a meaning
+		return h, ErrReservedBits
+	case h.op.IsReserved(): // §5.2
+		return h, ErrReservedOpcode
+	case h.op.IsControl() && !h.fin: // §5.5
+		return h, ErrControlFragmented
+	case h.op == ws.OpContinuation && d.fragments == nil: // §5.4
+		return h, ErrUnexpectedContinuation
+	case h.op.IsData() && h.op != ws.OpContinuation && d.fragments != nil: // §5.4
+		return h, ErrExpectedContinuation
+	}
+	if len(b) == 1 {
+		return h, nil
+	}
+	short := int(b[1] & bitsLength)
+	switch {
+	case b[1]&bitMask == 0: // §5.1
+		return h, ErrUnmasked
+	case h.op.IsControl() && short > controlSize: // §5.5
+		return h, ErrControlTooLong
+	}
+	size, length, err := payloadLength(b, short)
+	if err != nil || size == 0 {
+		return h, err
+	}
+	limit := uint64(max)
+	if d.fragments != nil && !h.op.IsControl() {
+		limit -= uint64(len(d.fragments.payload))
+	}
+	if !h.op.IsControl() && length > limit {
+		return h, ErrTooBig
+	}
+	if len(b) < size+maskSize {
+		return h, nil
+	}
+	copy(h.mask[:], b[size:])
+	h.size, h.length = size+maskSize, int(length)
+	return h, nil
+}
+
+// payloadLength reads the length of the payload and returns how many bytes of
+// b lead up to the mask, 0 if they have not all come. It must be written in as
+// few bytes as possible, and the highest bit must be 0 (RFC 6455 §5.2).
+func payloadLength(b []byte, short int) (size int, length uint64, err error) {
+	switch short {
+	case length16:
+		if len(b) < 4 {
+			return 0, 0, nil
+		}
+		length = uint64(binary.BigEndian.Uint16(b[2:]))
+		if length < length16 {
+			return 0, 0, ErrBadLength
+		}
+		return 4, length, nil
+	case length64:
+		if len(b) < 10 {
+			return 0, 0, nil
+		}
+		length = binary.BigEndian.Uint64(b[2:])
+		if length>>63 != 0 || length>>16 == 0 {
+			return 0, 0, ErrBadLength
+		}
+		return 10, length, nil
+	}
+	return 2, uint64(short), nil
+}
+
+// take does what a whole frame asks for: a message is complete, or a fragment
+// more has come.
+func (d *Decoder) take(h header, payload []byte) (m Message, ok bool, err error) {
+	switch {
+	case h.op == ws.OpClose:
+		return Message{h.op, payload}, true, checkClose(payload)
+	case h.op.IsControl():
+		return Message{h.op, payload}, true, nil
+	case h.op != ws.OpContinuation && h.fin:
+		if h.op == ws.OpText && !utf8.Valid(payload) { // §8.1
+			return Message{}, false, ErrBadUTF8
+		}
+		return Message{h.op, payload}, true, nil
+	}
+	if d.fragments == nil {
+		d.fragments = &fragments{op: h.op}
+	}
+	f := d.fragments
+	f.payload = append(f.payload, payload...)
+	if f.op == ws.OpText && !f.checkUTF8(h.fin) {
+		return Message{}, false, ErrBadUTF8
+	}
+	if !h.fin {
+		return Message{}, false, nil
+	}
+	d.fragments = nil
+	return Message{f.op, f.payload}, true, nil
+}
+
+// checkUTF8 reports whether what came so far is the beginning of valid UTF-8,
+// or at the end is all of it (RFC 6455 §8.1).
+func (f *fragments) checkUTF8(end bool) bool {
+	for f.checked < len(f.payload) {
+		rest := f.payload[f.checked:]
+		if rest[0] < utf8.RuneSelf {
+			f.checked++
+			continue
+		}
+		if r, size := utf8.DecodeRune(rest); r != utf8.RuneError || size > 1 {
+			f.checked += size
+			continue
+		}
+		// Invalid, or cut off by the end of the fragment.
+		return !end && !utf8.FullRune(rest)
+	}
+	return true
+}
+
+// Want is the length in bytes of the frame at the start of b, 0 while its
+// header is not whole. It is meant for what Next has left unused, which it has
+// checked.
+func Want(b []byte) int {
+	if len(b) < 2 {
+		return 0
+	}
+	size, length, err := payloadLength(b, int(b[1]&bitsLength))
+	if err != nil || size == 0 {
+		return 0
+	}
+	return size + maskSize + int(length)
+}
