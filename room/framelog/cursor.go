@@ -1,0 +1,97 @@
+package framelog
+
+import "chatd/room/frame"
+
+// Cursor is a place between two frames of a log. It is a plain value; holding
+// one keeps the log from there on in memory.
+type Cursor struct {
+	seg *segment
+	off int // bytes into seg
+	// Seq is the number of frames before the cursor since the log began, which
+	// is also the number of the frame that follows.
+	Seq uint64
+}
+
+// Piece is a stretch of adjacent bytes of the log, made of whole frames.
+type Piece struct {
+	Start Cursor
+	Bytes []byte
+}
+
+// Next returns what was published behind c, as far as it is adjacent, and the
+// cursor behind that. The piece is empty when there is nothing more.
+func (c Cursor) Next() (Piece, Cursor) {
+	for {
+		// The link is read first: once it is set the length is final.
+		next := c.seg.next.Load()
+		size, frames := c.seg.size()
+		if size > c.off {
+			end := Cursor{seg: c.seg, off: size, Seq: c.seg.first + uint64(frames)}
+			return Piece{Start: c, Bytes: c.seg.buf[c.off:size]}, end
+		}
+		if next == nil {
+			return Piece{Start: c}, c
+		}
+		c = Cursor{seg: next, Seq: c.Seq}
+	}
+}
+
+// NextTo is Next for a reader that must not go beyond end.
+func (c Cursor) NextTo(end Cursor) (Piece, Cursor) {
+	if c.Seq == end.Seq {
+		return Piece{Start: end}, end
+	}
+	p, after := c.Next()
+	if after.Seq > end.Seq {
+		// end is in the same segment: the one before it would have ended.
+		return Piece{Start: p.Start, Bytes: p.Bytes[:end.off-p.Start.off]}, end
+	}
+	return p, after
+}
+
+// Skip moves over n bytes that follow c in one piece. It returns the cursor in
+// front of the frame in which they end, and how many bytes of that frame they
+// cover, 0 if they end between two frames.
+func (c Cursor) Skip(n int) (at Cursor, part int) {
+	for n > 0 {
+		size := frame.Len(c.seg.buf[c.off:])
+		if n < size {
+			break
+		}
+		c.off += size
+		c.Seq++
+		n -= size
+	}
+	return c, n
+}
+
+// Frame is the frame that follows c, which must not be at the head.
+func (c Cursor) Frame() []byte {
+	p, _ := c.Next()
+	return p.Bytes[:frame.Len(p.Bytes)]
+}
+
+// Until returns the bytes between c and the frame number seq, for a reader
+// that leaves: they hold the bytes alone, not the log behind them.
+func (c Cursor) Until(seq uint64) [][]byte {
+	var pieces [][]byte
+	for c.Seq < seq {
+		p, after := c.Next()
+		if after.Seq > seq {
+			p.Bytes = First(p.Bytes, int(seq-p.Start.Seq))
+			after.Seq = seq
+		}
+		pieces = append(pieces, p.Bytes)
+		c = after
+	}
+	return pieces
+}
+
+// Held is how many bytes of buffers the cursor keeps in memory.
+func (c Cursor) Held() int {
+	n := 0
+	for s := c.seg; s != nil; s = s.next.Load() {
+		n += len(s.buf)
+	}
+	return n
+}

@@ -1,0 +1,111 @@
+// Package framelog is a room's memory: an append-only log of encoded
+// WebSocket frames that all members of the room read, each at its own pace.
+//
+//	log:   … [frame 1041][frame 1042][frame 1043][frame 1044]┃head
+//	alice ───────────────────────────────────────────────────^   (caught up)
+//	bob   ─────────────────────^                                 (2 behind: queue length 2)
+//
+// The log is a linked list of segments. A segment's bytes below its published
+// length never change; length and number of frames are published together in
+// one atomic word; the link to the next segment is set once. So one appender
+// and any number of readers need no lock, and the collector frees what no
+// [Cursor] can reach any more.
+//
+// The package knows how long a frame is. It knows nothing of members, sockets
+// or queues.
+package framelog
+
+import (
+	"sync/atomic"
+
+	"chatd/room/frame"
+)
+
+// Segment buffers grow by doubling with the traffic, in bytes: a quiet room
+// holds little, a busy one links seldom.
+const (
+	minSegment = 512
+	maxSegment = 64 << 10
+)
+
+// segment is one stretch of the log. The links (segments) are kept apart from
+// the bytes (buf): who holds a slice of buf does not hold the chain.
+type segment struct {
+	buf   []byte // bytes beyond the published length are the appender's
+	first uint64 // number of the first frame
+	// published holds the length in bytes (low half) and in frames (high
+	// half). Written by the appender, read by all.
+	published atomic.Uint64
+	next      atomic.Pointer[segment] // set once, after the last frame was published
+}
+
+func (s *segment) publish(size, frames int) {
+	s.published.Store(uint64(size) | uint64(frames)<<32)
+}
+
+func (s *segment) size() (size, frames int) {
+	p := s.published.Load()
+	return int(uint32(p)), int(p >> 32)
+}
+
+// Log is the appending end. All of it belongs to one Task; the cursors that
+// it gives out may be read by others.
+type Log struct {
+	tail *segment
+	grow int // the next segment's size in bytes
+}
+
+// Init makes the log ready.
+func (l *Log) Init() {
+	l.tail = new(segment)
+	l.grow = minSegment
+}
+
+// Head is the cursor behind the last frame.
+func (l *Log) Head() Cursor {
+	size, frames := l.tail.size()
+	return Cursor{seg: l.tail, off: size, Seq: l.tail.first + uint64(frames)}
+}
+
+// Append adds n whole encoded frames. Readers see all of them at once.
+func (l *Log) Append(frames []byte, n int) {
+	size, count := l.tail.size()
+	if len(frames) > len(l.tail.buf)-size {
+		l.link(max(l.grow, len(frames)))
+		l.grow = min(2*l.grow, maxSegment)
+		size, count = 0, 0
+	}
+	copy(l.tail.buf[size:], frames)
+	l.tail.publish(size+len(frames), count+n)
+}
+
+// Trim ends the last segment, so that its memory is free as soon as all have
+// read it, and starts small again. It is for a log that went quiet, and does
+// nothing to one that has been trimmed.
+func (l *Log) Trim() {
+	if l.tail.buf != nil {
+		l.link(0)
+		l.grow = minSegment
+	}
+}
+
+// Trimmed reports whether the log has held nothing since Trim.
+func (l *Log) Trimmed() bool { return l.tail.buf == nil }
+
+func (l *Log) link(size int) {
+	next := &segment{first: l.Head().Seq}
+	if size > 0 {
+		next.buf = make([]byte, size)
+	}
+	l.tail.next.Store(next)
+	l.tail = next
+}
+
+// First is the first n of frames.
+func First(frames []byte, n int) []byte {
+	size := 0
+	for range n {
+		size += frame.Len(frames[size:])
+	}
+	return frames[:size]
+}
