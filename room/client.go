@@ -1,0 +1,116 @@
+package room
+
+import (
+	"sync/atomic"
+
+	"chatd/poller"
+	"chatd/room/frame"
+)
+
+// client is one connection, from accept to close.
+//
+// Two owners work on it. Its session, the Task of its Conn, reads the socket
+// and in the end closes it. Its keeper holds it in a list and looks after its
+// deadlines: first the lobby, then, once it is a member, a shard, which also
+// writes to it; when the shard is done with the socket it releases the client,
+// and a client that lingers until its peer hangs up is kept by the lobby again.
+type client struct {
+	poller.Conn
+	server *Server // static
+
+	// Owned by the session.
+	decoder frame.Decoder
+	tail    []byte // unfinished frames or an unfinished head; nil most of the time
+	phase   phase
+	ended   bool // the peer's stream is at its end, or broken
+
+	// Handed from keeper to keeper, then static: set by the hub, read by the
+	// session once it has seen statusMember.
+	shard *shard
+
+	// Owned by the keeper.
+	out  *outbox // what keeps the client from being caught up; nil if it is
+	slot int32   // its place in the keeper's list, -1 if in none
+	ping uint32  // the value of heard for which a ping was sent
+
+	// From the session (and the poller) to the keeper.
+	link   *client       // of the inbox that holds it
+	events atomic.Uint32 // what to look at; non-zero: it is in the keeper's inbox
+	mail   atomic.Pointer[mail]
+	heard  atomic.Uint32 // the tick at which the peer was last heard of
+
+	// From the keeper to the session.
+	status atomic.Uint32
+}
+
+// phase is where a session is.
+type phase uint8
+
+const (
+	phaseHead     phase = iota // collects the HTTP head
+	phaseReturned              // has the head already: net/http gave it back
+	phaseJoining               // on its way into the room: reads nothing
+	phaseOpen                  // a member: reads frames
+	phaseLeaving               // discards what comes until the shard releases it
+	phaseLinger                // discards what comes until the peer hangs up
+	phaseClosed
+)
+
+// Events for the lobby.
+const (
+	eventHandshake uint32 = 1 << iota // keep it until the handshake's deadline
+	eventLinger                       // keep it until the linger deadline
+	eventUpgraded                     // pass it on to the room
+	eventGone                         // forget it
+)
+
+// Events for a shard.
+const (
+	eventJoin     uint32 = 1 << iota // a new member
+	eventMail                        // c.mail is set
+	eventWritable                    // its socket takes bytes again, or is broken
+)
+
+// Status bits, each set once.
+const (
+	statusExpired  uint32 = 1 << iota // its time in the lobby is over
+	statusMember                      // it is in the room
+	statusWaiting                     // its session waits for statusMember (set by the session)
+	statusLeft                        // it left the room; what it says is not heard any more
+	statusReleased                    // its shard is done with the socket
+	statusLinger                      // … whose peer may not know yet: wait until it hangs up
+)
+
+// mail is what a session asks its shard to write to the session's own client,
+// between two frames of the log. A newer mail replaces one that was not begun.
+type mail struct {
+	bytes []byte
+	// leave says that the client leaves the room. It goes through the hub, like
+	// what the client said before, which sets limit: the client still gets the
+	// frames before that one, then bytes.
+	leave bool
+	limit uint64
+	// broken says that nothing can be written any more.
+	broken bool
+}
+
+// Link implements the inbox's element.
+func (c *client) Link() **client { return &c.link }
+
+// signal tells c's shard about events. Any goroutine may call it once c is a
+// member.
+func (c *client) signal(events uint32) {
+	if c.events.Or(events) == 0 {
+		c.shard.inbox.Put(c)
+		c.shard.Schedule()
+	}
+}
+
+// send hands m to the shard. Only the session may call it, and the hub for it.
+func (c *client) send(m *mail) {
+	c.mail.Store(m)
+	c.signal(eventMail)
+}
+
+// Writable implements poller.Handler.
+func (c *client) Writable() { c.signal(eventWritable) }

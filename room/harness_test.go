@@ -1,0 +1,276 @@
+package room
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"go.uber.org/goleak"
+
+	"chatd/poller"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds what would otherwise hang; no test depends on its length.
+const patience = 60 * time.Second
+
+// testServer is a server on a real socket whose clock is the test's.
+type testServer struct {
+	*Server
+	t    *testing.T
+	addr string
+	log  *syncBuffer
+}
+
+// startServer starts a server and, at the end of the test, sends everybody
+// away and checks that nothing is left over: no connection, member, segment,
+// descriptor (and, see TestMain, goroutine).
+func startServer(t *testing.T, change ...func(*Config)) *testServer {
+	t.Helper()
+	files := openFiles(t)
+	s := &testServer{t: t, log: new(syncBuffer)}
+	config := Config{
+		Queue: 256, MaxMessage: 64 << 10, HandshakeTimeout: 5 * time.Second, DrainTimeout: 10 * time.Second,
+		Page: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the page") }),
+		Log:  slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	epoll, err := poller.New(func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := poller.NewPool(2, config.Log)
+	listener, err := poller.Listen("127.0.0.1:0", config.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = listener.Addr().String()
+	s.Server = New(config, pool, epoll, listener.Resume)
+	if err := listener.Start(epoll, pool, s.Server); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		listener.Close()
+		s.shutdown()
+		epoll.Close()
+		pool.Close()
+		w := poller.NewWorker(pool, poller.Plain{})
+		for range 3 { // a quiet log is trimmed, then let go
+			s.Tick()
+			for pool.Step(w) {
+			}
+		}
+		if left := s.hub.leftOver(); left != "" {
+			t.Error(left)
+		}
+		if st := s.Stats(); st.Conns != 0 || st.Members != 0 {
+			t.Errorf("%d connections and %d members left over", st.Conns, st.Members)
+		}
+		if n := openFiles(t); n > files {
+			t.Errorf("%d descriptors are open, %d were before", n, files)
+		}
+	})
+	return s
+}
+
+// shutdown sends everybody away while the clock runs fast.
+func (s *testServer) shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- s.Shutdown(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				s.t.Error("shutdown:", err)
+			}
+			return
+		case <-time.After(time.Millisecond):
+			s.Tick()
+		}
+	}
+}
+
+// until waits for a condition that has to come true.
+func (s *testServer) until(true func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); !true(); {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("gave up waiting; %+v\n%s", s.Stats(), s.log)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func openFiles(t *testing.T) int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// peer is a bare client that says exactly the bytes it is told to.
+type peer struct {
+	net.Conn
+	t *testing.T
+	r *bufio.Reader
+}
+
+const upgradeRequest = "GET /ws HTTP/1.1\r\nHost: chat.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+
+// dial opens a connection.
+func (s *testServer) dial() *peer {
+	s.t.Helper()
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	s.t.Cleanup(func() { c.Close() })
+	return &peer{Conn: c, t: s.t, r: bufio.NewReader(c)}
+}
+
+// join opens a connection and makes it a member.
+func (s *testServer) join() *peer {
+	s.t.Helper()
+	p := s.dial()
+	p.say(upgradeRequest)
+	p.joined()
+	return p
+}
+
+func (p *peer) say(bytes string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.Conn, bytes); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *peer) joined() {
+	p.t.Helper()
+	r := p.response()
+	if r.StatusCode != http.StatusSwitchingProtocols {
+		p.t.Fatalf("status %s", r.Status)
+	}
+}
+
+// response reads an HTTP response and its body.
+func (p *peer) response() *http.Response {
+	p.t.Helper()
+	r, err := http.ReadResponse(p.r, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if r.StatusCode != http.StatusSwitchingProtocols {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return r
+}
+
+// masked is a client's frame.
+func masked(op ws.OpCode, fin bool, payload string) string {
+	var b bytes.Buffer
+	f := ws.MaskFrameWith(ws.NewFrame(op, fin, []byte(payload)), [4]byte{7, 1, 9, 200})
+	if err := ws.WriteFrame(&b, f); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+func text(s string) string { return masked(ws.OpText, true, s) }
+
+// frame reads a frame.
+func (p *peer) frame() (f ws.Frame, err error) {
+	if f.Header, err = ws.ReadHeader(p.r); err != nil {
+		return f, err
+	}
+	f.Payload = make([]byte, f.Header.Length)
+	_, err = io.ReadFull(p.r, f.Payload)
+	return f, err
+}
+
+// expect reads a message and compares it.
+func (p *peer) expect(op ws.OpCode, payload string) {
+	p.t.Helper()
+	f, err := p.frame()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if f.Header.OpCode != op || string(f.Payload) != payload {
+		p.t.Fatalf("got %v %.60q, want %v %.60q", f.Header.OpCode, f.Payload, op, payload)
+	}
+}
+
+// expectClose reads a close frame with code (0: without one) and then the end
+// of the stream.
+func (p *peer) expectClose(code ws.StatusCode) {
+	p.t.Helper()
+	f, err := p.frame()
+	if err != nil {
+		p.t.Fatalf("want close %d: %v", code, err)
+	}
+	got, _ := ws.ParseCloseFrameData(f.Payload)
+	if f.Header.OpCode != ws.OpClose || got != code && (code != 0 || len(f.Payload) > 0) {
+		p.t.Fatalf("got %v %q, want close %d", f.Header.OpCode, f.Payload, code)
+	}
+	p.expectEnd()
+}
+
+// expectEnd checks that the server has closed its side.
+func (p *peer) expectEnd() {
+	p.t.Helper()
+	if b, err := p.r.ReadByte(); !errors.Is(err, io.EOF) {
+		p.t.Fatalf("want the end of the stream, got byte %#x, %v", b, err)
+	}
+}
+
+// number makes a message that carries one.
+func number(n int, size int) string {
+	b := make([]byte, max(8, size))
+	binary.BigEndian.PutUint64(b, uint64(n))
+	return string(b)
+}
+
+func numberOf(payload []byte) int { return int(binary.BigEndian.Uint64(payload)) }
+
+// syncBuffer is a bytes.Buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func (b *syncBuffer) count(what string) int { return strings.Count(b.String(), what) }

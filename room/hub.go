@@ -1,0 +1,259 @@
+package room
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"chatd/poller"
+	"chatd/room/framelog"
+)
+
+const (
+	// maxBacklog is how many bytes may wait for the hub before sessions stop
+	// reading.
+	maxBacklog = 256 << 10
+	// shardSize is the number of members of a shard: few enough for a pass to
+	// be short, enough for the work per message to vanish behind the writes.
+	shardSize = 2048
+)
+
+// post is what one run of a session publishes: encoded frames, in order, and
+// then perhaps that its client leaves.
+type post struct {
+	link   *post
+	frames []byte
+	count  int // of frames that the log has not
+	taken  int // bytes of frames that the log has
+	leaver *client
+	last   *mail // for the leaver
+}
+
+// Link implements the inbox's element.
+func (p *post) Link() **post { return &p.link }
+
+var posts = sync.Pool{New: func() any { return new(post) }}
+
+func newPost() *post { return posts.Get().(*post) }
+
+func (p *post) free() {
+	if cap(p.frames) <= 2*poller.ScratchSize { // a giant must not live on in the pool
+		*p = post{frames: p.frames[:0]}
+		posts.Put(p)
+	}
+}
+
+// parked is a session that waits until the hub has caught up.
+type parked struct {
+	link *parked
+	c    *client
+}
+
+// Link implements the inbox's element.
+func (p *parked) Link() **parked { return &p.link }
+
+// hub serializes a room: its Task takes what was published, appends it to the
+// log, has the shards write it, and lets new members in.
+//
+// It never runs more than a queue's length ahead of the slowest shard's pass.
+// So a member falls behind only because its own socket does not take bytes;
+// when the server is what is slow, the publishers wait: first their posts,
+// then, once maxBacklog bytes wait, their sessions stop reading, and TCP slows
+// them down.
+type hub struct {
+	poller.Task
+	server    *Server // static, as the next two
+	shardSize int32   // members of a shard
+	stepSize  int     // writes of a step
+
+	// From anybody to the Task.
+	inbox   poller.Inbox[post, *post]
+	joins   poller.Inbox[client, *client]
+	waiters poller.Inbox[parked, *parked]
+	backlog atomic.Int64 // bytes that were published and are not in the log
+	stalled atomic.Bool  // set by the Task: shards schedule it after their pass
+
+	// Owned by the Task.
+	log    framelog.Log
+	shards []*shard
+	posts  *post  // taken from the inbox, not yet appended
+	floor  uint64 // all shards have passed this frame (the least shard.done last seen)
+	ticked uint32
+	active bool // something was appended since the last tick
+}
+
+func (h *hub) init(s *Server) {
+	h.server, h.shardSize, h.stepSize = s, shardSize, poller.FanoutMax
+	h.Task.Init(s.pool, h)
+	h.log.Init()
+}
+
+// publish hands p over. Sessions call it.
+func (h *hub) publish(w *poller.Worker, p *post) {
+	h.backlog.Add(int64(len(p.frames)))
+	h.inbox.Put(p)
+	h.ScheduleOn(w)
+}
+
+// congested reports whether c's session has to wait before it reads on; it is
+// scheduled when that is over.
+func (h *hub) congested(c *client) bool {
+	if h.backlog.Load() <= maxBacklog {
+		return false
+	}
+	h.waiters.Put(&parked{c: c})
+	h.Schedule() // it may have caught up before it could see the waiter
+	return true
+}
+
+// Run implements poller.Runner.
+func (h *hub) Run(w *poller.Worker) {
+	// Posts are looked at before joins, so that whoever published is in.
+	if h.posts == nil {
+		h.posts = h.inbox.TakeAll()
+	}
+	for c := h.joins.TakeAll(); c != nil; {
+		next := c.link
+		h.admit(w, c)
+		c = next
+	}
+	if h.append() {
+		h.active = true
+		h.wakeShards(w)
+	}
+	if h.backlog.Load() <= maxBacklog/2 {
+		for p := h.waiters.TakeAll(); p != nil; p = p.link {
+			p.c.Schedule()
+		}
+	}
+	if now := h.server.now.Load(); now != h.ticked {
+		h.tick(now)
+	}
+	if h.server.stage.Load() != serving {
+		h.wakeShards(w)
+	}
+}
+
+// admit gives c to a shard that has room.
+func (h *hub) admit(w *poller.Worker, c *client) {
+	s := h.roomiest()
+	s.population.Add(1)
+	c.shard = s
+	c.events.Store(eventJoin)
+	s.inbox.Put(c)
+	s.ScheduleOn(w)
+}
+
+func (h *hub) roomiest() *shard {
+	for _, s := range h.shards {
+		if s.population.Load() < h.shardSize {
+			return s
+		}
+	}
+	s := newShard(h)
+	h.shards = append(h.shards, s)
+	return s
+}
+
+// append moves posts into the log as far as the shards allow. It reports
+// whether there was anything.
+func (h *hub) append() bool {
+	appended := false
+	for h.posts != nil {
+		p := h.posts
+		if p.count == 0 {
+			h.nextPost()
+			continue
+		}
+		n := min(p.count, h.allowance())
+		if n == 0 {
+			break
+		}
+		frames := p.frames[p.taken:]
+		if n < p.count {
+			frames = framelog.First(frames, n)
+		}
+		h.log.Append(frames, n)
+		h.backlog.Add(-int64(len(frames)))
+		appended = true
+		p.taken += len(frames)
+		p.count -= n
+	}
+	return appended
+}
+
+// nextPost is done with the first post.
+func (h *hub) nextPost() {
+	p := h.posts
+	if p.leaver != nil {
+		p.last.limit = h.log.Head().Seq
+		p.leaver.send(p.last)
+	}
+	if h.posts = p.link; h.posts == nil {
+		h.posts = h.inbox.TakeAll()
+	}
+	p.free()
+}
+
+// allowance is how many frames may be appended now. When it is none, the
+// shards will schedule the hub.
+func (h *hub) allowance() int {
+	queue := uint64(h.server.config.Queue)
+	head := h.log.Head().Seq
+	if head < h.floor+queue {
+		return int(h.floor + queue - head)
+	}
+	h.stalled.Store(true)
+	h.floor = h.passed() // after stalled was set: a pass that ends now is seen or tells
+	if head < h.floor+queue {
+		h.stalled.Store(false)
+		return int(h.floor + queue - head)
+	}
+	return 0
+}
+
+// quiet reports whether all that was published is in the log.
+func (h *hub) quiet() bool { return h.backlog.Load() == 0 }
+
+// passed is the number of the frame in front of which the slowest shard is.
+func (h *hub) passed() uint64 {
+	least := uint64(math.MaxUint64)
+	for _, s := range h.shards {
+		least = min(least, s.done.Load())
+	}
+	if least == math.MaxUint64 { // nobody is here
+		return h.log.Head().Seq
+	}
+	return least
+}
+
+func (h *hub) wakeShards(w *poller.Worker) {
+	for _, s := range h.shards {
+		s.ScheduleOn(w)
+	}
+}
+
+// tick gives the memory of a log that is quiet back, and looks for shards that
+// have something due.
+func (h *hub) tick(now uint32) {
+	h.ticked = now
+	trim := !h.active && !h.log.Trimmed()
+	if trim {
+		h.log.Trim()
+	}
+	h.active = false
+	for _, s := range h.shards {
+		if trim || now >= s.due.Load() {
+			s.Schedule() // also moves it off the segments that it has read
+		}
+	}
+}
+
+// Panicked implements poller.Runner. The post that was being appended is lost.
+func (h *hub) Panicked(*poller.Worker, any) {
+	if p := h.posts; p != nil {
+		h.backlog.Add(-int64(len(p.frames) - p.taken))
+		h.nextPost()
+	}
+	h.Schedule()
+}

@@ -1,0 +1,111 @@
+package room
+
+import (
+	"chatd/poller"
+	"chatd/room/framelog"
+)
+
+// maxPieces bounds what one pass writes to each member.
+const maxPieces = 16
+
+// pass is one round over a shard's ready members: each gets everything between
+// the shard's pos and end, in one write for each piece of adjacent bytes.
+//
+//	ready: [ written to: are at end | not yet: are at pos ]
+//	                                 ^next
+//
+// A pass may take several runs of the shard's Task. It belongs to the Task.
+type pass struct {
+	active bool
+	pieces []framelog.Piece
+	end    framelog.Cursor
+	next   int
+	// caught are members that fell behind during the pass and are at end again.
+	caught []*client
+}
+
+// beginPass starts a pass and reports whether there is anything to write.
+func (s *shard) beginPass() bool {
+	p := &s.pass
+	end := s.pos
+	for len(p.pieces) < maxPieces {
+		piece, after := end.Next()
+		end = after
+		if len(piece.Bytes) == 0 {
+			break
+		}
+		p.pieces = append(p.pieces, piece)
+	}
+	if len(p.pieces) == 0 {
+		s.pos = end // off a segment that is read to its end
+		return false
+	}
+	p.active, p.end, p.next = true, end, 0
+	return true
+}
+
+// step writes to the next few members, about stepSize times.
+func (s *shard) step(w *poller.Worker) {
+	p := &s.pass
+	end := min(p.next+max(1, s.hub.stepSize/len(p.pieces)), len(s.ready))
+	for _, piece := range p.pieces {
+		results := w.Results[:end-p.next]
+		w.Fanout(s.fds[p.next:end], piece.Bytes, results)
+		for i := len(results) - 1; i >= 0; i-- {
+			if n := int(results[i]); n != len(piece.Bytes) {
+				c := s.takeOut(p.next+i, end)
+				end--
+				s.fellBehind(w, c, piece, n)
+			}
+		}
+	}
+	p.next = end
+	if p.next == len(s.ready) {
+		s.endPass()
+	}
+}
+
+// takeOut removes the ready member at i, in the middle of a step that goes up
+// to end, without bringing a member into the step that missed its beginning.
+func (s *shard) takeOut(i, end int) *client {
+	c := s.ready[i]
+	s.move(end-1, i)
+	s.ready[end-1] = c
+	s.removeReady(end - 1)
+	return c
+}
+
+// fellBehind goes on with c, whose socket took only n bytes of piece, or
+// failed.
+func (s *shard) fellBehind(w *poller.Worker, c *client, piece framelog.Piece, n int) {
+	s.current = c
+	if n < 0 && n != poller.WouldBlock {
+		s.lost(c)
+	} else {
+		o := &outbox{c: c}
+		o.at, o.part = piece.Start.Skip(max(n, 0))
+		s.lag(w, o)
+	}
+	s.current = nil
+}
+
+func (s *shard) endPass() {
+	p := &s.pass
+	s.pos = p.end
+	clear(p.pieces) // they would keep what is read in memory
+	*p = pass{pieces: p.pieces[:0], caught: p.caught}
+	for _, c := range p.caught {
+		s.addReady(c)
+	}
+	clear(p.caught)
+	p.caught = p.caught[:0]
+}
+
+// reach is how far lagging members may be written to: where the ready ones are
+// after the present pass.
+func (s *shard) reach() framelog.Cursor {
+	if s.pass.active {
+		return s.pass.end
+	}
+	return s.pos
+}

@@ -1,0 +1,227 @@
+package room
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws"
+)
+
+func TestProtocolViolationsAreAnsweredWithTheirCloseCode(t *testing.T) {
+	s := startServer(t)
+	witness := s.join()
+	cases := []struct {
+		name, bytes string
+		code        ws.StatusCode
+	}{
+		{"unmasked frame (RFC 6455 §5.1)", "\x81\x02hi", 1002},
+		{"reserved bit 1 without an extension (§5.2)", "\xc1" + text("x")[1:], 1002},
+		{"reserved bit 2 (§5.2)", "\xa1" + text("x")[1:], 1002},
+		{"reserved bit 3 (§5.2)", "\x91" + text("x")[1:], 1002},
+		{"reserved opcode for data (§5.2)", "\x83" + text("x")[1:], 1002},
+		{"reserved opcode for control (§5.2)", "\x8b" + text("x")[1:], 1002},
+		{"continuation of nothing (§5.4)", masked(ws.OpContinuation, true, "x"), 1002},
+		{"new message before the last fragment (§5.4)", masked(ws.OpText, false, "x") + text("y"), 1002},
+		{"fragmented control frame (§5.5)", masked(ws.OpPing, false, "x"), 1002},
+		{"control frame of 126 bytes (§5.5)", masked(ws.OpPing, true, strings.Repeat("x", 126)), 1002},
+		{"close frame of one byte (§5.5.1)", masked(ws.OpClose, true, "x"), 1002},
+		{"close code 1005 (§7.4.1)", masked(ws.OpClose, true, "\x03\xed"), 1002},
+		{"close code 5000 (§7.4.2)", masked(ws.OpClose, true, "\x13\x88"), 1002},
+		{"close reason that is no UTF-8 (§5.5.1)", masked(ws.OpClose, true, "\x03\xe8\xff"), 1007},
+		{"text that is no UTF-8 (§8.1)", text("\xc0\xaf"), 1007},
+		{"text that is no UTF-8 in its second fragment (§8.1)", masked(ws.OpText, false, "\xe2\x82") + masked(ws.OpContinuation, true, "x"), 1007},
+		{"message beyond the limit (§7.4.1)", masked(ws.OpBinary, true, strings.Repeat("x", 64<<10+1)), 1009},
+		{"fragments beyond the limit (§7.4.1)", masked(ws.OpBinary, false, strings.Repeat("x", 64<<10)) + masked(ws.OpContinuation, true, "x"), 1009},
+		{"announced length beyond the limit (§7.4.1)", "\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff", 1009},
+	}
+	for _, tt := range cases {
+		t.Run(tt.name, func(t *testing.T) {
+			p := s.join()
+			p.t = t
+			p.say(tt.bytes)
+			p.expectClose(tt.code)
+		})
+	}
+	witness.say(text("fine"))
+	witness.expect(ws.OpText, "fine")
+}
+
+func TestCloseHandshakeEchoesTheCode(t *testing.T) {
+	s := startServer(t)
+	for body, code := range map[string]ws.StatusCode{"": 0, "\x03\xe8": 1000, "\x0f\xa0private": 4000} {
+		p := s.join()
+		p.say(masked(ws.OpClose, true, body))
+		p.expectClose(code)
+	}
+}
+
+func TestBadHandshakesAreRefused(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.AllowOrigin = []string{"https://friend.example"} })
+	with := func(header, value string) string { // the good request with a header replaced or added
+		lines := strings.Split(strings.TrimSuffix(upgradeRequest, "\r\n\r\n"), "\r\n")
+		kept := lines[:1]
+		for _, l := range lines[1:] {
+			if !strings.HasPrefix(l, header+":") {
+				kept = append(kept, l)
+			}
+		}
+		if value != "" {
+			kept = append(kept, header+": "+value)
+		}
+		return strings.Join(kept, "\r\n") + "\r\n\r\n"
+	}
+	cases := []struct {
+		name, request string
+		status        int
+	}{
+		{"not HTTP", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400},
+		{"broken request line", "GET\r\n\r\n", 400},
+		{"head over 8 KiB", "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 9<<10), 431},
+		{"wrong method", strings.Replace(upgradeRequest, "GET", "POST", 1), 405},
+		{"HTTP/1.0", strings.Replace(upgradeRequest, "HTTP/1.1", "HTTP/1.0", 1), 400},
+		{"no Host", with("Host", ""), 400},
+		{"no Upgrade", with("Upgrade", ""), 426},
+		{"no Connection", with("Connection", ""), 426},
+		{"no key", with("Sec-WebSocket-Key", ""), 400},
+		{"key that is not 16 bytes", with("Sec-WebSocket-Key", "c2hvcnQ="), 400},
+		{"no version", with("Sec-WebSocket-Version", ""), 400},
+		{"old version", with("Sec-WebSocket-Version", "8"), 426},
+		{"origin of another site", with("Origin", "https://evil.example"), 403},
+		{"opaque origin", with("Origin", "null"), 403},
+		{"same origin", with("Origin", "http://chat.example"), 101},
+		{"allowed origin", with("Origin", "https://friend.example"), 101},
+	}
+	for _, tt := range cases {
+		t.Run(tt.name, func(t *testing.T) {
+			p := s.dial()
+			p.t = t
+			p.say(tt.request)
+			r := p.response()
+			if r.StatusCode != tt.status {
+				t.Fatalf("status %s, want %d", r.Status, tt.status)
+			}
+			if v := r.Header.Get("Sec-WebSocket-Version"); tt.name == "old version" && v != "13" {
+				t.Fatalf("supported version %q, want 13", v)
+			}
+			if tt.status != 101 {
+				p.expectEnd()
+			}
+		})
+	}
+}
+
+func TestHeadThatDoesNotEndIsClosedAfterTheHandshakeTimeout(t *testing.T) {
+	s := startServer(t)
+	witness := s.join()
+	p := s.dial()
+	p.say("GET /ws HTTP/1.1\r\nHost:")
+	s.until(func() bool { return s.Stats().Conns == 2 })
+	for range 60 {
+		s.Tick()
+	}
+	p.expectEnd()
+	s.until(func() bool { return s.Stats().Refused == 1 })
+	witness.say(text("noticed nothing"))
+	witness.expect(ws.OpText, "noticed nothing")
+}
+
+func TestOtherRequestsAreAnsweredByNetHTTPWithKeepAlive(t *testing.T) {
+	s := startServer(t)
+	p := s.dial()
+	for range 3 {
+		p.say("GET /page HTTP/1.1\r\nHost: chat.example\r\n\r\n")
+		r := p.response()
+		if body, _ := io.ReadAll(r.Body); r.StatusCode != 200 || string(body) != "the page" {
+			t.Fatalf("%s %q", r.Status, body)
+		}
+	}
+}
+
+func TestConnectionThatAskedForThePageMayBecomeAWebSocket(t *testing.T) {
+	s := startServer(t)
+	p := s.dial()
+	p.say("GET / HTTP/1.1\r\nHost: chat.example\r\n\r\n")
+	p.response()
+	p.say(upgradeRequest + text("through a proxy"))
+	p.joined()
+	p.expect(ws.OpText, "through a proxy")
+}
+
+func TestPipelinedRequestForThePageIsNotLost(t *testing.T) {
+	s := startServer(t)
+	p := s.dial()
+	p.say(strings.Repeat("GET / HTTP/1.1\r\nHost: chat.example\r\n\r\n", 3))
+	for range 3 {
+		if r := p.response(); r.StatusCode != 200 {
+			t.Fatal(r.Status)
+		}
+	}
+}
+
+func TestPageConnectionsEndWithTheServer(t *testing.T) {
+	s := startServer(t)
+	p := s.dial()
+	p.say("GET / HTTP/1.1\r\nHost: chat.example\r\n\r\n")
+	p.response()
+	s.shutdown()
+	p.expectEnd()
+}
+
+// faulty is a log handler that panics at one message: a stand-in for a bug in
+// the code that logs it.
+type faulty struct {
+	slog.Handler
+	at string
+}
+
+func (f faulty) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == f.at {
+		panic("planted fault")
+	}
+	return f.Handler.Handle(ctx, r)
+}
+
+func TestPanicInASessionCostsThatConnectionOnly(t *testing.T) {
+	s := startServer(t, func(c *Config) {
+		c.Log = slog.New(faulty{c.Log.Handler(), "handshake refused"})
+	})
+	a, b := s.join(), s.join()
+	victim := s.dial()
+	victim.say("no HTTP at all\r\n\r\n")
+	victim.expectReset()
+	a.say(text("anybody hurt?"))
+	b.expect(ws.OpText, "anybody hurt?")
+	s.until(func() bool { return s.Stats().Conns == 2 })
+	if n := s.log.count("panic in a task"); n != 1 || s.log.count("session.go") == 0 {
+		t.Fatalf("want one log line with the stack:\n%s", s.log)
+	}
+}
+
+func TestPanicInAShardCostsTheClientAtHandOnly(t *testing.T) {
+	s := startServer(t, func(c *Config) {
+		c.Queue = 4
+		c.Log = slog.New(faulty{c.Log.Handler(), "client dropped"})
+	})
+	stuck, speaker := s.join(), s.join()
+	for i := 0; s.log.count("panic in a task") == 0; i++ {
+		speaker.say(masked(ws.OpBinary, true, number(i, 60<<10)))
+		if f, err := speaker.frame(); err != nil || numberOf(f.Payload) != i {
+			t.Fatal(i, err)
+		}
+	}
+	s.until(func() bool { return s.Stats().Members == 1 })
+	stuck.expectReset()
+	speaker.say(text("unharmed"))
+	speaker.expect(ws.OpText, "unharmed")
+}
+
+func TestHugeMessagesFitWhenAllowed(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.MaxMessage = 8 << 20 })
+	p := s.join()
+	want := strings.Repeat("large ", 1<<20)
+	go p.Conn.Write([]byte(text(want)))
+	p.expect(ws.OpText, want)
+}

@@ -1,0 +1,267 @@
+package room
+
+import (
+	"errors"
+
+	"github.com/gobwas/ws"
+
+	"chatd/poller"
+	"chatd/room/frame"
+	"chatd/room/handshake"
+)
+
+// readsPerRun bounds a run of a session: so many full scratch buffers, then
+// the others have a turn.
+const readsPerRun = 4
+
+// Run implements poller.Runner: the session. It reads what the socket has,
+// until it has no more.
+func (c *client) Run(w *poller.Worker) {
+	if c.phase == phaseClosed {
+		return
+	}
+	if c.status.Load()&statusExpired != 0 {
+		c.expired(w)
+	}
+	if c.phase == phaseReturned {
+		c.phase = phaseHead
+		c.feed(w, w.Scratch[:copy(w.Scratch, c.tail)])
+	}
+	if c.phase == phaseJoining && !c.joined(w) {
+		return
+	}
+	if c.phase == phaseOpen && c.status.Load()&statusLeft != 0 {
+		c.phase = phaseLeaving
+	}
+	if c.phase == phaseLeaving && c.status.Load()&statusReleased != 0 {
+		c.released(w)
+	}
+	for range readsPerRun {
+		if c.phase == phaseClosed || c.phase == phaseJoining || c.ended {
+			return
+		}
+		if c.phase == phaseOpen && c.server.hub.congested(c) {
+			return
+		}
+		if !c.readOnce(w) {
+			return
+		}
+	}
+	c.Schedule()
+}
+
+// readOnce reads once and works on what it got. It reports whether there may
+// be more.
+func (c *client) readOnce(w *poller.Worker) bool {
+	buf := c.buffer(w)
+	kept := len(c.tail)
+	n := c.Read(buf[kept:])
+	switch {
+	case n == poller.WouldBlock:
+		return false
+	case n <= 0:
+		c.end(w, n < 0)
+		return false
+	}
+	c.heard.Store(c.server.now.Load())
+	c.feed(w, buf[:kept+n])
+	return kept+n == len(buf) || c.Hangup()
+}
+
+// buffer is where to read to: behind the tail, in the worker's scratch or, for
+// a frame that is larger, in memory of the client's own.
+func (c *client) buffer(w *poller.Worker) []byte {
+	want := frame.Want(c.tail)
+	if c.phase != phaseOpen || want <= len(w.Scratch) {
+		copy(w.Scratch, c.tail)
+		return w.Scratch
+	}
+	if len(c.tail) == cap(c.tail) {
+		// Grown as the bytes come: a length is only a promise.
+		grown := make([]byte, len(c.tail), min(2*len(c.tail), want))
+		copy(grown, c.tail)
+		c.tail = grown
+	}
+	return c.tail[:cap(c.tail)]
+}
+
+// feed works on the bytes that have come and are not used, and keeps the
+// unfinished rest.
+func (c *client) feed(w *poller.Worker, b []byte) {
+	used := len(b)
+	switch c.phase {
+	case phaseHead:
+		used = c.feedHead(w, b)
+	case phaseOpen:
+		used = c.feedFrames(w, b)
+	}
+	c.keep(b, used)
+}
+
+// keep remembers what follows the first used bytes of b.
+func (c *client) keep(b []byte, used int) {
+	switch rest := b[used:]; {
+	case len(rest) == 0:
+		c.tail = nil
+	case used == 0 && len(c.tail) > 0 && &c.tail[0] == &b[0]: // the client's own memory
+		c.tail = b
+	default:
+		c.tail = append([]byte(nil), rest...)
+	}
+}
+
+// feedHead looks at the HTTP head and returns how many bytes it used.
+func (c *client) feedHead(w *poller.Worker, b []byte) int {
+	switch r := c.server.handshake.Look(b); r.Verdict {
+	case handshake.Incomplete:
+		return 0
+	case handshake.Upgrade:
+		c.phase = phaseJoining
+		c.mail.Store(&mail{bytes: r.Response})
+		c.server.lobby.signal(w, c, eventUpgraded)
+		if r.N < len(b) {
+			c.Schedule() // its first frames came with the head
+		}
+		return r.N
+	case handshake.HTTP:
+		c.phase = phaseClosed
+		c.server.lobby.signal(w, c, eventGone)
+		c.server.web.take(c.Detach(), b)
+		return len(b)
+	default:
+		c.server.refused(c, r.Reason)
+		w.Send(c.FD(), r.Response) // as much as a fresh socket takes: all
+		c.linger(w)
+		return len(b)
+	}
+}
+
+// joined reports whether the client is a member by now; if not, the shard will
+// schedule the session. Then come the frames that followed the head.
+func (c *client) joined(w *poller.Worker) bool {
+	if c.status.Or(statusWaiting)&statusMember == 0 {
+		return false
+	}
+	c.phase = phaseOpen
+	if len(c.tail) > 0 {
+		c.feed(w, w.Scratch[:copy(w.Scratch, c.tail)])
+	}
+	return true
+}
+
+// feedFrames publishes the messages in b, answers control frames, and returns
+// how many bytes it used.
+func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
+	p := newPost()
+	var pong []byte
+	for p.last == nil {
+		m, n, ok, err := c.decoder.Next(b[used:], c.server.config.MaxMessage)
+		if err != nil {
+			var violation *frame.Error
+			errors.As(err, &violation)
+			p.last = &mail{bytes: frame.AppendClose(pong, violation.Code, violation.Reason)}
+			break
+		}
+		if used += n; n == 0 {
+			break
+		}
+		if !ok {
+			continue
+		}
+		switch m.Op {
+		case ws.OpText, ws.OpBinary:
+			p.frames = frame.AppendMessage(p.frames, m.Op, m.Payload)
+			p.count++
+		case ws.OpPing:
+			pong = frame.AppendPong(pong[:0], m.Payload)
+		case ws.OpClose:
+			p.last = &mail{bytes: frame.AppendCloseReply(pong, m.Payload)}
+		}
+	}
+	switch {
+	case p.last != nil:
+		c.leave(w, p)
+		return len(b)
+	case p.count > 0:
+		c.server.hub.publish(w, p)
+	default:
+		p.free()
+	}
+	if pong != nil {
+		c.send(&mail{bytes: pong})
+	}
+	return used
+}
+
+// leave publishes p, the client's last post.
+func (c *client) leave(w *poller.Worker, p *post) {
+	c.phase = phaseLeaving
+	p.leaver, p.last.leave = c, true
+	c.server.hub.publish(w, p)
+}
+
+// end is called at the end of the peer's stream, or when it broke.
+func (c *client) end(w *poller.Worker, failed bool) {
+	c.ended = true
+	c.tail = nil
+	switch {
+	case c.phase == phaseHead || c.phase == phaseLinger:
+		c.close(w)
+	case failed:
+		c.phase = phaseLeaving
+		c.send(&mail{broken: true})
+	case c.phase == phaseOpen:
+		p := newPost()
+		p.last = &mail{bytes: normalClosure}
+		c.leave(w, p)
+	}
+}
+
+// released is called when the shard is done with the socket.
+func (c *client) released(w *poller.Worker) {
+	if c.ended || c.status.Load()&statusLinger == 0 {
+		c.close(w)
+	} else {
+		c.linger(w)
+	}
+}
+
+// linger ends the stream and waits for the peer to do the same: closing a
+// socket with unread bytes would reset the connection and could take what was
+// written last from the peer.
+func (c *client) linger(w *poller.Worker) {
+	c.phase = phaseLinger
+	c.tail = nil
+	c.ShutdownWrite()
+	c.server.lobby.signal(w, c, eventLinger)
+}
+
+// expired is called when the client's time in the lobby is over, if it has not
+// just left it.
+func (c *client) expired(w *poller.Worker) {
+	c.status.And(^statusExpired)
+	if c.phase == phaseHead {
+		c.server.refused(c, "handshake_timeout")
+	}
+	if c.phase == phaseHead || c.phase == phaseLinger {
+		c.close(w)
+	}
+}
+
+func (c *client) close(w *poller.Worker) {
+	c.phase = phaseClosed
+	c.tail = nil
+	c.server.lobby.signal(w, c, eventGone)
+	c.Close()
+	c.server.closed()
+}
+
+// Panicked implements poller.Runner: the connection is given up.
+func (c *client) Panicked(w *poller.Worker, _ any) {
+	switch c.phase {
+	case phaseOpen:
+		c.end(w, true)
+	case phaseHead, phaseLinger:
+		c.close(w)
+	}
+}

@@ -1,0 +1,397 @@
+package room
+
+import (
+	"math"
+	"sync/atomic"
+
+	"chatd/poller"
+	"chatd/room/frame"
+	"chatd/room/framelog"
+)
+
+// shard is a part of a room's members: its Task owns who is in it, how far
+// each is, and every write to their sockets.
+//
+// Members that are caught up stand in ready and have no state of their own:
+// between passes all of them are at pos. A member whose socket is full stands
+// in lagging, outside of what a pass walks, until the poller says that the
+// socket takes bytes again. So do clients that left and have not yet got all
+// that was queued for them.
+type shard struct {
+	poller.Task
+	hub *hub // static
+
+	inbox      poller.Inbox[client, *client] // from anybody to the Task
+	population atomic.Int32                  // members and clients to come: hub adds, Task subtracts
+	done       atomic.Uint64                 // pos.Seq, for the hub
+	due        atomic.Uint32                 // the tick at which the Task has something to do
+
+	// Owned by the Task.
+	pos     framelog.Cursor
+	ready   []*client // ready[i] writes to fds[i]
+	fds     []int32
+	lagging []*outbox
+	pass    pass
+	// overflow is at most the number of the frame with which the first queue
+	// of a lagging member overflows.
+	overflow uint64
+	swept    uint32 // the tick of the last keep-alive sweep
+	ticked   uint32
+	current  *client // who is being worked on, for Panicked
+}
+
+func newShard(h *hub) *shard {
+	s := &shard{hub: h, pos: h.log.Head(), overflow: math.MaxUint64}
+	s.done.Store(s.pos.Seq)
+	s.swept = h.server.now.Load()
+	s.ticked = s.swept
+	s.due.Store(h.server.afterPing(s.swept))
+	s.Task.Init(h.server.pool, s)
+	return s
+}
+
+// Run implements poller.Runner. What comes through the inbox is looked at
+// between passes only, when every ready member is at pos.
+func (s *shard) Run(w *poller.Worker) {
+	for {
+		if !s.pass.active {
+			s.takeEvents(w)
+			if now := s.hub.server.now.Load(); now != s.ticked {
+				s.ticked = now
+				s.tick(w, now)
+			}
+			if !s.beginPass() {
+				break
+			}
+		}
+		for s.pass.active {
+			s.step(w)
+			if s.pass.active && w.Busy() {
+				s.Schedule()
+				return
+			}
+		}
+		s.done.Store(s.pos.Seq)
+		if s.hub.stalled.Load() {
+			s.hub.ScheduleOn(w)
+		}
+		if s.pos.Seq > s.overflow {
+			s.dropOverflowed(w)
+		}
+		if w.Busy() {
+			s.Schedule()
+			return
+		}
+	}
+	if s.hub.server.stage.Load() != serving && s.hub.quiet() {
+		s.closeAll(w)
+	}
+}
+
+// takeEvents does what sessions and the poller asked for.
+func (s *shard) takeEvents(w *poller.Worker) {
+	for c := s.inbox.TakeAll(); c != nil; {
+		next := c.link // free to be set again once events is cleared
+		events := c.events.Swap(0)
+		s.current = c
+		s.handle(w, c, events)
+		c = next
+	}
+	s.current = nil
+}
+
+func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
+	if events&eventJoin != 0 {
+		s.join(c)
+	}
+	if c.status.Load()&statusReleased != 0 {
+		return
+	}
+	if events&(eventMail|eventJoin) != 0 {
+		if m := c.mail.Swap(nil); m != nil {
+			s.deliver(w, c, m)
+		}
+	}
+	if events&eventWritable != 0 && c.out != nil {
+		s.resume(w, c.out)
+	}
+}
+
+// join makes c a member: it gets every frame from pos on. Its session learns
+// of it after the mail with the handshake's answer is on its way, so whoever
+// has the answer is in.
+func (s *shard) join(c *client) {
+	s.addReady(c)
+	s.hub.server.stats.members.Add(1)
+	if c.status.Or(statusMember)&statusWaiting != 0 {
+		c.Schedule()
+	}
+}
+
+// deliver writes m to c at its next frame boundary.
+func (s *shard) deliver(w *poller.Worker, c *client, m *mail) {
+	if m.broken {
+		s.abandon(c)
+		return
+	}
+	if m.leave {
+		s.leave(w, c, m.limit, m.bytes)
+		return
+	}
+	s.say(w, c, m.bytes)
+}
+
+// say writes bytes to c alone, at its next frame boundary.
+func (s *shard) say(w *poller.Worker, c *client, bytes []byte) {
+	if o := c.out; o != nil {
+		if !o.left {
+			// One that is not begun is replaced: only the newest ping needs an
+			// answer (RFC 6455 §5.5.3).
+			o.urgent = bytes
+			s.resume(w, o)
+		}
+		return
+	}
+	switch n := w.Send(c.FD(), bytes); {
+	case n == len(bytes):
+	case n < 0 && n != poller.WouldBlock:
+		s.abandon(c)
+	default:
+		o := &outbox{c: c, at: s.pos}
+		if n > 0 {
+			o.begun = bytes[n:]
+		} else {
+			o.urgent = bytes
+		}
+		s.removeReady(int(c.slot))
+		s.lag(w, o)
+	}
+}
+
+// leave ends c's membership: it still gets what its queue holds of the first
+// limit frames of the log, then bytes, then its socket is released.
+func (s *shard) leave(w *poller.Worker, c *client, limit uint64, bytes []byte) {
+	o := c.out
+	if o == nil {
+		o = &outbox{c: c, at: s.pos, index: -1}
+		s.removeReady(int(c.slot))
+		c.out = o
+	}
+	if o.left {
+		return
+	}
+	c.status.Or(statusLeft)
+	s.hub.server.stats.members.Add(-1)
+	o.leave(limit, bytes)
+	o.deadline = s.hub.server.after(s.hub.server.config.DrainTimeout)
+	if o.index < 0 {
+		s.lag(w, o)
+		return
+	}
+	s.resume(w, o)
+}
+
+// lag takes o, which no list holds, into lagging unless it gets caught up at
+// once.
+func (s *shard) lag(w *poller.Worker, o *outbox) {
+	o.c.out = o
+	o.index = len(s.lagging)
+	s.lagging = append(s.lagging, o)
+	s.resume(w, o)
+}
+
+// resume writes what o can be given now.
+func (s *shard) resume(w *poller.Worker, o *outbox) {
+	switch o.flush(w, s.reach()) {
+	case blocked:
+		s.watch(o)
+	case broken:
+		s.abandon(o.c)
+	case caughtUp:
+		s.removeLagging(o)
+		if o.left {
+			s.release(o.c, true)
+		} else {
+			s.addReady(o.c)
+		}
+	}
+}
+
+// watch makes sure that o's next deadline or overflow is not missed.
+func (s *shard) watch(o *outbox) {
+	if o.left {
+		s.due.Store(min(s.due.Load(), o.deadline))
+		return
+	}
+	end := s.reach().Seq
+	s.overflow = min(s.overflow, end-uint64(o.waiting(end))+uint64(s.hub.server.config.Queue))
+}
+
+// dropOverflowed makes the members leave whose queues have overflowed. Each is
+// tried once more: only a socket that takes nothing makes a queue overflow.
+func (s *shard) dropOverflowed(w *poller.Worker) {
+	s.overflow = math.MaxUint64
+	queue := s.hub.server.config.Queue
+	for i := len(s.lagging) - 1; i >= 0; i-- {
+		o := s.lagging[i]
+		if o.left {
+			continue
+		}
+		s.current = o.c
+		if o.waiting(s.pos.Seq) > queue {
+			s.resume(w, o)
+			if o.c.out != o {
+				continue // caught up or gone
+			}
+		}
+		if n := o.waiting(s.pos.Seq); n > queue {
+			s.hub.server.dropped(o.c, s.pos.Seq)
+			limit := s.pos.Seq - uint64(n-queue)
+			s.leave(w, o.c, limit, slowConsumer)
+		} else {
+			s.watch(o)
+		}
+	}
+	s.current = nil
+}
+
+// abandon gives c up without writing any more.
+func (s *shard) abandon(c *client) {
+	if o := c.out; o != nil {
+		s.removeLagging(o)
+	} else {
+		s.removeReady(int(c.slot))
+	}
+	s.lost(c)
+}
+
+// lost ends the membership of c, which no list holds any more and whose socket
+// is of no more use.
+func (s *shard) lost(c *client) {
+	if c.status.Or(statusLeft)&statusLeft == 0 {
+		s.hub.server.stats.members.Add(-1)
+	}
+	s.release(c, false)
+}
+
+// release gives the socket of c, which no list holds any more, back to the
+// session, which closes it, after lingering or at once.
+func (s *shard) release(c *client, linger bool) {
+	status := statusReleased
+	if linger {
+		status |= statusLinger
+	}
+	s.population.Add(-1)
+	c.status.Or(status)
+	c.Schedule()
+}
+
+// closeAll makes everybody leave because the server goes away.
+func (s *shard) closeAll(w *poller.Worker) {
+	for i := len(s.ready) - 1; i >= 0; i-- {
+		s.leave(w, s.ready[i], s.pos.Seq, goingAway)
+	}
+	for i := len(s.lagging) - 1; i >= 0; i-- {
+		if s.hub.server.stage.Load() == aborting {
+			s.abandon(s.lagging[i].c)
+		} else {
+			s.leave(w, s.lagging[i].c, s.pos.Seq, goingAway)
+		}
+	}
+}
+
+// tick looks after deadlines and the members that were not heard of.
+func (s *shard) tick(w *poller.Worker, now uint32) {
+	due := s.hub.server.afterPing(s.swept)
+	if now >= due {
+		s.swept = now
+		due = s.hub.server.afterPing(now)
+		s.keepAlive(w, now)
+	}
+	for i := len(s.lagging) - 1; i >= 0; i-- {
+		switch o := s.lagging[i]; {
+		case !o.left:
+		case now >= o.deadline:
+			s.abandon(o.c)
+		default:
+			due = min(due, o.deadline)
+		}
+	}
+	s.due.Store(due)
+}
+
+// keepAlive pings members that were silent for an interval, and gives up those
+// that were for two.
+func (s *shard) keepAlive(w *poller.Worker, now uint32) {
+	interval := s.hub.server.pingTicks
+	check := func(c *client) {
+		heard := c.heard.Load()
+		switch silent := now - heard; {
+		case int32(silent) < int32(interval):
+		case silent >= 2*interval:
+			s.hub.server.vanished(c)
+			s.abandon(c)
+		case c.ping != heard+1:
+			c.ping = heard + 1
+			s.say(w, c, frame.Ping)
+		}
+	}
+	for i := len(s.ready) - 1; i >= 0; i-- {
+		check(s.ready[i])
+	}
+	for i := len(s.lagging) - 1; i >= 0; i-- {
+		if o := s.lagging[i]; !o.left {
+			check(o.c)
+		}
+	}
+}
+
+// addReady takes in a client that is caught up. During a pass it has to wait
+// for the end, or the pass would write to it what it has.
+func (s *shard) addReady(c *client) {
+	c.out = nil
+	if s.pass.active {
+		s.pass.caught = append(s.pass.caught, c)
+		return
+	}
+	c.slot = int32(len(s.ready))
+	s.ready = append(s.ready, c)
+	s.fds = append(s.fds, c.FD())
+}
+
+func (s *shard) removeReady(i int) {
+	last := len(s.ready) - 1
+	s.ready[i].slot = -1
+	s.move(last, i)
+	s.ready[last] = nil
+	s.ready, s.fds = s.ready[:last], s.fds[:last]
+}
+
+// move puts the ready member at from in place of the one at to.
+func (s *shard) move(from, to int) {
+	if from != to {
+		s.ready[to], s.fds[to] = s.ready[from], s.fds[from]
+		s.ready[to].slot = int32(to)
+	}
+}
+
+func (s *shard) removeLagging(o *outbox) {
+	last := len(s.lagging) - 1
+	s.lagging[o.index] = s.lagging[last]
+	s.lagging[o.index].index = o.index
+	s.lagging[last] = nil
+	s.lagging = s.lagging[:last]
+	o.c.out = nil
+}
+
+// Panicked implements poller.Runner: the client that was being worked on is
+// given up.
+func (s *shard) Panicked(_ *poller.Worker, _ any) {
+	if c := s.current; c != nil {
+		s.current = nil
+		if c.status.Load()&statusReleased == 0 {
+			s.abandon(c)
+		}
+	}
+	s.Schedule()
+}

@@ -1,0 +1,150 @@
+package room
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"sync"
+	"time"
+
+	"chatd/poller"
+	"chatd/room/handshake"
+)
+
+// idleTimeout is how long a connection that asked for the page may stay for
+// more.
+const idleTimeout = time.Minute
+
+// web answers, through net/http, the requests that are not for the WebSocket.
+// It is the listener of its http.Server: sessions hand it the connections
+// whose first request turned out to be one. From then on such a connection is
+// an ordinary one, with its goroutine; should it ask for the WebSocket in a
+// later request, as behind a proxy that keeps connections, it comes back.
+type web struct {
+	server  *Server
+	http    *http.Server
+	conns   chan net.Conn
+	closing chan struct{}
+	once    sync.Once // closes closing
+	serving sync.WaitGroup
+}
+
+func newWeb(s *Server) *web {
+	v := &web{server: s, conns: make(chan net.Conn), closing: make(chan struct{})}
+	v.http = &http.Server{
+		Handler:           http.HandlerFunc(v.serve),
+		ReadHeaderTimeout: s.config.HandshakeTimeout,
+		ReadTimeout:       s.config.HandshakeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    handshake.MaxHead,
+		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				s.closed()
+			}
+		},
+	}
+	v.serving.Go(func() { _ = v.http.Serve(v) }) // ends with ErrServerClosed, always
+	return v
+}
+
+// take hands over the socket fd, from which head has been read.
+func (v *web) take(fd int32, head []byte) {
+	f := os.NewFile(uintptr(fd), "")
+	conn, err := net.FileConn(f) // duplicates fd
+	f.Close()
+	if err != nil {
+		v.server.config.Log.Error("can't hand a connection to net/http", "err", err)
+		v.server.closed()
+		return
+	}
+	page := &pageConn{Conn: conn, head: append([]byte(nil), head...)}
+	v.serving.Go(func() {
+		select {
+		case v.conns <- page:
+		case <-v.closing:
+			conn.Close()
+			v.server.closed()
+		}
+	})
+}
+
+func (v *web) serve(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == Path {
+		v.giveBack(rw, r)
+		return
+	}
+	v.server.config.Page.ServeHTTP(rw, r)
+}
+
+// giveBack returns a connection to the event loop, with the request as it
+// came.
+func (v *web) giveBack(rw http.ResponseWriter, r *http.Request) {
+	head, err := httputil.DumpRequest(r, false)
+	if err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	conn, buffered, err := http.NewResponseController(rw).Hijack()
+	if err != nil {
+		http.Error(rw, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer conn.Close()
+	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	fd, err := poller.Dup(conn.(*pageConn).Conn.(*net.TCPConn))
+	if err != nil {
+		v.server.config.Log.Error("can't take a connection back from net/http", "err", err)
+		v.server.closed()
+		return
+	}
+	v.server.adopt(nil, fd, append(head, ahead...))
+}
+
+func (v *web) shutdown(ctx context.Context) error {
+	v.once.Do(func() { close(v.closing) })
+	err := v.http.Shutdown(ctx)
+	if err != nil {
+		v.http.Close()
+	}
+	v.serving.Wait()
+	return err
+}
+
+// Accept implements net.Listener.
+func (v *web) Accept() (net.Conn, error) {
+	select {
+	case c := <-v.conns:
+		return c, nil
+	case <-v.closing:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (v *web) Close() error {
+	v.once.Do(func() { close(v.closing) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (v *web) Addr() net.Addr { return &net.TCPAddr{} }
+
+// pageConn is a connection whose first bytes have been read already.
+type pageConn struct {
+	net.Conn
+	head []byte
+}
+
+// Read implements net.Conn.
+func (c *pageConn) Read(p []byte) (int, error) {
+	if len(c.head) > 0 {
+		n := copy(p, c.head)
+		c.head = c.head[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
