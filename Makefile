@@ -1,0 +1,48 @@
+# chatd: make help lists what there is to make.
+
+ADDR        ?= :8080
+FUZZTIME    ?= 3s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint fuzz cover screenshot chromium clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: build ## build the server and serve the page on ADDR (default :8080)
+	bin/chatd -addr $(ADDR)
+
+build: ## build the static binary bin/chatd
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/chatd
+
+test: chromium ## run all tests, with the race detector, and fuzz for a few seconds
+	go test -race ./...
+	@$(MAKE) --no-print-directory fuzz
+
+lint: ## gofmt, go vet, staticcheck
+	@files="$$(gofmt -l .)"; test -z "$$files" || { echo "gofmt needed: $$files"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+fuzz: ## fuzz every parser for FUZZTIME (default 3s) each
+	@for f in $(FUZZ); do \
+		echo "fuzz $$f"; \
+		go test -run '^$$' -fuzz "^$${f#*:}$$" -fuzztime $(FUZZTIME) ./room/$${f%:*} || exit 1; \
+	done
+
+cover: ## write the tests' coverage to cover.html
+	go test -coverprofile cover.out -coverpkg ./... ./...
+	go tool cover -html cover.out -o cover.html
+
+screenshot: chromium ## take the README's picture of the page
+	CHATD_SCREENSHOT=$(CURDIR)/static/doc/page.png go test -count 1 -run '^TestScreenshot$$' ./cmd/chatd
+
+chromium: ## install Chromium, for the page's tests, if there is none (Debian)
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+		sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
+		$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends chromium; }
+
+clean: ## remove what was built
+	rm -rf bin cover.out cover.html

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"syscall"
+)
+
+// reservedFiles is how many descriptors are left for what is no client's:
+// epoll, the listener, logs, assets, connections on their way to net/http.
+const reservedFiles = 64
+
+// connLimit raises the file descriptor limit as far as it goes and returns how
+// many connections to take at a time: wanted, or, if that is 0, as many as fit.
+func connLimit(wanted int, log *slog.Logger) (int, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, fmt.Errorf("read the file descriptor limit: %w", err)
+	}
+	soft := limit.Cur
+	if limit.Cur < limit.Max {
+		limit.Cur = limit.Max
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			return 0, fmt.Errorf("raise the file descriptor limit to %d: %w", limit.Max, err)
+		}
+	}
+	log.Info("file descriptor limit", "limit", limit.Cur, "was", soft)
+	room := int(limit.Cur) - reservedFiles
+	switch {
+	case room < 1:
+		return 0, fmt.Errorf("the file descriptor limit is %d: raise it above %d (ulimit -n)", limit.Cur, reservedFiles)
+	case wanted > room:
+		return 0, fmt.Errorf("-max-conns is %d, but the file descriptor limit of %d leaves room for %d: raise it (ulimit -n) or lower -max-conns", wanted, limit.Cur, room)
+	case wanted > 0:
+		return wanted, nil
+	}
+	return room, nil
+}

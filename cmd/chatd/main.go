@@ -1,0 +1,122 @@
+// Command chatd is a chat and broadcast server for very many connections.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"chatd/poller"
+	"chatd/room"
+	"chatd/static"
+)
+
+// Exit statuses.
+const (
+	exitFailed = 1 // the server could not start or run
+	exitUsage  = 2 // a flag or its value is wrong
+)
+
+func main() {
+	opts, err := parseOptions(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "chatd:", err)
+		os.Exit(exitUsage)
+	case opts.version:
+		fmt.Println("chatd", version())
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: opts.logLevel}))
+	if err := serve(ctx, opts, log); err != nil {
+		fmt.Fprintln(os.Stderr, "chatd:", err)
+		os.Exit(exitFailed)
+	}
+}
+
+// serve runs the server until ctx ends, and then sends everybody away.
+func serve(ctx context.Context, opts options, log *slog.Logger) error {
+	page, err := static.Handler(opts.assets)
+	if err != nil {
+		return err
+	}
+	maxConns, err := connLimit(opts.maxConns, log)
+	if err != nil {
+		return err
+	}
+	listener, err := poller.Listen(opts.addr, log)
+	if err != nil {
+		return err
+	}
+	// One more than there are workers, so that the goroutine that waits for
+	// epoll need not wait for a worker to make room as well.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), opts.workers+1))
+	epoll, err := poller.New(func(err error) { log.Error("waiting for events failed", "err", err) })
+	if err != nil {
+		return err
+	}
+	defer epoll.Close()
+	pool := poller.NewPool(opts.workers, log)
+	defer pool.Close()
+
+	config := opts.room()
+	config.MaxConns, config.Page, config.Log = maxConns, page, log
+	server := room.New(config, pool, epoll, listener.Resume)
+	if err := listener.Start(epoll, pool, server); err != nil {
+		return err
+	}
+	log.Info("listening", "addr", listener.Addr(), "max_conns", maxConns, "workers", opts.workers)
+	tickUntil(ctx, server, listener)
+
+	log.Info("shutting down", "connections", server.Stats().Conns)
+	listener.Close()
+	return shutdown(server, opts.drainTimeout, log)
+}
+
+// tickUntil keeps the server's clock going until ctx ends.
+func tickUntil(ctx context.Context, server *room.Server, listener *poller.Listener) {
+	ticker := time.NewTicker(room.TickInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			server.Tick()
+			listener.Resume() // descriptors may have been freed by others
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// shutdown sends everybody away and waits for at most timeout.
+func shutdown(server *room.Server, timeout time.Duration, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- server.Shutdown(ctx) }()
+	ticker := time.NewTicker(room.TickInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			server.Tick()
+		case err := <-done:
+			if errors.Is(err, context.DeadlineExceeded) {
+				log.Warn("not everybody took what was queued in time", "drain_timeout", timeout)
+				err = nil
+			}
+			return err
+		}
+	}
+}
