@@ -29,13 +29,13 @@ const (
 // who must be done with the socket before the Task closes it.
 type Conn struct {
 	Task
-	poller  *Poller // static after Open
+	poller  *Poller // set by Watch; nil before
 	fd      int32   // static until Close, then -1
 	pending atomic.Uint32
 }
 
-// Attach makes c the connection on fd, run on pool for h, without a Poller:
-// nothing tells it of readiness. Tests stand in for the poller that way.
+// Attach makes c the connection on the non-blocking socket fd, whose Task runs
+// h on pool. It hears nothing of the socket before a Poller watches it.
 func (c *Conn) Attach(fd int, pool *Pool, h Handler) {
 	c.Task.Init(pool, h)
 	c.fd = int32(fd)
@@ -93,7 +93,9 @@ func (c *Conn) Close() {
 func (c *Conn) Detach() int32 {
 	fd := c.fd
 	if fd >= 0 {
-		c.poller.forget(fd)
+		if c.poller != nil {
+			c.poller.forget(fd)
+		}
 		c.fd = -1
 	}
 	return fd

@@ -34,10 +34,20 @@ type testConn struct {
 	Conn
 	s        *server
 	writable atomic.Int64
+	watched  bool
 	closed   bool
 }
 
-func (c *testConn) Run(w *Worker)         { c.s.handle(w, c) }
+func (c *testConn) Run(w *Worker) {
+	if !c.watched {
+		c.watched = true
+		if err := c.s.poller.Watch(&c.Conn); err != nil {
+			c.s.t.Error(err)
+		}
+	}
+	c.s.handle(w, c)
+}
+
 func (c *testConn) Panicked(*Worker, any) {}
 func (c *testConn) Writable()             { c.writable.Add(1); c.Schedule() }
 func (s *server) Admit() bool             { return s.room.Load() > 0 }
@@ -45,9 +55,8 @@ func (s *server) Accept(w *Worker, fd int) {
 	s.room.Add(-1)
 	s.open.Add(1)
 	c := &testConn{s: s}
-	if err := s.poller.Open(&c.Conn, fd, s.pool, c); err != nil {
-		s.t.Error(err)
-	}
+	c.Attach(fd, s.pool, c)
+	c.Schedule()
 }
 
 // finish closes c, once.

@@ -34,17 +34,11 @@ func New(onError func(error)) (*Poller, error) {
 // Close ends the poller's goroutine. Sockets that are still watched stay open.
 func (p *Poller) Close() error { return p.epoll.Close() }
 
-// Open makes c the connection on the non-blocking socket fd, run on pool, and
-// watches it for h. On an error fd is closed.
-func (p *Poller) Open(c *Conn, fd int, pool *Pool, h Handler) error {
-	c.Attach(fd, pool, h)
+// Watch begins to tell c, which must be attached, of its socket's readiness.
+// Only c's Task may call it.
+func (p *Poller) Watch(c *Conn) error {
 	c.poller = p
-	err := p.watch(fd, interest, c.ready)
-	if err != nil {
-		sysClose(c.fd)
-		c.fd = -1
-	}
-	return err
+	return p.watch(int(c.fd), interest, c.ready)
 }
 
 func (p *Poller) watch(fd int, events netpoll.EpollEvent, ready func(netpoll.EpollEvent)) error {

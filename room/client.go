@@ -47,12 +47,12 @@ type client struct {
 type phase uint8
 
 const (
-	phaseHead     phase = iota // collects the HTTP head
-	phaseReturned              // has the head already: net/http gave it back
-	phaseJoining               // on its way into the room: reads nothing
-	phaseOpen                  // a member: reads frames
-	phaseLeaving               // discards what comes until the shard releases it
-	phaseLinger                // discards what comes until the peer hangs up
+	phaseNew     phase = iota // not watched yet
+	phaseHead                 // collects the HTTP head
+	phaseJoining              // on its way into the room: reads nothing
+	phaseOpen                 // a member: reads frames
+	phaseLeaving              // discards what comes until the shard releases it
+	phaseLinger               // discards what comes until the peer hangs up
 	phaseClosed
 )
 

@@ -390,7 +390,7 @@ func TestShutdownTellsEverybodyBehindWhatIsQueued(t *testing.T) {
 		p.expectClose(ws.StatusGoingAway)
 		p.Close()
 	}
-	head.expectEnd()
+	head.expectReset()
 	wg.Wait()
 }
 

@@ -122,19 +122,10 @@ func (s *Server) Accept(w *poller.Worker, fd int) {
 // need not be on a worker; w is then nil.
 func (s *Server) adopt(w *poller.Worker, fd int, head []byte) {
 	c := &client{server: s, slot: -1, tail: head}
-	if head != nil {
-		c.phase = phaseReturned
-	}
 	c.heard.Store(s.now.Load())
-	if err := s.poller.Open(&c.Conn, fd, s.pool, c); err != nil {
-		s.config.Log.Error("can't watch a connection", "err", err)
-		s.closed()
-		return
-	}
+	c.Attach(fd, s.pool, c)
 	s.lobby.signal(w, c, eventHandshake)
-	if head != nil {
-		c.Schedule()
-	}
+	c.ScheduleOn(w)
 }
 
 // Tick moves the server's clock on by one TickInterval.

@@ -20,12 +20,11 @@ func (c *client) Run(w *poller.Worker) {
 	if c.phase == phaseClosed {
 		return
 	}
+	if c.phase == phaseNew {
+		c.begin(w)
+	}
 	if c.status.Load()&statusExpired != 0 {
 		c.expired(w)
-	}
-	if c.phase == phaseReturned {
-		c.phase = phaseHead
-		c.feed(w, w.Scratch[:copy(w.Scratch, c.tail)])
 	}
 	if c.phase == phaseJoining && !c.joined(w) {
 		return
@@ -48,6 +47,19 @@ func (c *client) Run(w *poller.Worker) {
 		}
 	}
 	c.Schedule()
+}
+
+// begin is the first run. The lobby has the client already.
+func (c *client) begin(w *poller.Worker) {
+	c.phase = phaseHead
+	if err := c.server.poller.Watch(&c.Conn); err != nil {
+		c.server.config.Log.Error("can't watch a connection", "err", err)
+		c.close(w)
+		return
+	}
+	if len(c.tail) > 0 { // net/http gave it back, with the head
+		c.feed(w, w.Scratch[:copy(w.Scratch, c.tail)])
+	}
 }
 
 // readOnce reads once and works on what it got. It reports whether there may
