@@ -1,0 +1,179 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/coder/websocket"
+)
+
+// runChatd runs chatd to its end and returns what it printed and its exit status.
+func runChatd(t *testing.T, env []string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe, args...)
+	cmd.Env = append(append(os.Environ(), asChatd+"=1"), env...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cases := []struct {
+		name   string
+		env    []string
+		args   []string
+		status int
+		says   string
+	}{
+		{"port taken", nil, []string{"-addr", taken.Addr().String()}, 1, "address already in use"},
+		{"address that is none", nil, []string{"-addr", "nonsense"}, 1, "nonsense"},
+		{"assets without the page", nil, []string{"-assets", t.TempDir()}, 1, "index.html"},
+		{"more connections than descriptors", nil, []string{"-max-conns", "1000000000"}, 1, "ulimit -n"},
+		{"unknown flag", nil, []string{"-nonsense"}, 2, "-nonsense"},
+		{"argument", nil, []string{"nonsense"}, 2, "nonsense"},
+		{"queue of none", nil, []string{"-queue", "0"}, 2, "-queue is 0"},
+		{"no workers", nil, []string{"-workers", "0"}, 2, "-workers is 0"},
+		{"no number", nil, []string{"-queue", "many"}, 2, "many"},
+		{"no message may pass", nil, []string{"-max-message", "0"}, 2, "-max-message is 0"},
+		{"no time for the handshake", nil, []string{"-handshake-timeout", "0s"}, 2, "-handshake-timeout"},
+		{"negative drain timeout", nil, []string{"-drain-timeout", "-1s"}, 2, "-drain-timeout"},
+		{"negative ping interval", nil, []string{"-ping-interval", "-1s"}, 2, "-ping-interval"},
+		{"negative number of connections", nil, []string{"-max-conns", "-1"}, 2, "-max-conns"},
+		{"empty origin", nil, []string{"-allow-origin", ""}, 2, "-allow-origin"},
+		{"bad value in the environment", []string{"CHATD_QUEUE=0"}, nil, 2, "-queue is 0"},
+	}
+	for _, tt := range cases {
+		t.Run(tt.name, func(t *testing.T) {
+			_, stderr, status := runChatd(t, tt.env, tt.args...)
+			lines := strings.Split(strings.TrimSpace(stderr), "\n")
+			last := lines[len(lines)-1] // before it, perhaps, the log
+			if status != tt.status || !strings.HasPrefix(last, "chatd: ") || !strings.Contains(last, tt.says) {
+				t.Fatalf("exit status %d, want %d, and a line with %q:\n%s", status, tt.status, tt.says, stderr)
+			}
+		})
+	}
+}
+
+func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
+	_, stderr, status := runChatd(t, nil, "-help")
+	if status != 0 {
+		t.Fatalf("exit status %d", status)
+	}
+	for _, name := range []string{"addr", "assets", "queue", "workers", "max-message", "handshake-timeout",
+		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "log-level", "version"} {
+		if !strings.Contains(stderr, "\n  -"+name) {
+			t.Errorf("-help says nothing of -%s", name)
+		}
+	}
+}
+
+func TestVersionIsPrinted(t *testing.T) {
+	stdout, _, status := runChatd(t, nil, "-version")
+	if status != 0 || !strings.HasPrefix(stdout, "chatd ") {
+		t.Fatalf("exit status %d, %q", status, stdout)
+	}
+}
+
+func TestFlagWinsOverTheEnvironment(t *testing.T) {
+	t.Setenv("CHATD_MAX_CONNS", "77")
+	t.Setenv("CHATD_WORKERS", "3")
+	p := startChatd(t, "-workers", "1")
+	p.Stop()
+	if log := p.log.String(); !strings.Contains(log, "max_conns=77") || !strings.Contains(log, "workers=1") {
+		t.Fatalf("log:\n%s", log)
+	}
+}
+
+func TestPageIsServedAsNetHTTPServesFiles(t *testing.T) {
+	p := startChatd(t)
+	get := func(method, path, etag string) *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+p.Addr+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("If-None-Match", etag)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if _, err := io.Copy(io.Discard, response.Body); err != nil {
+			t.Fatal(err)
+		}
+		return response
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	page := get("GET", "/", "")
+	if page.StatusCode != http.StatusOK || page.Header.Get("ETag") == "" {
+		t.Fatalf("%s %v", page.Status, page.Header)
+	}
+	for _, tt := range []struct {
+		method, path, etag string
+		status             int
+	}{
+		{"GET", "/", page.Header.Get("ETag"), http.StatusNotModified},
+		{"HEAD", "/", "", http.StatusOK},
+		{"POST", "/", "", http.StatusMethodNotAllowed},
+		{"GET", "/chat.js", "", http.StatusOK},
+		{"GET", "/nonsense", "", http.StatusNotFound},
+		{"GET", "/ws", "", http.StatusUpgradeRequired},
+	} {
+		if r := get(tt.method, tt.path, tt.etag); r.StatusCode != tt.status {
+			t.Errorf("%s %s: %s, want %d", tt.method, tt.path, r.Status, tt.status)
+		}
+	}
+}
+
+func TestEachConnectionTakesOneDescriptorAndNoThread(t *testing.T) {
+	p := startChatd(t)
+	count := func(what string) int {
+		entries, err := os.ReadDir("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/" + what)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	warm := p.dial(t)
+	warm.send(websocket.MessageText, "warm")
+	files, threads := count("fd"), count("task")
+	const n = 300
+	for range n {
+		p.dial(t)
+	}
+	if got := count("fd") - files; got != n {
+		t.Errorf("%d connections take %d descriptors", n, got)
+	}
+	if got := count("task") - threads; got > 5 {
+		t.Errorf("%d connections take %d threads", n, got)
+	}
+}
+
+func TestInterruptEndsTheServerWell(t *testing.T) {
+	p := startChatd(t)
+	p.dial(t)
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	<-p.done // and Stop, at the end, checks the exit status
+}
