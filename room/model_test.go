@@ -128,6 +128,7 @@ type socket struct {
 	free  int
 	got   []byte
 	reset bool
+	late  int // bytes of room that come just after a send has found none
 }
 
 // network is the Sender to the simulated sockets; a socket's number is its
@@ -141,6 +142,7 @@ func (n *network) Send(fd int32, p []byte) int {
 	}
 	k := min(s.free, len(p))
 	if k == 0 {
+		s.free, s.late = s.late, 0
 		return poller.WouldBlock
 	}
 	s.got = append(s.got, p[:k]...)

@@ -1,0 +1,98 @@
+package room
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/gobwas/ws"
+
+	"chatd/room/frame"
+)
+
+// publishOne has one message come and everybody written to. It returns the
+// encoded message.
+func (m *model) publishOne(text string) []byte {
+	f := frame.AppendMessage(nil, ws.OpText, []byte(text))
+	p := newPost()
+	p.frames, p.count = append(p.frames, f...), 1
+	m.server.hub.publish(nil, p)
+	m.settle()
+	return f
+}
+
+// Room in a socket's buffer may come between the send that finds none and the
+// poller's being told that somebody waits for it.
+func TestRoomThatComesTooEarlyToBeToldIsFound(t *testing.T) {
+	for who := range 3 {
+		m := newModel()
+		for range 3 {
+			m.join(1000)
+		}
+		m.net[who].free, m.net[who].late = 0, 1000
+		for i := range m.net {
+			m.net[i].got = nil
+		}
+		want := m.publishOne("one")
+		want = append(want, m.publishOne("two")...)
+		for i, s := range m.net {
+			if !bytes.Equal(s.got, want) {
+				t.Errorf("room for client %d came late: client %d got %q, want %q", who, i, s.got, want)
+			}
+		}
+	}
+}
+
+func TestStuckClientIsDroppedAtTheMessageThatWouldBeTheQueuePlusFirst(t *testing.T) {
+	m := newModel()
+	m.join(16) // takes the handshake's answer and no more
+	m.join(1 << 20)
+	for i := range modelQueue {
+		m.publishOne(fmt.Sprint(i))
+	}
+	if n := m.server.stats.dropped.Load(); n != 0 {
+		t.Fatalf("%d dropped with a full queue", n)
+	}
+	m.publishOne("one too many")
+	if n := m.server.stats.dropped.Load(); n != 1 {
+		t.Fatalf("%d dropped, want 1", n)
+	}
+	if n := m.server.stats.members.Load(); n != 1 {
+		t.Fatalf("%d members, want 1", n)
+	}
+}
+
+// BenchmarkPass writes one message to the members of a shard whose sockets
+// cost nothing: what is left is what a pass costs itself.
+func BenchmarkPass(b *testing.B) {
+	for _, members := range []int{10, 100, 2000} {
+		b.Run(fmt.Sprint("members=", members), func(b *testing.B) {
+			m := newModel()
+			m.server.hub.shardSize, m.server.hub.stepSize = shardSize, 256
+			m.worker.Sender = sink{}
+			for range members {
+				m.join(1 << 10)
+			}
+			f := frame.AppendMessage(nil, ws.OpText, bytes.Repeat([]byte{'x'}, 128))
+			b.ReportAllocs()
+			for b.Loop() {
+				p := newPost()
+				p.frames, p.count = append(p.frames, f...), 1
+				m.server.hub.publish(nil, p)
+				m.settle()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(members), "ns/delivery")
+		})
+	}
+}
+
+// sink is a Sender to sockets that take everything.
+type sink struct{}
+
+func (sink) Send(_ int32, p []byte) int { return len(p) }
+
+func (sink) Fanout(fds []int32, p []byte, results []int32) {
+	for i := range fds {
+		results[i] = int32(len(p))
+	}
+}
