@@ -6,7 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz cover screenshot chromium clean
+.PHONY: help run build test lint fuzz cover screenshot tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -17,8 +17,8 @@ run: build ## build the server and serve the page on ADDR (default :8080)
 build: ## build the static binary bin/chatd
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/chatd
 
-test: chromium ## run all tests, with the race detector, and fuzz for a few seconds
-	go test -race ./...
+test: tools ## run all tests, with the race detector, and fuzz for a few seconds
+	CGO_ENABLED=1 go test -race ./...
 	@$(MAKE) --no-print-directory fuzz
 
 lint: ## gofmt, go vet, staticcheck
@@ -36,13 +36,17 @@ cover: ## write the tests' coverage to cover.html
 	go test -coverprofile cover.out -coverpkg ./... ./...
 	go tool cover -html cover.out -o cover.html
 
-screenshot: chromium ## take the README's picture of the page
+screenshot: tools ## take the README's picture of the page
 	CHATD_SCREENSHOT=$(CURDIR)/static/doc/page.png go test -count 1 -run '^TestScreenshot$$' ./cmd/chatd
 
-chromium: ## install Chromium, for the page's tests, if there is none (Debian)
-	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+tools: ## install what the tests need, if it is missing (Debian)
+	@need=; \
+	have() { for c; do command -v $$c >/dev/null && return; done; return 1; }; \
+	have chromium chromium-browser google-chrome || need="$$need chromium"; \
+	have gcc clang || need="$$need gcc libc6-dev"; \
+	test -z "$$need" || { \
 		sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
-		$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends chromium; }
+		$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends $$need; }
 
 clean: ## remove what was built
 	rm -rf bin cover.out cover.html

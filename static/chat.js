@@ -2,7 +2,7 @@
 // Composer sends what is typed; the last part of the file wires them together.
 
 const MAX_LINES = 2000; // in the page; the oldest go
-const TRIM_LINES = 200; // removed at a time, so that it's not done for each message
+const BLOCK_LINES = 100; // laid out apart from the others, and removed together
 const CALM_RATE = 5; // messages a second that are announced and animated
 const HIDDEN_FLUSH_MS = 250; // how long a message waits when there are no frames
 
@@ -103,11 +103,13 @@ class Connection {
 class LogView {
   #log;
   #shown; // called with (total, unseen) when one of them may have changed
-  #pending = [];
+  #lines = 0; // in the log
+  #pending = []; // lines to come
   #frame = 0; // 0: none is scheduled
   #fallback = 0;
   #following = true; // the newest message
   #bottom = 0; // the scroll position where it was last followed to
+  #rounded = 0; // what the last scroll position lacks
   #total = 0; // messages
   #seen = 0; // of them, while the reader was at the bottom
   #rate = new Rate();
@@ -159,37 +161,59 @@ class LogView {
     // No screen reader could keep up with a flood.
     this.#log.setAttribute('aria-live', calm ? 'polite' : 'off');
     this.#makeRoom(lines.length);
-    this.#log.append(this.#render(lines, calm));
+    this.#append(lines, calm);
     if (this.#following) this.#toBottom();
     this.#report();
   }
 
-  #render(lines, calm) {
-    const fragment = document.createDocumentFragment();
+  /** #makeRoom removes the oldest blocks, unnoticed by a reader who is not at the bottom. */
+  #makeRoom(wanted) {
+    const { scrollTop } = this.#log; // before the removal, which may change it
+    const removed = [];
+    let height = 0;
+    for (const block of this.#log.children) {
+      if (this.#lines + wanted <= MAX_LINES) break;
+      removed.push(block);
+      height += block.getBoundingClientRect().height;
+      this.#lines -= block.childElementCount;
+    }
+    for (const block of removed) block.remove();
+    if (height && !this.#following) this.#scrollExactly(scrollTop - height);
+  }
+
+  /** #scrollExactly makes up later for what the browser rounds, or the text would creep. */
+  #scrollExactly(position) {
+    const target = position + this.#rounded;
+    this.#log.scrollTop = target;
+    const rest = target - this.#log.scrollTop;
+    this.#rounded = Math.abs(rest) < 1 ? rest : 0; // more is the end of the way
+  }
+
+  #append(lines, calm) {
     const time = this.#clock.format();
-    for (const { kind, text } of lines) {
+    const elements = lines.map(({ kind, text }) => {
       const line = document.createElement('div');
       line.className = calm ? `${kind} arriving` : kind;
       line.dataset.time = time;
       line.textContent = text; // never markup
-      fragment.append(line);
+      return line;
+    });
+    this.#lines += elements.length;
+    while (elements.length) {
+      const block = this.#lastBlock();
+      block.append(...elements.splice(0, BLOCK_LINES - block.childElementCount));
     }
-    return fragment;
   }
 
-  /** #makeRoom removes the oldest lines, under the eyes of a reader who is not at the bottom. */
-  #makeRoom(wanted) {
-    const lines = this.#log.children;
-    const excess = lines.length + wanted - MAX_LINES;
-    if (excess <= 0) return;
-    const firstKept = lines[excess + TRIM_LINES];
-    const { scrollTop } = this.#log;
-    const before = firstKept?.offsetTop;
-    const range = document.createRange();
-    range.selectNodeContents(this.#log);
-    if (firstKept) range.setEndBefore(firstKept);
-    range.deleteContents();
-    if (firstKept && !this.#following) this.#log.scrollTop = scrollTop - (before - firstKept.offsetTop);
+  /** #lastBlock returns a block that has room. */
+  #lastBlock() {
+    let block = this.#log.lastElementChild;
+    if (!block || block.childElementCount >= BLOCK_LINES) {
+      block = document.createElement('div');
+      block.className = 'block';
+      this.#log.append(block);
+    }
+    return block;
   }
 
   #scrolled() {

@@ -1,0 +1,212 @@
+package static
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ask sends h one request, with the header fields "Name", "value", ...
+func ask(t *testing.T, h http.Handler, method, path string, fields ...string) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest(method, path, nil)
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Set(fields[i], fields[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, response *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func newHandler(t *testing.T, assets string) http.Handler {
+	t.Helper()
+	h, err := Handler(assets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// write writes a file below dir, with its directories.
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryFileOfThePageIsServedWithItsType(t *testing.T) {
+	h := newHandler(t, "")
+	for path, want := range map[string]string{
+		"/":            "text/html; charset=utf-8",
+		"/index.html":  "text/html; charset=utf-8",
+		"/chat.css":    "text/css; charset=utf-8",
+		"/chat.js":     "text/javascript; charset=utf-8",
+		"/favicon.svg": "image/svg+xml",
+	} {
+		response := ask(t, h, "GET", path)
+		if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != want {
+			t.Errorf("%s: %s, Content-Type %q, want %q", path, response.Status, got, want)
+		}
+		if body(t, response) == "" {
+			t.Errorf("%s is empty", path)
+		}
+	}
+}
+
+func TestEmbeddedAndDiskFilesAreTheSame(t *testing.T) {
+	embedded, disk := newHandler(t, ""), newHandler(t, ".")
+	for _, path := range []string{"/", "/chat.css", "/chat.js", "/favicon.svg"} {
+		if body(t, ask(t, embedded, "GET", path)) != body(t, ask(t, disk, "GET", path)) {
+			t.Errorf("%s differs", path)
+		}
+	}
+}
+
+func TestEverythingElseIsNotFound(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"page/index.html", "page/.hidden", "page/.git/config", "page/sub/file.txt", "secret"} {
+		write(t, dir, name, name)
+	}
+	if err := os.Symlink("../secret", filepath.Join(dir, "page", "link")); err != nil {
+		t.Fatal(err)
+	}
+	disk := newHandler(t, filepath.Join(dir, "page"))
+	for path, h := range map[string]http.Handler{
+		"/static.go":        newHandler(t, ""),
+		"/chat.css/":        newHandler(t, ""),
+		"//chat.css":        newHandler(t, ""),
+		"/nothing":          disk,
+		"/.hidden":          disk,
+		"/.git/config":      disk,
+		"/sub":              disk,
+		"/sub/":             disk,
+		"/../secret":        disk,
+		"/%2e%2e/secret":    disk,
+		"/sub/../../secret": disk,
+		"/link":             disk,
+		"/index.html%00":    disk,
+	} {
+		if response := ask(t, h, "GET", path); response.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", path, response.Status)
+		}
+	}
+	if response := ask(t, disk, "GET", "/sub/file.txt"); response.StatusCode != http.StatusOK {
+		t.Errorf("a file in a folder: %s", response.Status)
+	}
+}
+
+func TestOnlyGETAndHEADAreAllowed(t *testing.T) {
+	h := newHandler(t, "")
+	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "NONSENSE"} {
+		response := ask(t, h, method, "/")
+		if response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s: %s, Allow %q", method, response.Status, response.Header.Get("Allow"))
+		}
+	}
+	response := ask(t, h, "HEAD", "/")
+	if response.StatusCode != http.StatusOK || response.ContentLength == 0 || body(t, response) != "" {
+		t.Errorf("HEAD: %s, Content-Length %d", response.Status, response.ContentLength)
+	}
+}
+
+func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
+	h := newHandler(t, "")
+	etag := ask(t, h, "GET", "/").Header.Get("ETag")
+	for name, response := range map[string]*http.Response{
+		"200": ask(t, h, "GET", "/chat.js"),
+		"304": ask(t, h, "GET", "/", "If-None-Match", etag),
+		"404": ask(t, h, "GET", "/nothing"),
+		"405": ask(t, h, "POST", "/"),
+	} {
+		if !strings.HasPrefix(response.Status, name) {
+			t.Errorf("%s instead of %s", response.Status, name)
+		}
+		for field, want := range map[string]string{
+			"Content-Security-Policy": policy,
+			"X-Content-Type-Options":  "nosniff",
+			"Referrer-Policy":         "no-referrer",
+			"Cache-Control":           "no-cache",
+		} {
+			if got := response.Header.Get(field); got != want {
+				t.Errorf("%s: %s %q, want %q", name, field, got, want)
+			}
+		}
+	}
+}
+
+func TestAnUnchangedFileIsNotSentAgain(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "index.html", "<p>one")
+	for name, h := range map[string]http.Handler{"embedded": newHandler(t, ""), "disk": newHandler(t, dir)} {
+		etag := ask(t, h, "GET", "/").Header.Get("ETag")
+		if len(etag) < 10 {
+			t.Fatalf("%s: ETag %q", name, etag)
+		}
+		response := ask(t, h, "GET", "/", "If-None-Match", etag)
+		if response.StatusCode != http.StatusNotModified || body(t, response) != "" || response.Header.Get("ETag") != etag {
+			t.Errorf("%s: %s, ETag %q", name, response.Status, response.Header.Get("ETag"))
+		}
+		if response := ask(t, h, "GET", "/", "If-None-Match", `"another"`); response.StatusCode != http.StatusOK {
+			t.Errorf("%s, another ETag: %s", name, response.Status)
+		}
+	}
+}
+
+func TestAChangedFileOnDiskIsSentAgain(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "index.html", "<p>one")
+	h := newHandler(t, dir)
+	etag := ask(t, h, "GET", "/").Header.Get("ETag")
+	write(t, dir, "index.html", "<p>two")
+	later := time.Now().Add(time.Millisecond) // the clock of a file system may be a coarse one
+	if err := os.Chtimes(filepath.Join(dir, "index.html"), later, later); err != nil {
+		t.Fatal(err)
+	}
+	response := ask(t, h, "GET", "/", "If-None-Match", etag)
+	if response.StatusCode != http.StatusOK || body(t, response) != "<p>two" {
+		t.Errorf("%s", response.Status)
+	}
+}
+
+func TestADirectoryWithoutThePageIsRefusedInOneLine(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "index.html/file", "")
+	for _, assets := range []string{t.TempDir(), dir, filepath.Join(dir, "nothing"), "static.go"} {
+		h, err := Handler(assets)
+		if err == nil || h != nil {
+			t.Errorf("%s is taken", assets)
+		} else if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "assets directory") {
+			t.Errorf("%s: %q", assets, err)
+		}
+	}
+}
+
+// The policy forbids these, so a browser would drop them without a word to the user.
+func TestThePageHasNoInlineCodeAndNothingFromElsewhere(t *testing.T) {
+	forbidden := regexp.MustCompile(`(?i)<script>|<style|\sstyle=|\son\w+=|https?://|url\(`)
+	for _, path := range []string{"/", "/chat.css"} {
+		if found := forbidden.FindString(body(t, ask(t, newHandler(t, ""), "GET", path))); found != "" {
+			t.Errorf("%s has %q", path, found)
+		}
+	}
+}
