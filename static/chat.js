@@ -33,13 +33,9 @@ class Connection {
     this.#listener = listener;
   }
 
-  get isOpen() {
-    return this.#socket?.readyState === WebSocket.OPEN;
-  }
-
   /** send reports whether the text was handed to an open connection. */
   send(text) {
-    if (!this.isOpen) return false;
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(text);
     return true;
   }
@@ -108,7 +104,7 @@ class LogView {
   #frame = 0; // 0: none is scheduled
   #fallback = 0;
   #following = true; // the newest message
-  #bottom = 0; // the scroll position where it was last followed to
+  #position = 0; // where it was last scrolled to
   #rounded = 0; // what the last scroll position lacks
   #total = 0; // messages
   #seen = 0; // of them, while the reader was at the bottom
@@ -119,6 +115,7 @@ class LogView {
     this.#log = log;
     this.#shown = shown;
     log.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    log.addEventListener('keydown', (event) => this.#key(event));
     // The log shrinks when the composer grows or a phone's keyboard opens.
     new ResizeObserver(() => this.#following && this.#toBottom()).observe(log);
   }
@@ -187,6 +184,7 @@ class LogView {
     this.#log.scrollTop = target;
     const rest = target - this.#log.scrollTop;
     this.#rounded = Math.abs(rest) < 1 ? rest : 0; // more is the end of the way
+    this.#position = this.#log.scrollTop;
   }
 
   #append(lines, calm) {
@@ -218,10 +216,23 @@ class LogView {
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#log;
-    if (scrollHeight - scrollTop - clientHeight <= AT_BOTTOM_PX) this.#following = true;
+    const below = scrollHeight - scrollTop - clientHeight;
+    if (below <= AT_BOTTOM_PX) this.#following = true;
     // Only a reader scrolls up; the bottom also goes away when the log shrinks.
-    else if (scrollTop < this.#bottom) this.#following = false;
+    else if (scrollTop < this.#position) this.#following = false;
+    // Down to a bottom that a flood has moved meanwhile: by what comes in a tenth of a second.
+    else if (scrollTop > this.#position && below <= (scrollHeight / this.#lines) * (this.#rate.count(0) / 10)) {
+      this.#following = true;
+    }
+    this.#position = scrollTop;
     this.#report();
+  }
+
+  /** #key replaces smooth scrolling to an end that would have moved on by then. */
+  #key(event) {
+    if (event.key !== 'End') return;
+    event.preventDefault();
+    this.jumpToBottom();
   }
 
   #report() {
@@ -231,7 +242,7 @@ class LogView {
 
   #toBottom() {
     this.#log.scrollTop = this.#log.scrollHeight;
-    this.#bottom = this.#log.scrollTop;
+    this.#position = this.#log.scrollTop;
   }
 }
 
@@ -271,6 +282,7 @@ class Composer {
     });
     input.addEventListener('keydown', (event) => this.#key(event));
     input.addEventListener('input', () => this.#fit());
+    window.addEventListener('resize', () => this.#fit());
     this.#fit(); // the browser may have restored a text
   }
 

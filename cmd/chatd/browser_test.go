@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -13,10 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -25,132 +21,6 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/coder/websocket"
 )
-
-// patience is for what should take milliseconds.
-const patience = 15 * time.Second
-
-// asChatd in the environment makes the test binary be chatd: the process under
-// test is built once, and with the race detector exactly if the tests are.
-const asChatd = "CHATD_TEST_AS_CHATD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asChatd) != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// process is a running chatd.
-type process struct {
-	Addr string // host:port that it listens on
-
-	t      *testing.T
-	cmd    *exec.Cmd
-	log    bytes.Buffer  // its stderr, to be read once done is closed
-	done   chan struct{} // its stderr is closed
-	ending bool          // Stop was called
-}
-
-// startChatd starts chatd on a free port of the loopback interface, unless args
-// say otherwise, waits until it listens, and stops it when the test ends.
-func startChatd(t *testing.T, args ...string) *process {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{t: t, done: make(chan struct{})}
-	p.cmd = exec.Command(exe, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
-	p.cmd.Env = append(os.Environ(), asChatd+"=1", "GORACE=atexit_sleep_ms=10") // not a second
-	stderr, err := p.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Stop)
-	listening := make(chan string, 1)
-	go func() {
-		defer close(p.done)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			fmt.Fprintln(&p.log, lines.Text())
-			fields := strings.Fields(lines.Text())
-			if !slices.Contains(fields, "msg=listening") {
-				continue
-			}
-			for _, field := range fields {
-				if addr, ok := strings.CutPrefix(field, "addr="); ok {
-					listening <- addr
-				}
-			}
-		}
-	}()
-	select {
-	case p.Addr = <-listening:
-	case <-p.done:
-		t.Fatalf("chatd does not start:\n%s", &p.log)
-	case <-time.After(patience):
-		t.Fatal("chatd does not listen")
-	}
-	return p
-}
-
-// Stop ends chatd as a service manager does, and checks that it ends well.
-func (p *process) Stop() {
-	p.t.Helper()
-	if p.ending {
-		return
-	}
-	p.ending = true
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // that it has ended already, Wait tells
-	overdue := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
-	defer overdue.Stop()
-	<-p.done
-	if err := p.cmd.Wait(); err != nil {
-		p.t.Errorf("chatd ended with %v:\n%s", err, &p.log)
-	}
-}
-
-// dial connects a client that is no browser. It reads what it gets, or it would
-// be dropped.
-func (p *process) dial(t *testing.T) *client {
-	t.Helper()
-	conn, _, err := websocket.Dial(t.Context(), "ws://"+p.Addr+"/ws", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.CloseNow() })
-	go func() {
-		for {
-			if _, _, err := conn.Read(t.Context()); err != nil {
-				return
-			}
-		}
-	}()
-	return &client{t, conn}
-}
-
-type client struct {
-	t    *testing.T
-	conn *websocket.Conn
-}
-
-func (c *client) send(typ websocket.MessageType, message string) {
-	c.t.Helper()
-	if err := c.conn.Write(c.t.Context(), typ, []byte(message)); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// flood sends "NAME 1" to "NAME n".
-func (c *client) flood(name string, n int) {
-	c.t.Helper()
-	for i := range n {
-		c.send(websocket.MessageText, fmt.Sprintf("%s %d", name, i+1))
-	}
-}
 
 // startBrowser starts a Chromium with a profile of its own.
 func startBrowser(t *testing.T) context.Context {
@@ -175,11 +45,15 @@ func startBrowser(t *testing.T) context.Context {
 	)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
-	browser, closeBrowser := chromedp.NewContext(allocator)
-	t.Cleanup(closeBrowser)
+	browser, _ := chromedp.NewContext(allocator)
 	if err := chromedp.Do(browser); err != nil {
 		t.Fatalf("the browser does not start: %v", err)
 	}
+	t.Cleanup(func() { // killed, it would leave files behind
+		if err := chromedp.Cancel(browser); err != nil {
+			t.Error(err)
+		}
+	})
 	return browser
 }
 
@@ -382,6 +256,8 @@ func TestPage(t *testing.T) {
 		run(b, chromedp.Click(chromedp.CSS("#jump")))
 		b.wait(`jump.hidden && ` + atBottom)
 		b.expect(`document.activeElement === input`)
+		run(b, chromedp.KeyEvent("\r", chromedp.KeyModifiers(chromedp.ModifierShift))) // the input takes room from the log
+		b.wait(atBottom)
 		c.flood("last", 1)
 		b.waitForLast("last 1")
 		b.wait(atBottom)
@@ -402,15 +278,20 @@ func TestPage(t *testing.T) {
 			t.Errorf("a frame took %.0f ms", longest)
 		}
 
-		// The reader looks at a line in the middle while those above it go.
+		// The reader looks at a line while more and more of those above it go.
 		get[bool](b, `new Promise((resolve) => {
 			log.addEventListener('scroll', () => resolve(true), { once: true });
-			log.scrollTop /= 2;
+			window.line = `+lines+`[1500];
+			line.scrollIntoView();
+			window.was = line.getBoundingClientRect().top;
 		})`)
-		get[bool](b, `(window.middle = `+lines+`[1000], window.was = middle.getBoundingClientRect().top, true)`)
-		c.flood("more", 500)
-		b.waitForLast("more 500")
-		b.expect(lines + `.length <= 2000 && Math.abs(middle.getBoundingClientRect().top - was) < 1`)
+		for i := range 13 {
+			round := fmt.Sprint("round ", i)
+			c.flood(round, 100)
+			b.waitForLast(round + " 100")
+			b.expect(lines + `.length <= 2000`)
+		}
+		b.expect(`Math.abs(line.getBoundingClientRect().top - was) < 1`)
 	})
 
 	t.Run("a tab without frames, because it is hidden, shows what comes all the same", func(t *testing.T) {

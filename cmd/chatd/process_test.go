@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// patience is for what should take milliseconds.
+const patience = 15 * time.Second
+
+// asChatd in the environment makes the test binary be chatd: the process under
+// test is built once, and with the race detector exactly if the tests are.
+const asChatd = "CHATD_TEST_AS_CHATD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asChatd) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// process is a running chatd.
+type process struct {
+	Addr string // host:port that it listens on
+
+	t      *testing.T
+	cmd    *exec.Cmd
+	log    bytes.Buffer  // its stderr, to be read once done is closed
+	done   chan struct{} // its stderr is closed
+	ending bool          // Stop was called
+}
+
+// startChatd starts chatd on a free port of the loopback interface, unless args
+// say otherwise, waits until it listens, and stops it when the test ends.
+func startChatd(t *testing.T, args ...string) *process {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, done: make(chan struct{})}
+	p.cmd = exec.Command(exe, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	p.cmd.Env = append(os.Environ(), asChatd+"=1", "GORACE=atexit_sleep_ms=10") // not a second
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	listening := make(chan string, 1)
+	go func() {
+		defer close(p.done)
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			fmt.Fprintln(&p.log, lines.Text())
+			fields := strings.Fields(lines.Text())
+			if !slices.Contains(fields, "msg=listening") {
+				continue
+			}
+			for _, field := range fields {
+				if addr, ok := strings.CutPrefix(field, "addr="); ok {
+					listening <- addr
+				}
+			}
+		}
+	}()
+	select {
+	case p.Addr = <-listening:
+	case <-p.done:
+		t.Fatalf("chatd does not start:\n%s", &p.log)
+	case <-time.After(patience):
+		t.Fatal("chatd does not listen")
+	}
+	return p
+}
+
+// Stop ends chatd as a service manager does, and checks that it ends well.
+func (p *process) Stop() {
+	p.t.Helper()
+	if p.ending {
+		return
+	}
+	p.ending = true
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // that it has ended already, Wait tells
+	overdue := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+	defer overdue.Stop()
+	<-p.done
+	if err := p.cmd.Wait(); err != nil {
+		p.t.Errorf("chatd ended with %v:\n%s", err, &p.log)
+	}
+}
+
+// dial connects a client that is no browser. It reads what it gets, or it would
+// be dropped.
+func (p *process) dial(t *testing.T) *client {
+	t.Helper()
+	conn, _, err := websocket.Dial(t.Context(), "ws://"+p.Addr+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.CloseNow() })
+	go func() {
+		for {
+			if _, _, err := conn.Read(t.Context()); err != nil {
+				return
+			}
+		}
+	}()
+	return &client{t, conn}
+}
+
+type client struct {
+	t    *testing.T
+	conn *websocket.Conn
+}
+
+func (c *client) send(typ websocket.MessageType, message string) {
+	c.t.Helper()
+	if err := c.conn.Write(c.t.Context(), typ, []byte(message)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// flood sends "NAME 1" to "NAME n".
+func (c *client) flood(name string, n int) {
+	c.t.Helper()
+	for i := range n {
+		c.send(websocket.MessageText, fmt.Sprintf("%s %d", name, i+1))
+	}
+}
