@@ -1,5 +1,4 @@
-// Package bench measures chatd from the outside, over real sockets.
-package bench
+package main
 
 import (
 	"bufio"
@@ -24,43 +23,43 @@ import (
 
 const messageSize = 128
 
-// startServer runs a server in this process and returns its address.
-func startServer(b *testing.B) (addr string, server *room.Server) {
+// serve runs a server in this process and returns its address.
+func serve(b *testing.B) (addr string, server *room.Server) {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	epoll, err := poller.New(func(err error) { b.Error(err) })
 	if err != nil {
 		b.Fatal(err)
 	}
 	pool := poller.NewPool(runtime.NumCPU(), log)
-	listener, err := poller.Listen("127.0.0.1:0", log)
+	ln, err := poller.Listen("127.0.0.1:0", log)
 	if err != nil {
 		b.Fatal(err)
 	}
 	server = room.New(room.Config{
 		Queue: 256, MaxMessage: 64 << 10, HandshakeTimeout: time.Minute, DrainTimeout: time.Minute,
 		Page: http.NotFoundHandler(), Log: log,
-	}, pool, epoll, listener.Resume)
-	if err := listener.Start(epoll, pool, server); err != nil {
+	}, pool, epoll, ln.Resume)
+	if err := ln.Start(epoll, pool, server); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
-		listener.Close()
+		ln.Close()
 		if err := server.Shutdown(context.Background()); err != nil {
 			b.Error(err)
 		}
 		epoll.Close()
 		pool.Close()
 	})
-	return listener.Addr().String(), server
+	return ln.Addr().String(), server
 }
 
-// client is a plain blocking WebSocket client.
-type client struct {
+// listener is a plain blocking WebSocket client.
+type listener struct {
 	conn net.Conn
 	r    *bufio.Reader
 }
 
-func dial(b *testing.B, addr string) *client {
+func dialBench(b *testing.B, addr string) *listener {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		b.Fatal(err)
@@ -73,11 +72,11 @@ func dial(b *testing.B, addr string) *client {
 	if br != nil {
 		b.Fatal("bytes before the first message")
 	}
-	return &client{conn: conn, r: bufio.NewReaderSize(conn, 16<<10)}
+	return &listener{conn: conn, r: bufio.NewReaderSize(conn, 16<<10)}
 }
 
 // next reads one message and returns the number it carries.
-func (c *client) next() (uint64, error) {
+func (c *listener) next() (uint64, error) {
 	var frame [4 + messageSize]byte
 	if _, err := io.ReadFull(c.r, frame[:]); err != nil {
 		return 0, err
@@ -100,12 +99,12 @@ func BenchmarkBroadcast(b *testing.B) {
 }
 
 func broadcast(b *testing.B, listeners, outstanding int) {
-	addr, server := startServer(b)
-	clients := make([]*client, listeners)
+	addr, server := serve(b)
+	clients := make([]*listener, listeners)
 	for i := range clients {
-		clients[i] = dial(b, addr)
+		clients[i] = dialBench(b, addr)
 	}
-	sender := dial(b, addr)
+	sender := dialBench(b, addr)
 	b.ReportAllocs()
 	b.ResetTimer()
 	var wg sync.WaitGroup

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// badServer is a broadcast server with a planted fault. The test binary is one
+// when asBadServer is in the environment, with the fault's name.
+type badServer struct {
+	fault string
+
+	mu       sync.Mutex // the server's only one: it need not be fast
+	members  []*badMember
+	messages int
+	leak     [][]byte
+
+	deliveries atomic.Int64
+}
+
+type badMember struct {
+	conn *websocket.Conn
+	held []byte // by fault swap
+}
+
+const asBadServer = "CHATBENCH_TEST_FAULT"
+
+func TestMain(m *testing.M) {
+	if fault, ok := os.LookupEnv(asBadServer); ok {
+		serveBadly(fault, os.Args[len(os.Args)-1])
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func serveBadly(fault, addr string) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Fprintln(os.Stderr, http.Serve(ln, &badServer{fault: fault}))
+}
+
+// ServeHTTP implements http.Handler.
+func (s *badServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == "/deliveries":
+		fmt.Fprint(w, s.deliveries.Load())
+		return
+	case s.fault == "refuse":
+		http.Error(w, "no room for you", http.StatusServiceUnavailable)
+		return
+	}
+	up := websocket.Upgrader{EnableCompression: s.fault == "compress"}
+	conn, err := up.Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	me := &badMember{conn: conn}
+	s.mu.Lock()
+	s.members = append(s.members, me)
+	if s.fault == "leak" {
+		s.leak = append(s.leak, make([]byte, 10<<10))
+		clear(s.leak[len(s.leak)-1]) // resident
+	}
+	if s.fault == "garbage" && len(s.members) == 2 {
+		conn.NetConn().Write([]byte("\xff\xff\xff\xff"))
+	}
+	s.mu.Unlock()
+	for {
+		_, payload, err := conn.ReadMessage()
+		if err != nil {
+			return
+		}
+		s.broadcast(payload)
+	}
+}
+
+func (s *badServer) broadcast(payload []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.messages++; s.fault == "stall" && s.messages%50 == 0 {
+		time.Sleep(200 * time.Millisecond)
+	}
+	for i, m := range s.members {
+		s.deliver(i, m, payload)
+	}
+}
+
+func (s *badServer) deliver(i int, m *badMember, payload []byte) {
+	victim := i == len(s.members)-1
+	switch {
+	case s.fault == "drop" && s.deliveries.Load()%1000 == 999:
+		s.deliveries.Add(1)
+		return
+	case s.fault == "swap" && victim && s.messages%100 == 50:
+		m.held = payload
+		return
+	case s.fault == "duplicate" && victim && s.messages%100 == 50:
+		s.write(m, payload)
+	case s.fault == "corrupt" && victim && s.messages%100 == 50:
+		payload = append([]byte(nil), payload...)
+		payload[len(payload)-1]++
+	case s.fault == "join" && victim && s.messages%100 == 50:
+		payload = append(append(append([]byte(nil), payload...), '\n'), payload...)
+	case s.fault == "hangup" && victim && s.messages == 50:
+		m.conn.Close()
+		return
+	case s.fault == "close" && victim && s.messages == 50:
+		m.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1013, "too slow"), time.Time{})
+		return
+	}
+	s.write(m, payload)
+	if m.held != nil {
+		s.write(m, m.held)
+		m.held = nil
+	}
+}
+
+func (s *badServer) write(m *badMember, payload []byte) {
+	s.deliveries.Add(1)
+	m.conn.WriteMessage(websocket.BinaryMessage, payload)
+}
+
+// startBadly starts a server with a fault and returns its URL and process.
+func startBadly(t *testing.T, fault string) (url string, s *server) {
+	t.Helper()
+	addr, err := freeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(asBadServer, fault)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url = "ws://" + addr + "/ws"
+	if s, err = startServer(t.Context(), exe+" "+addr, url); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	return url, s
+}
+
+// serverDeliveries is how many deliveries the server itself has counted.
+func serverDeliveries(t *testing.T, url string) int {
+	t.Helper()
+	r, err := http.Get("http" + url[len("ws"):len(url)-len("/ws")] + "/deliveries")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var b [20]byte
+	n, _ := r.Body.Read(b[:])
+	count, err := strconv.Atoi(string(b[:n]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return count
+}

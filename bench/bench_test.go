@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"chatd/bench/load"
+	"chatd/bench/result"
+)
+
+// against runs a scenario against a server with a fault.
+func against(t *testing.T, fault, name string, change func(*scenario)) (*result.Run, error, string, *server) {
+	t.Helper()
+	url, server := startBadly(t, fault)
+	target, err := load.NewTarget(url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	process, err := findProcess(server.cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scenario{
+		params: result.Params{Clients: 20, Senders: 1, MessageBytes: 64, Rate: 500, Outstanding: 4, StuckClients: 2},
+		target: target, server: process, duration: time.Second, warmup: 50 * time.Millisecond, limit: 100 * time.Millisecond,
+		progress: newProgress(os.NewFile(^uintptr(0), ""), ""),
+	}
+	if change != nil {
+		change(s)
+	}
+	run, err := s.run(t.Context(), name, fault)
+	return run, err, url, server
+}
+
+func TestPlantedFaultsAreReportedAsWhatTheyAre(t *testing.T) {
+	cases := []struct {
+		fault string
+		want  func(result.Faults) bool // besides which nothing may be wrong
+		rest  func(*result.Faults)     // takes away what was wanted
+		says  string
+	}{
+		{"none", func(f result.Faults) bool { return true }, func(f *result.Faults) {}, ""},
+		{"drop", func(f result.Faults) bool { return f.Lost >= 5 }, func(f *result.Faults) { f.Lost = 0 }, ""},
+		{"swap", func(f result.Faults) bool { return f.Disordered >= 1 && f.OrderDiffers == 1 }, func(f *result.Faults) { f.Disordered, f.OrderDiffers = 0, 0 }, ""},
+		{"duplicate", func(f result.Faults) bool { return f.Duplicated >= 3 }, func(f *result.Faults) { f.Duplicated = 0 }, ""},
+		{"corrupt", func(f result.Faults) bool { return f.Corrupt >= 3 && f.Lost == f.Corrupt }, func(f *result.Faults) { f.Corrupt, f.Lost = 0, 0 }, "other bytes than were sent"},
+		{"join", func(f result.Faults) bool { return f.Corrupt >= 3 && f.Lost == f.Corrupt }, func(f *result.Faults) { f.Corrupt, f.Lost = 0, 0 }, "joins them with newlines"},
+		{"hangup", func(f result.Faults) bool { return f.Disconnected == 1 }, func(f *result.Faults) { f.Disconnected = 0 }, "hung up on"},
+		{"close", func(f result.Faults) bool { return f.Disconnected == 1 }, func(f *result.Faults) { f.Disconnected = 0 }, "closed by the server with code 1013 too slow"},
+		{"garbage", func(f result.Faults) bool { return f.Disconnected == 1 }, func(f *result.Faults) { f.Disconnected = 0 }, "compresses"},
+	}
+	for _, tt := range cases {
+		t.Run(tt.fault, func(t *testing.T) {
+			run, err, _, _ := against(t, tt.fault, "fanout", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rest := run.Faults
+			tt.rest(&rest)
+			if !tt.want(run.Faults) || rest.Any() {
+				t.Errorf("%+v", run.Faults)
+			}
+			if all := strings.Join(run.Warnings, "\n"); !strings.Contains(all, tt.says) {
+				t.Errorf("want a warning of %q:\n%s", tt.says, all)
+			}
+		})
+	}
+}
+
+func TestStallIsSeenInEveryMessageThatWasDueDuringIt(t *testing.T) {
+	run, err, _, _ := against(t, "stall", "fanout", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One message in 50 stalls for 200 ms; at 500 a second all of those that
+	// are due meanwhile wait with it, so that most are late.
+	if run.Last == nil || run.Last.Max < 200 || run.Last.P90 < 100 {
+		t.Fatalf("latency of last deliveries %+v", run.Last)
+	}
+}
+
+func TestLeakIsSeenInTheMemoryOfAConnection(t *testing.T) {
+	change := func(s *scenario) { s.params.Clients = 800 }
+	leaky, err, _, _ := against(t, "leak", "idle", change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound, err, _, _ := against(t, "none", "idle", change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if extra := leaky.Memory.PerConn - sound.Memory.PerConn; extra < 8<<10 || extra > 30<<10 {
+		t.Fatalf("%.0f bytes a connection with the leak, %.0f without", leaky.Memory.PerConn, sound.Memory.PerConn)
+	}
+}
+
+func TestServerThatRefusesIsToldFromOneThatIsNotThere(t *testing.T) {
+	for fault, says := range map[string]string{"refuse": "503 Service Unavailable: no room for you", "compress": ""} {
+		run, err, _, _ := against(t, fault, "fanout", nil)
+		if says == "" {
+			if err != nil || run.Faults.Any() { // offered, but never asked for
+				t.Errorf("%s: %v %+v", fault, err, run.Faults)
+			}
+		} else if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", fault, err)
+		}
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = command(new(strings.Builder)).ParseAndRun(t.Context(), []string{"fanout", "-url", "ws://" + addr + "/ws"})
+	if err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("nobody there: %v", err)
+	}
+}
+
+func TestEveryScenarioRunsAgainstASoundServer(t *testing.T) {
+	for name := range scenarios {
+		if name == "ramp" { // ends only when a server fails
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			run, err, _, _ := against(t, "none", name, func(s *scenario) { s.duration = 300 * time.Millisecond })
+			if err != nil || run.Faults.Any() {
+				t.Fatalf("%v %+v %v", err, run.Faults, run.Warnings)
+			}
+		})
+	}
+}
+
+func TestRampEndsAtAServerThatStalls(t *testing.T) {
+	run, err, _, _ := against(t, "stall", "ramp", func(s *scenario) { s.duration, s.params.Rate = 300*time.Millisecond, 200 })
+	if err != nil || run.Ramp.Why == "" || run.Ramp.Failed == 0 {
+		t.Fatalf("%v %+v", err, run.Ramp)
+	}
+}
+
+func TestFiguresAgreeWithTheServersOwnAndTheKernels(t *testing.T) {
+	run, err, url, server := against(t, "none", "flood", func(s *scenario) { s.warmup, s.duration = 0, 2*time.Second })
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := serverDeliveries(t, url)
+	if d := float64(run.Deliveries); d < 0.9*float64(counted) || d > 1.1*float64(counted) {
+		t.Errorf("%d deliveries, the server counted %d", run.Deliveries, counted)
+	}
+	process, err := findProcess(server.cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := process.usage()
+	server.cmd.Process.Kill()
+	server.done <- <-server.done // for stop
+	state := server.cmd.ProcessState
+	kernel := (state.UserTime() + state.SystemTime()).Seconds()
+	if got := u.user + u.system; got < 0.9*kernel-0.02 || got > 1.1*kernel+0.02 {
+		t.Errorf("CPU %.2f s, the kernel says %.2f s", got, kernel)
+	}
+}
+
+func TestInterruptedRunStillReports(t *testing.T) {
+	url, _ := startBadly(t, "none")
+	path := filepath.Join(t.TempDir(), "run.json")
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	defer cancel()
+	var out strings.Builder
+	err := command(&out).ParseAndRun(ctx, []string{"fanout", "-url", url, "-clients", "10", "-warmup", "100ms", "-duration", "1h", "-json", path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var run result.Run
+	if err := json.Unmarshal(b, &run); err != nil || run.Schema != result.Schema || run.Deliveries == 0 {
+		t.Fatalf("%v\n%s", err, b)
+	}
+	if !strings.Contains(out.String(), "achieved") {
+		t.Fatal(out.String())
+	}
+}
+
+func TestImpossibleFlagsAreRefusedInOneLine(t *testing.T) {
+	for args, says := range map[string]string{
+		"fanout -clients 0":                     "-clients is 0",
+		"fanout -senders 5 -clients 2":          "-senders is 5",
+		"fanout -size 5":                        "-size is 5",
+		"fanout -rate 0":                        "-rate is 0",
+		"fanout -duration 0s":                   "-duration is 0s",
+		"fanout -url http://x/ws":               "must be ws://",
+		"flood -senders 4 -outstanding 2":       "-outstanding is 2",
+		"stuck -stuck 0":                        "-stuck is 0",
+		"idle -clients 1000000000":              "up to",
+		"idle -pid 1 -server true":              "exclude each other",
+		"compare nonsense":                      "unexpected argument",
+		"compare -rounds 0":                     "-rounds is 0",
+		"fanout -url ws://127.0.0.1:1/ws extra": "unexpected argument",
+	} {
+		err := command(new(strings.Builder)).ParseAndRun(t.Context(), strings.Fields(args))
+		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("bench %s: %v", args, err)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"chatd/poller"
+)
+
+// Sender sends numbered messages over one of the fleet's clients.
+//
+// In an open loop it belongs to the goroutine that calls Pace; in a closed loop to the
+// fleet's worker.
+type Sender struct {
+	id    uint32
+	fleet *Fleet
+	fd    int32
+	out   []byte // frames
+	taken int    // bytes of out that the socket has taken
+	limit uint64 // closed loop: messages that may be outstanding; 0: open loop
+
+	sent    atomic.Uint64 // read by all
+	stopped atomic.Bool   // set by all: nothing more is sent
+}
+
+var errNoClient = errors.New("there are fewer clients than senders")
+
+// Senders makes the first n clients senders. With outstanding > 0 each keeps
+// so many messages under way, from now on, until Stop; one is under way until
+// it has come back to its sender.
+func (f *Fleet) Senders(n, outstanding int) (senders []*Sender, err error) {
+	f.Do(func() {
+		for _, c := range f.clients {
+			if len(senders) < n && c.phase == open && c.kind == Healthy {
+				s := &Sender{id: uint32(len(senders)), fleet: f, fd: c.FD(), limit: uint64(outstanding)}
+				c.sender = s
+				senders = append(senders, s)
+				c.Schedule()
+			}
+		}
+	})
+	if len(senders) < n {
+		return nil, errNoClient
+	}
+	return senders, nil
+}
+
+// Stop ends the sending.
+func (s *Sender) Stop() { s.stopped.Store(true) }
+
+// Sent is the number of messages sent.
+func (s *Sender) Sent() uint64 { return s.sent.Load() }
+
+// add puts a message that is due now into out.
+func (s *Sender) add(due int64) {
+	var payload []byte
+	s.out, payload = appendFrame(s.out, ws.OpBinary, s.fleet.size)
+	message{sender: s.id, seq: s.sent.Load(), due: due}.encode(payload)
+	ws.Cipher(payload, mask, 0)
+	s.sent.Add(1)
+}
+
+// flush writes what the socket takes and reports whether that is all.
+func (s *Sender) flush(w poller.Sender) bool {
+	for s.taken < len(s.out) {
+		n := w.Send(s.fd, s.out[s.taken:])
+		if n < 0 {
+			return false // full; or broken, which the client finds out
+		}
+		s.taken += n
+	}
+	s.out, s.taken = s.out[:0], 0
+	return true
+}
+
+// refill sends, in a closed loop, what may be outstanding. It is called
+// whenever the sender's client c has read.
+func (s *Sender) refill(w *poller.Worker, c *client) {
+	if s.limit == 0 {
+		return
+	}
+	back := uint64(0)
+	if int(s.id) < len(c.check.next) {
+		back = c.check.next[s.id]
+	}
+	now := Now()
+	for s.sent.Load()-back < s.limit && !s.stopped.Load() {
+		s.add(now)
+	}
+	if !s.flush(w) {
+		c.WantWrite(true)
+		s.flush(w) // room that comes before the poller knows would go unseen
+	}
+}
+
+// Pace sends rate messages per second, evenly, by all senders in turn, each
+// due at its own time however late it goes out, until ctx ends.
+func Pace(ctx context.Context, senders []*Sender, rate float64) {
+	interval := float64(time.Second) / rate
+	start := Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for i := 0; ; i++ {
+		due := start + int64(float64(i)*interval)
+		for wait := due - Now(); wait > 0; wait = due - Now() {
+			timer.Reset(time.Duration(wait))
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		s := senders[i%len(senders)]
+		s.add(due)
+		s.flush(poller.Plain{})
+	}
+}
+
+// Flush writes, after a Pace, what sockets have not taken yet, until ctx ends.
+func Flush(ctx context.Context, senders []*Sender) {
+	for _, s := range senders {
+		for !s.flush(poller.Plain{}) && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}

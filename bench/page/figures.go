@@ -1,0 +1,118 @@
+package page
+
+import (
+	"fmt"
+
+	"chatd/bench/result"
+)
+
+// Titles of the figures that are shown as bars.
+const (
+	cpuPerDelivery  = "CPU per delivery"
+	memoryPerConn   = "Memory per connection"
+	cpuPerHandshake = "CPU per handshake"
+)
+
+// figure is one headline figure of every server: what is read from which runs.
+type figure struct {
+	Title  string // of the column
+	Short  string // the same for the terminal
+	Unit   string
+	Higher bool // is better
+	Format func(float64) string
+
+	from  group
+	value func(result.Run) (float64, bool)
+}
+
+// spread returns what the rounds measured of a server.
+func (f figure) spread(server string) spread {
+	var values []float64
+	for _, run := range f.from.Runs {
+		if v, ok := f.value(run); ok && run.Server == server {
+			values = append(values, v)
+		}
+	}
+	return spreadOf(values)
+}
+
+// text returns a server's median, then its spread if there were several rounds.
+func (f figure) text(server string) (median, minmax string) {
+	s := f.spread(server)
+	if s.N == 0 {
+		return missing, ""
+	}
+	if s.N > 1 {
+		minmax = f.Format(s.Min) + "–" + f.Format(s.Max)
+	}
+	return f.Format(s.Median), minmax
+}
+
+// ratio returns a server's median as a multiple of another's.
+func (f figure) ratio(server, base string) string {
+	r, ok := f.spread(server).ratio(f.spread(base))
+	if !ok {
+		return missing
+	}
+	return digits(r) + "×"
+}
+
+// figures returns the headline figures. Those of a scenario that nobody ran
+// are missing for every server; floods are one figure each.
+func figures(c *result.Comparison) []figure {
+	fan := fanout(c)
+	all := []figure{
+		{Title: cpuPerDelivery, Short: "CPU/DELIVERY", Unit: "µs", Format: short, from: fan, value: deliveryCPU},
+		{Title: "p99 of last delivery", Short: "P99 LAST", Unit: "ms", Format: short, from: fan, value: lastP99},
+	}
+	for _, g := range floods(c) {
+		all = append(all, figure{
+			Title: fmt.Sprintf("Flood, %s outstanding", grouped(g.Params.Outstanding)),
+			Short: fmt.Sprintf("FLOOD %d", g.Params.Outstanding),
+			Unit:  "deliveries/s", Higher: true, Format: short, from: g, value: throughput,
+		})
+	}
+	idle, storm := widest(groups(c, "idle")), widest(groups(c, "storm"))
+	return append(all,
+		figure{Title: memoryPerConn, Short: "MEM/CONN", Unit: "bytes", Format: whole, from: idle, value: perConn},
+		figure{Title: cpuPerHandshake, Short: "CPU/HANDSHAKE", Unit: "µs", Format: short, from: storm, value: handshakeCPU},
+	)
+}
+
+func deliveryCPU(r result.Run) (float64, bool) {
+	if r.ServerCPU == nil {
+		return 0, false
+	}
+	return r.ServerCPU.Total(), true
+}
+
+func lastP99(r result.Run) (float64, bool) {
+	if r.Last == nil {
+		return 0, false
+	}
+	return r.Last.P99, true
+}
+
+func throughput(r result.Run) (float64, bool) { return r.Achieved, r.Achieved > 0 }
+
+func perConn(r result.Run) (float64, bool) {
+	if r.Memory == nil {
+		return 0, false
+	}
+	return r.Memory.PerConn, r.Memory.PerConn > 0
+}
+
+// rssShare is all of the process's memory shared out among its clients.
+func rssShare(r result.Run) (float64, bool) {
+	if r.Memory == nil || r.Memory.RSS == 0 || r.Params.Clients == 0 {
+		return 0, false
+	}
+	return float64(r.Memory.RSS) / float64(r.Params.Clients), true
+}
+
+func handshakeCPU(r result.Run) (float64, bool) {
+	if r.Handshakes == nil || r.Handshakes.CPU == nil {
+		return 0, false
+	}
+	return r.Handshakes.CPU.Total(), true
+}

@@ -1,0 +1,144 @@
+// Package result is what a run of the harness finds out: the figures of one
+// scenario against one server, and the comparison of several servers. Its JSON
+// is what -json writes; Schema counts up when a field changes its meaning.
+package result
+
+import "time"
+
+// Schema is the version of the JSON.
+const Schema = 1
+
+// Run is one run of a scenario against one server. Figures that the scenario
+// does not have are absent.
+type Run struct {
+	Schema   int       `json:"schema"`
+	Scenario string    `json:"scenario"` // idle, fanout, flood, storm, stuck or ramp
+	Server   string    `json:"server"`   // a name; the URL if it has none
+	Started  time.Time `json:"started"`
+	Params   Params    `json:"params"`
+
+	Seconds    float64 `json:"seconds"`                  // measured time, without warm-up
+	Messages   uint64  `json:"messages,omitempty"`       // sent in that time
+	Deliveries uint64  `json:"deliveries,omitempty"`     // received in that time, by all clients
+	Offered    float64 `json:"offered_per_s,omitempty"`  // deliveries per second that were asked for
+	Achieved   float64 `json:"achieved_per_s,omitempty"` // deliveries per second that came
+
+	// Delivery is the latency of each delivery, Last that of each message's
+	// last delivery, both from the time at which sending was due.
+	Delivery *Latency `json:"delivery,omitempty"`
+	Last     *Latency `json:"last,omitempty"`
+
+	ServerCPU    *CPU    `json:"server_cpu,omitempty"`    // of the server's process
+	GeneratorCPU *CPU    `json:"generator_cpu,omitempty"` // of the harness
+	Busy         float64 `json:"generator_busy"`          // share of its time that the harness's loop worked, 0 to 1
+
+	Memory     *Memory `json:"memory,omitempty"`
+	Handshakes *Rate   `json:"handshakes,omitempty"` // connects per second and CPU of each
+	Stuck      *Stuck  `json:"stuck,omitempty"`
+	Ramp       *Ramp   `json:"ramp,omitempty"`
+
+	Faults   Faults   `json:"faults"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Params is how a scenario was run.
+type Params struct {
+	Clients      int     `json:"clients"`
+	Senders      int     `json:"senders,omitempty"`
+	MessageBytes int     `json:"message_bytes,omitempty"`
+	Rate         float64 `json:"rate,omitempty"`        // messages per second, open loop
+	Outstanding  int     `json:"outstanding,omitempty"` // messages, closed loop
+	StuckClients int     `json:"stuck_clients,omitempty"`
+}
+
+// Latency is in milliseconds.
+type Latency struct {
+	P50  float64 `json:"p50_ms"`
+	P90  float64 `json:"p90_ms"`
+	P99  float64 `json:"p99_ms"`
+	P999 float64 `json:"p999_ms"`
+	Max  float64 `json:"max_ms"`
+}
+
+// CPU is processor time in microseconds for each delivery (for each handshake
+// in Rate).
+type CPU struct {
+	User   float64 `json:"user_us"`
+	System float64 `json:"system_us"`
+}
+
+// Total is user and system time.
+func (c CPU) Total() float64 { return c.User + c.System }
+
+// Memory is what the server's process holds.
+type Memory struct {
+	RSS     uint64  `json:"rss_bytes"`
+	PerConn float64 `json:"rss_bytes_per_conn,omitempty"` // slope over several numbers of connections
+	Files   int     `json:"files"`
+	Threads int     `json:"threads"`
+}
+
+// Rate is how fast something was done, and what it cost the server.
+type Rate struct {
+	PerSecond float64 `json:"per_s"`
+	CPU       *CPU    `json:"cpu,omitempty"`
+}
+
+// Stuck is how a server coped with clients that never read.
+type Stuck struct {
+	Dropped       int     `json:"dropped"`        // of the stuck clients
+	FirstDropped  uint64  `json:"first_dropped"`  // messages sent when the first was seen to be dropped
+	RSSWithout    uint64  `json:"rss_without"`    // bytes, healthy clients only
+	RSSWith       uint64  `json:"rss_with"`       // bytes, at the most, with the stuck ones
+	HealthyLosses uint64  `json:"healthy_losses"` // deliveries
+	HealthyP99    float64 `json:"healthy_p99_ms"`
+}
+
+// Ramp is the highest rate that a server sustained.
+type Ramp struct {
+	Sustained float64 `json:"sustained_per_s"` // messages per second
+	Failed    float64 `json:"failed_per_s"`    // the rate that was too much
+	Why       string  `json:"why"`
+}
+
+// Faults is what went wrong. A correct server under a load that it can bear
+// has none.
+type Faults struct {
+	Lost         uint64 `json:"lost"`          // deliveries that never came
+	Duplicated   uint64 `json:"duplicated"`    // deliveries that came again
+	Disordered   uint64 `json:"disordered"`    // deliveries that came before an earlier message of the same sender
+	OrderDiffers uint64 `json:"order_differs"` // clients that heard everything, but in another order than most
+	Corrupt      uint64 `json:"corrupt"`       // deliveries that were not what was sent
+	Disconnected uint64 `json:"disconnected"`  // clients that the server cut off
+}
+
+// Any reports whether anything went wrong.
+func (f Faults) Any() bool { return f != Faults{} }
+
+// Comparison is several servers under the same scenarios, interleaved.
+type Comparison struct {
+	Schema  int       `json:"schema"`
+	Started time.Time `json:"started"`
+	Machine Machine   `json:"machine"`
+	Command string    `json:"command"` // what reproduces it
+	Rounds  int       `json:"rounds"`
+	Servers []Server  `json:"servers"`
+	Runs    []Run     `json:"runs"` // in the order in which they were made
+}
+
+// Machine is where a comparison was made.
+type Machine struct {
+	CPU    string `json:"cpu"`
+	Cores  int    `json:"cores"`
+	Memory uint64 `json:"memory_bytes"`
+	Kernel string `json:"kernel"`
+	Go     string `json:"go"`
+	Commit string `json:"commit"`
+}
+
+// Server is one of those compared.
+type Server struct {
+	Name    string `json:"name"`
+	What    string `json:"what"` // in a few words
+	Command string `json:"command"`
+}

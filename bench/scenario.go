@@ -1,0 +1,375 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"chatd/bench/load"
+	"chatd/bench/result"
+)
+
+// scenario is one run of the harness against one server.
+type scenario struct {
+	params   result.Params
+	target   *load.Target
+	server   *process // nil: no figures of the server
+	duration time.Duration
+	warmup   time.Duration
+	limit    time.Duration // ramp: the highest p99 of last deliveries
+	progress *progress
+}
+
+// The scenarios by name.
+var scenarios = map[string]func(*scenario, context.Context, *result.Run) error{
+	"idle":   (*scenario).idle,
+	"fanout": (*scenario).fanout,
+	"flood":  (*scenario).flood,
+	"storm":  (*scenario).storm,
+	"stuck":  (*scenario).stuck,
+	"ramp":   (*scenario).ramp,
+}
+
+// run runs the scenario called name. When it is cut short, by an error or the
+// end of ctx, the run has what was found out by then.
+func (s *scenario) run(ctx context.Context, name, server string) (*result.Run, error) {
+	run := &result.Run{Schema: result.Schema, Scenario: name, Server: server, Started: time.Now(), Params: s.params}
+	err := scenarios[name](s, ctx, run)
+	s.progress.done()
+	return run, err
+}
+
+// connect opens count healthy clients, numbered from first.
+func (s *scenario) connect(ctx context.Context, fleet *load.Fleet, first, count int, kind load.Kind) error {
+	before := fleet.Opened()
+	for i := range count {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := fleet.Connect(first+i, kind); err != nil {
+			return err
+		}
+		if fleet.Failed() > 0 {
+			break
+		}
+		s.progress.show("connecting", fleet.Opened()-before, count)
+	}
+	fleet.Settled()
+	if fleet.Failed() > 0 {
+		return fmt.Errorf("the server does not take the clients: %s", fleet.Causes()[0])
+	}
+	return nil
+}
+
+// sleep waits and shows what comes in. It returns early when ctx ends.
+func (s *scenario) sleep(ctx context.Context, fleet *load.Fleet, what string, d time.Duration) {
+	const step = 100 * time.Millisecond
+	start, last := time.Now(), fleet.Delivered()
+	for ctx.Err() == nil {
+		left := d - time.Since(start)
+		if left <= 0 {
+			return
+		}
+		select {
+		case <-time.After(min(step, left)):
+		case <-ctx.Done():
+			return
+		}
+		now := fleet.Delivered()
+		s.progress.show(fmt.Sprintf("%s: %.2f M deliveries/s", what, float64(now-last)/step.Seconds()/1e6),
+			int(time.Since(start).Milliseconds()), int(d.Milliseconds()))
+		last = now
+	}
+}
+
+// drained waits until everything that was sent has come, or nothing comes any
+// more.
+func (s *scenario) drained(fleet *load.Fleet, senders []*load.Sender) (sent []uint64) {
+	const patience = time.Second
+	sent = make([]uint64, len(senders))
+	total := uint64(0)
+	for i, sender := range senders {
+		sent[i] = sender.Sent()
+		total += sent[i]
+	}
+	last, changed := fleet.Delivered(), time.Now()
+	for last < total*uint64(s.params.Clients) && time.Since(changed) < patience {
+		time.Sleep(5 * time.Millisecond)
+		if now := fleet.Delivered(); now != last {
+			last, changed = now, time.Now()
+		}
+	}
+	return sent
+}
+
+// measured fills in run with what happens in the measured time, while somebody
+// else sends.
+func (s *scenario) measured(ctx context.Context, fleet *load.Fleet, senders []*load.Sender, run *result.Run) {
+	s.sleep(ctx, fleet, "warming up", s.warmup)
+	from := load.Now()
+	fleet.Measure(from, from+s.duration.Nanoseconds())
+	server, own, delivered, sent := s.server.usage(), ownUsage(), fleet.Delivered(), sentBy(senders)
+
+	s.sleep(ctx, fleet, "measuring", s.duration)
+	run.Seconds = float64(load.Now()-from) / 1e9
+	run.Deliveries = fleet.Delivered() - delivered
+	run.Messages = sentBy(senders) - sent
+	run.ServerCPU = s.server.usage().since(server, run.Deliveries)
+	after := ownUsage()
+	run.GeneratorCPU = after.since(own, run.Deliveries)
+	run.Busy = (after.user + after.system - own.user - own.system) / run.Seconds
+	run.Achieved = float64(run.Deliveries) / run.Seconds
+	run.Memory = s.server.memory()
+}
+
+func sentBy(senders []*load.Sender) (n uint64) {
+	for _, s := range senders {
+		n += s.Sent()
+	}
+	return n
+}
+
+// judged fills in run with what the clients found wrong in all that was sent.
+func (s *scenario) judged(fleet *load.Fleet, senders []*load.Sender, run *result.Run) {
+	sent := s.drained(fleet, senders)
+	run.Delivery, run.Last = fleet.Latencies()
+	run.Faults = fleet.Faults(sent)
+	run.Warnings = append(run.Warnings, fleet.Causes()...)
+	if run.Busy > 0.9 {
+		run.Warnings = append(run.Warnings, fmt.Sprintf("the generator was busy %.0f %% of the time: the server may have been able to do more", run.Busy*100))
+	}
+}
+
+func (s *scenario) fanout(ctx context.Context, run *result.Run) error {
+	fleet, err := load.NewFleet(s.target, s.params.MessageBytes)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	if err := s.connect(ctx, fleet, 0, s.params.Clients, load.Healthy); err != nil {
+		return err
+	}
+	senders, err := fleet.Senders(s.params.Senders, 0)
+	if err != nil {
+		return err
+	}
+	run.Offered = s.params.Rate * float64(s.params.Clients)
+	pace(ctx, senders, s.params.Rate, func() { s.measured(ctx, fleet, senders, run) })
+	s.judged(fleet, senders, run)
+	return nil
+}
+
+// pace sends at a rate while during runs.
+func pace(ctx context.Context, senders []*load.Sender, rate float64, during func()) {
+	pacing, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		load.Pace(pacing, senders, rate)
+	}()
+	during()
+	stop()
+	<-done
+	flushing, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	load.Flush(flushing, senders)
+}
+
+func (s *scenario) flood(ctx context.Context, run *result.Run) error {
+	fleet, err := load.NewFleet(s.target, s.params.MessageBytes)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	if err := s.connect(ctx, fleet, 0, s.params.Clients, load.Healthy); err != nil {
+		return err
+	}
+	senders, err := fleet.Senders(s.params.Senders, s.params.Outstanding/s.params.Senders)
+	if err != nil {
+		return err
+	}
+	s.measured(ctx, fleet, senders, run)
+	for _, sender := range senders {
+		sender.Stop()
+	}
+	s.judged(fleet, senders, run)
+	return nil
+}
+
+// idle connects in four steps and takes the slope of the server's memory.
+func (s *scenario) idle(ctx context.Context, run *result.Run) error {
+	const steps = 4
+	fleet, err := load.NewFleet(s.target, load.MinMessage)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	var conns, rss []float64
+	connecting, before := time.Duration(0), s.server.usage()
+	for step := range steps {
+		first := s.params.Clients * step / steps
+		start := time.Now()
+		if err := s.connect(ctx, fleet, first, s.params.Clients*(step+1)/steps-first, load.Healthy); err != nil {
+			return err
+		}
+		connecting += time.Since(start)
+		s.sleep(ctx, fleet, "holding", s.duration/steps)
+		conns, rss = append(conns, float64(fleet.Open())), append(rss, float64(s.server.rss()))
+	}
+	run.Seconds = connecting.Seconds()
+	run.Handshakes = &result.Rate{
+		PerSecond: float64(fleet.Opened()) / connecting.Seconds(),
+		CPU:       s.server.usage().since(before, uint64(fleet.Opened())),
+	}
+	if run.Memory = s.server.memory(); run.Memory != nil {
+		run.Memory.PerConn = slope(conns, rss)
+	}
+	run.Faults = fleet.Faults(nil)
+	run.Warnings = fleet.Causes()
+	return nil
+}
+
+// slope is that of the line through the points with the least squares.
+func slope(x, y []float64) float64 {
+	var sx, sy, sxx, sxy float64
+	for i := range x {
+		sx, sy, sxx, sxy = sx+x[i], sy+y[i], sxx+x[i]*x[i], sxy+x[i]*y[i]
+	}
+	n := float64(len(x))
+	if d := n*sxx - sx*sx; d != 0 {
+		return (n*sxy - sx*sy) / d
+	}
+	return 0
+}
+
+// storm connects and hangs up as fast as it can.
+func (s *scenario) storm(ctx context.Context, run *result.Run) error {
+	fleet, err := load.NewFleet(s.target, load.MinMessage)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	start, before, own := time.Now(), s.server.usage(), ownUsage()
+	for i := 0; time.Since(start) < s.duration && ctx.Err() == nil; i++ {
+		if err := fleet.Connect(i%(20*s.params.Clients), load.Fleeting); err != nil {
+			return err
+		}
+		s.progress.show(fmt.Sprintf("%d handshakes", fleet.Opened()), int(time.Since(start).Milliseconds()), int(s.duration.Milliseconds()))
+	}
+	fleet.Settled()
+	run.Seconds = time.Since(start).Seconds()
+	run.Handshakes = &result.Rate{
+		PerSecond: float64(fleet.Opened()) / run.Seconds,
+		CPU:       s.server.usage().since(before, uint64(fleet.Opened())),
+	}
+	after := ownUsage()
+	run.Busy = (after.user + after.system - own.user - own.system) / run.Seconds
+	run.Warnings = fleet.Causes()
+	if n := fleet.Failed(); n > 0 {
+		return fmt.Errorf("%d handshakes failed", n)
+	}
+	return nil
+}
+
+// stuck looks at the server without and with clients that never read.
+func (s *scenario) stuck(ctx context.Context, run *result.Run) error {
+	fleet, err := load.NewFleet(s.target, s.params.MessageBytes)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	if err := s.connect(ctx, fleet, 0, s.params.Clients, load.Healthy); err != nil {
+		return err
+	}
+	senders, err := fleet.Senders(s.params.Senders, 0)
+	if err != nil {
+		return err
+	}
+	stuck := &result.Stuck{}
+	run.Stuck = stuck
+	run.Offered = s.params.Rate * float64(s.params.Clients)
+	pace(ctx, senders, s.params.Rate, func() {
+		s.sleep(ctx, fleet, "without stuck clients", s.duration/2)
+		stuck.RSSWithout = s.server.rss()
+		if err = s.connect(ctx, fleet, s.params.Clients, s.params.StuckClients, load.Stuck); err != nil {
+			return
+		}
+		before := sentBy(senders)
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			s.watch(watching, fleet, senders, before, stuck)
+		}()
+		s.measured(ctx, fleet, senders, run)
+		stop()
+		<-watched
+	})
+	if err != nil {
+		return err
+	}
+	s.judged(fleet, senders, run)
+	stuck.Dropped = fleet.Dropped()
+	stuck.HealthyLosses = run.Faults.Lost
+	if run.Delivery != nil {
+		stuck.HealthyP99 = run.Delivery.P99
+	}
+	return nil
+}
+
+// watch follows the server's memory and the first drop until ctx ends.
+func (s *scenario) watch(ctx context.Context, fleet *load.Fleet, senders []*load.Sender, before uint64, stuck *result.Stuck) {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			stuck.RSSWith = max(stuck.RSSWith, s.server.rss())
+			if stuck.FirstDropped == 0 && fleet.Dropped() > 0 {
+				stuck.FirstDropped = sentBy(senders) - before
+			}
+		}
+	}
+}
+
+// ramp raises the rate by a quarter, beginning at params.Rate, until the last
+// deliveries come too late or something is lost.
+func (s *scenario) ramp(ctx context.Context, run *result.Run) error {
+	const factor = 1.25
+	run.Ramp = &result.Ramp{}
+	for rate := s.params.Rate; ctx.Err() == nil; rate *= factor {
+		step := *s
+		step.params.Rate = rate
+		r := result.Run{}
+		if err := step.fanout(ctx, &r); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		run.Ramp.Failed = rate
+		switch limit := float64(s.limit.Microseconds()) / 1000; {
+		case r.Faults.Any():
+			run.Ramp.Why = "faults"
+		case r.Last == nil:
+			run.Ramp.Why = "nothing came"
+		case r.Last.P99 > limit:
+			run.Ramp.Why = fmt.Sprintf("p99 of last deliveries %.0f ms, limit %.0f ms", r.Last.P99, limit)
+		case r.Achieved < 0.95*r.Offered:
+			run.Ramp.Why = "fewer deliveries than offered"
+		default:
+			started, ramp := run.Started, run.Ramp
+			name, server := run.Scenario, run.Server
+			*run = r
+			run.Schema, run.Scenario, run.Server, run.Started, run.Params, run.Ramp = result.Schema, name, server, started, step.params, ramp
+			ramp.Sustained = rate
+			continue
+		}
+		return nil
+	}
+	return errors.New("interrupted before the rate was too much")
+}
