@@ -6,7 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz cover screenshot tools clean
+.PHONY: help run build test lint fuzz cover screenshot bench compare compare-quick tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,12 +19,14 @@ build: ## build the static binary bin/chatd
 
 test: tools ## run all tests, with the race detector, and fuzz for a few seconds
 	CGO_ENABLED=1 go test -race ./...
+	cd bench/peers && go test ./...
 	@$(MAKE) --no-print-directory fuzz
 
 lint: ## gofmt, go vet, staticcheck
 	@files="$$(gofmt -l .)"; test -z "$$files" || { echo "gofmt needed: $$files"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	cd bench/peers && go vet ./... && go run $(STATICCHECK) ./...
 
 fuzz: ## fuzz every parser for FUZZTIME (default 3s) each
 	@for f in $(FUZZ); do \
@@ -38,6 +40,18 @@ cover: ## write the tests' coverage to cover.html
 
 screenshot: tools ## take the README's picture of the page
 	CHATD_SCREENSHOT=$(CURDIR)/static/doc/page.png go test -count 1 -run '^TestScreenshot$$' ./cmd/chatd
+
+bench: build ## build the load harness bin/chatbench and the servers that it compares chatd with
+	go build -o bin/chatbench ./bench
+	cd bench/peers && go build -o ../../bin/peers/ ./...
+	@if command -v cc >/dev/null; then cc -O2 -Wall -o bin/peers/floor bench/peers/floor/floor.c; \
+	else echo "no C compiler: the floor is left out"; fi
+
+compare: bench ## compare chatd with its peers: 3 rounds, 25 minutes, report in bench/report
+	bin/chatbench compare
+
+compare-quick: bench ## the same in 3 minutes, less exactly, report in bin/report
+	bin/chatbench compare -quick -out bin/report
 
 tools: ## install what the tests need, if it is missing (Debian)
 	@need=; \
