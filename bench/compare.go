@@ -62,7 +62,7 @@ func plan(quick bool) (steps []step) {
 		}
 	}
 	for _, clients := range []int{100, 1000, 10000, 19000} {
-		steps = append(steps, fanoutStep(clients, 4*time.Second))
+		steps = append(steps, fanoutStep(clients, 3*time.Second))
 	}
 	for _, outstanding := range []int{1, 4, 16, 64, 128, 256} {
 		steps = append(steps, floodStep(outstanding, 1500*time.Millisecond))
@@ -70,7 +70,7 @@ func plan(quick bool) (steps []step) {
 	return append(steps,
 		step{"idle", result.Params{Clients: 19000}, 2 * time.Second, 0},
 		step{"storm", result.Params{Clients: 1000}, 2 * time.Second, 0},
-		step{"stuck", result.Params{Clients: 100, StuckClients: 100, Senders: 1, MessageBytes: 16 << 10, Rate: 100}, 6 * time.Second, 0},
+		step{"stuck", result.Params{Clients: 100, StuckClients: 100, Senders: 1, MessageBytes: 16 << 10, Rate: 100}, 5 * time.Second, 0},
 	)
 }
 

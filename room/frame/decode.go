@@ -3,10 +3,16 @@
 //
 // It is pure: bytes in, messages out; no I/O, no clock. It doesn't know what a
 // message is for.
+//
+//	bytes ──▶ Next ──▶ header ──▶ take ──▶ Message
+//	           ▲          │        │
+//	           │          │        └─ fragments: what a Decoder keeps
+//	   Want ───┘          └─ *Error: Code and Reason of the close frame
 package frame
 
 import (
 	"encoding/binary"
+	"math"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -22,13 +28,6 @@ type Message struct {
 // value is ready. It is one pointer wide, because a server holds very many.
 type Decoder struct {
 	fragments *fragments // nil unless a fragmented message is under way
-}
-
-// fragments is a message of which some frames have come (RFC 6455 §5.4).
-type fragments struct {
-	op      ws.OpCode
-	payload []byte
-	checked int // bytes of payload that are known to be whole UTF-8 characters
 }
 
 // header is a frame's header (RFC 6455 §5.2).
@@ -55,29 +54,33 @@ const (
 
 // Next takes the first message off b, of which n bytes are used up, and may be
 // overwritten. With ok false there is no message: either n is 0, and b does
-// not hold a whole frame, or n bytes of fragments were taken in. Max is the
-// largest message in bytes, over all its fragments.
+// not hold a whole frame, or n bytes of fragments were taken in. What follows
+// the n bytes is left as it came, to be given again with more behind it. Limit
+// is the largest message in bytes, over all its fragments.
 //
-// A violation of the protocol is an *[Error], found as early as the bytes
-// allow; the stream can't be used any further.
-func (d *Decoder) Next(b []byte, max int) (m Message, n int, ok bool, err error) {
+// A violation of the protocol is an *[Error], found in the header before the
+// payload has come wherever possible; the stream can't be used any further.
+func (d *Decoder) Next(b []byte, limit int) (m Message, n int, ok bool, err error) {
 	for {
-		h, err := d.header(b[n:], max)
+		h, err := d.header(b[n:], limit)
 		if err != nil || h.size == 0 || len(b)-n < h.size+h.length {
 			return Message{}, n, false, err
 		}
 		payload := b[n+h.size : n+h.size+h.length]
 		ws.Cipher(payload, h.mask, 0)
 		n += h.size + h.length
-		if m, ok, err = d.take(h, payload); ok || err != nil {
-			return m, n, ok, err
+		if m, ok, err = d.take(h, payload, limit); err != nil {
+			return Message{}, n, false, err
+		}
+		if ok {
+			return m, n, true, nil
 		}
 	}
 }
 
 // header parses and checks the header at the start of b. Its size is 0 if it
 // is not whole.
-func (d *Decoder) header(b []byte, max int) (h header, err error) {
+func (d *Decoder) header(b []byte, limit int) (h header, err error) {
 	if len(b) == 0 {
 		return h, nil
 	}
@@ -108,11 +111,7 @@ func (d *Decoder) header(b []byte, max int) (h header, err error) {
 	if err != nil || size == 0 {
 		return h, err
 	}
-	limit := uint64(max)
-	if d.fragments != nil && !h.op.IsControl() {
-		limit -= uint64(len(d.fragments.payload))
-	}
-	if !h.op.IsControl() && length > limit {
+	if !h.op.IsControl() && length > d.room(limit) { // §7.4.1
 		return h, ErrTooBig
 	}
 	if len(b) < size+maskSize {
@@ -121,6 +120,14 @@ func (d *Decoder) header(b []byte, max int) (h header, err error) {
 	copy(h.mask[:], b[size:])
 	h.size, h.length = size+maskSize, int(length)
 	return h, nil
+}
+
+// room is how many bytes of payload are still within the limit.
+func (d *Decoder) room(limit int) uint64 {
+	if d.fragments != nil {
+		limit -= len(d.fragments.payload)
+	}
+	return uint64(max(limit, 0))
 }
 
 // payloadLength reads the length of the payload and returns how many bytes of
@@ -152,11 +159,11 @@ func payloadLength(b []byte, short int) (size int, length uint64, err error) {
 
 // take does what a whole frame asks for: a message is complete, or a fragment
 // more has come.
-func (d *Decoder) take(h header, payload []byte) (m Message, ok bool, err error) {
+func (d *Decoder) take(h header, payload []byte, limit int) (m Message, ok bool, err error) {
 	switch {
 	case h.op == ws.OpClose:
 		return Message{h.op, payload}, true, checkClose(payload)
-	case h.op.IsControl():
+	case h.op.IsControl(): // §5.4: may come between fragments
 		return Message{h.op, payload}, true, nil
 	case h.op != ws.OpContinuation && h.fin:
 		if h.op == ws.OpText && !utf8.Valid(payload) { // §8.1
@@ -164,12 +171,13 @@ func (d *Decoder) take(h header, payload []byte) (m Message, ok bool, err error)
 		}
 		return Message{h.op, payload}, true, nil
 	}
-	if d.fragments == nil {
-		d.fragments = &fragments{op: h.op}
-	}
 	f := d.fragments
-	f.payload = append(f.payload, payload...)
-	if f.op == ws.OpText && !f.checkUTF8(h.fin) {
+	if f == nil {
+		f = &fragments{op: h.op}
+		d.fragments = f
+	}
+	f.add(payload, limit)
+	if f.op == ws.OpText && !f.checkUTF8(h.fin) { // §8.1
 		return Message{}, false, ErrBadUTF8
 	}
 	if !h.fin {
@@ -179,34 +187,15 @@ func (d *Decoder) take(h header, payload []byte) (m Message, ok bool, err error)
 	return Message{f.op, f.payload}, true, nil
 }
 
-// checkUTF8 reports whether what came so far is the beginning of valid UTF-8,
-// or at the end is all of it (RFC 6455 §8.1).
-func (f *fragments) checkUTF8(end bool) bool {
-	for f.checked < len(f.payload) {
-		rest := f.payload[f.checked:]
-		if rest[0] < utf8.RuneSelf {
-			f.checked++
-			continue
-		}
-		if r, size := utf8.DecodeRune(rest); r != utf8.RuneError || size > 1 {
-			f.checked += size
-			continue
-		}
-		// Invalid, or cut off by the end of the fragment.
-		return !end && !utf8.FullRune(rest)
-	}
-	return true
-}
-
-// Want is the length in bytes of the frame at the start of b, 0 while its
-// header is not whole. It is meant for what Next has left unused, which it has
-// checked.
+// Want is the length in bytes of the frame at the start of b, 0 as long as
+// that can't be told. It is meant for what Next has left unused: of that, the
+// header is checked and the length is within the limit.
 func Want(b []byte) int {
 	if len(b) < 2 {
 		return 0
 	}
 	size, length, err := payloadLength(b, int(b[1]&bitsLength))
-	if err != nil || size == 0 {
+	if err != nil || size == 0 || length > math.MaxInt-uint64(size+maskSize) {
 		return 0
 	}
 	return size + maskSize + int(length)

@@ -2,27 +2,35 @@ package frame
 
 import (
 	"encoding/binary"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 )
 
-// Ping is an empty ping, encoded.
-var Ping = AppendMessage(nil, ws.OpPing, nil)
+// MaxHeader is the longest header in bytes that AppendHeader writes.
+const MaxHeader = 10
 
-// AppendMessage appends a frame with the whole message payload, as a server
-// sends it: unmasked (RFC 6455 §5.1).
-func AppendMessage(dst []byte, op ws.OpCode, payload []byte) []byte {
-	dst = append(dst, bitFin|byte(op))
-	switch n := len(payload); {
+// Ping is an empty ping, encoded. It is shared: not to be changed.
+var Ping = slices.Clip(AppendMessage(nil, ws.OpPing, nil))
+
+// AppendHeader appends the header of a frame that holds a whole message of n
+// bytes, as a server sends it: unmasked (RFC 6455 §5.1), the length in as few
+// bytes as possible (§5.2).
+func AppendHeader(dst []byte, op ws.OpCode, n int) []byte {
+	first := bitFin | byte(op)
+	switch {
 	case n < length16:
-		dst = append(dst, byte(n))
+		return append(dst, first, byte(n))
 	case n < 1<<16:
-		dst = binary.BigEndian.AppendUint16(append(dst, length16), uint16(n))
-	default:
-		dst = binary.BigEndian.AppendUint64(append(dst, length64), uint64(n))
+		return append(dst, first, length16, byte(n>>8), byte(n))
 	}
-	return append(dst, payload...)
+	return binary.BigEndian.AppendUint64(append(dst, first, length64), uint64(n))
+}
+
+// AppendMessage appends a frame with the whole message payload.
+func AppendMessage(dst []byte, op ws.OpCode, payload []byte) []byte {
+	return append(AppendHeader(dst, op, len(payload)), payload...)
 }
 
 // AppendPong appends the answer to a ping with this payload (RFC 6455 §5.5.3).
@@ -30,17 +38,23 @@ func AppendPong(dst, payload []byte) []byte {
 	return AppendMessage(dst, ws.OpPong, payload)
 }
 
-// AppendClose appends a close frame. The reason is cut to what fits.
+// AppendClose appends a close frame (RFC 6455 §5.5.1). The reason is cut
+// between characters to what fits, 123 bytes. Code 0 stands for an empty body,
+// without the reason.
 func AppendClose(dst []byte, code ws.StatusCode, reason string) []byte {
+	if code == 0 {
+		return AppendHeader(dst, ws.OpClose, 0)
+	}
 	if len(reason) > controlSize-codeSize {
 		cut := controlSize - codeSize
-		for !utf8.RuneStart(reason[cut]) {
+		for cut > 0 && !utf8.RuneStart(reason[cut]) {
 			cut--
 		}
 		reason = reason[:cut]
 	}
-	body := binary.BigEndian.AppendUint16(nil, uint16(code))
-	return AppendMessage(dst, ws.OpClose, append(body, reason...))
+	dst = AppendHeader(dst, ws.OpClose, codeSize+len(reason))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(code))
+	return append(dst, reason...)
 }
 
 // AppendCloseReply appends the answer to a close frame with this body: its
@@ -49,7 +63,9 @@ func AppendCloseReply(dst, body []byte) []byte {
 	return AppendMessage(dst, ws.OpClose, body[:min(len(body), codeSize)])
 }
 
-// Len is the length in bytes of the frame, encoded here, that begins at b.
+// Len is the length in bytes of the frame that begins at b. It must be one
+// that was encoded here, its header whole: Len walks a log of frames, and
+// checks nothing.
 func Len(b []byte) int {
 	switch b[1] {
 	case length16:

@@ -1,10 +1,10 @@
 // Command nbio broadcasts with lesismal/nbio: an epoll server without a
 // goroutine for each connection. What a socket does not take is buffered up to
-// 256 messages of 128 bytes or the default of its engine, then the connection
-// is closed.
+// 4 MiB, then the connection is closed.
 package main
 
 import (
+	"net"
 	"net/http"
 	"sync"
 
@@ -52,12 +52,12 @@ func main() {
 	engine := nbhttp.NewEngine(nbhttp.Config{
 		Network:            "tcp",
 		Addrs:              []string{ln.Addr().String()},
+		Listen:             func(string, string) (net.Listener, error) { return ln, nil },
 		Handler:            mux,
 		IOMod:              nbhttp.IOModNonBlocking,
 		MaxLoad:            1 << 20,
 		MaxWriteBufferSize: 256 * 16 << 10,
 	})
-	ln.Close() // the engine opens its own
 	if err := engine.Start(); err != nil {
 		listen.Fail(err)
 	}

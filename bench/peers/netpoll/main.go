@@ -59,7 +59,7 @@ func (r *room) accept(conn net.Conn) {
 		conn.Close()
 		return
 	}
-	c := &client{room: r, conn: conn, desc: netpoll.Must(netpoll.HandleRead(conn))}
+	c := &client{room: r, conn: conn, desc: netpoll.Must(netpoll.HandleReadOnce(conn))}
 	r.mu.Lock()
 	r.members[c] = struct{}{}
 	r.mu.Unlock()
@@ -75,7 +75,7 @@ func (r *room) accept(conn net.Conn) {
 // receive reads what came: the desc is one-shot until it is resumed.
 func (c *client) receive() {
 	h, err := ws.ReadHeader(c.conn)
-	if err != nil || h.Length > maxMessage || h.OpCode == ws.OpClose {
+	if err != nil || h.Length > maxMessage || !h.Fin || h.OpCode == ws.OpClose {
 		c.room.remove(c)
 		return
 	}
