@@ -27,7 +27,7 @@ func against(t *testing.T, fault, name string, change func(*scenario)) (*result.
 	}
 	s := &scenario{
 		params: result.Params{Clients: 20, Senders: 1, MessageBytes: 64, Rate: 500, Outstanding: 4, StuckClients: 2},
-		target: target, server: process, duration: time.Second, warmup: 50 * time.Millisecond, limit: 100 * time.Millisecond,
+		url:    url, target: target, share: 1000, server: process, duration: time.Second, warmup: 50 * time.Millisecond, limit: 100 * time.Millisecond,
 		progress: newProgress(os.NewFile(^uintptr(0), ""), ""),
 	}
 	if change != nil {
@@ -69,6 +69,21 @@ func TestPlantedFaultsAreReportedAsWhatTheyAre(t *testing.T) {
 				t.Errorf("want a warning of %q:\n%s", tt.says, all)
 			}
 		})
+	}
+}
+
+func TestClientsOfSeveralProcessesAreOneCrowd(t *testing.T) {
+	spread := func(s *scenario) { s.share = 6 } // 20 clients: four processes
+	run, err, url, _ := against(t, "none", "fanout", spread)
+	if err != nil || run.Faults.Any() {
+		t.Fatalf("%v %+v %v", err, run.Faults, run.Warnings)
+	}
+	if n, all := run.Deliveries, serverDeliveries(t, url); n == 0 || int(n) > all || run.Last == nil {
+		t.Errorf("%d deliveries, the server counted %d, %+v", n, all, run.Last)
+	}
+	run, err, _, _ = against(t, "swap", "fanout", spread)
+	if f := run.Faults; err != nil || f.Disordered == 0 || f.OrderDiffers != 1 {
+		t.Errorf("%v %+v", err, f)
 	}
 }
 
@@ -197,7 +212,8 @@ func TestImpossibleFlagsAreRefusedInOneLine(t *testing.T) {
 		"fanout -url http://x/ws":               "must be ws://",
 		"flood -senders 4 -outstanding 2":       "-outstanding is 2",
 		"stuck -stuck 0":                        "-stuck is 0",
-		"idle -clients 1000000000":              "up to",
+		"idle -clients 1000000000":              "raise the file descriptor limit",
+		"idle -clients-per-process 1000000000":  "the file descriptor limit allows",
 		"idle -pid 1 -server true":              "exclude each other",
 		"compare nonsense":                      "unexpected argument",
 		"compare -rounds 0":                     "-rounds is 0",

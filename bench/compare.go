@@ -58,7 +58,7 @@ func plan(quick bool) (steps []step) {
 			fanoutStep(1000, 1500*time.Millisecond),
 			floodStep(1, time.Second), floodStep(16, time.Second), floodStep(128, time.Second),
 			{"idle", result.Params{Clients: 4000}, time.Second, 0},
-			{"storm", result.Params{Clients: 1000}, time.Second, 0},
+			{"storm", result.Params{}, time.Second, 0},
 		}
 	}
 	for _, clients := range []int{100, 1000, 10000, 19000} {
@@ -69,7 +69,7 @@ func plan(quick bool) (steps []step) {
 	}
 	return append(steps,
 		step{"idle", result.Params{Clients: 19000}, 2 * time.Second, 0},
-		step{"storm", result.Params{Clients: 1000}, 2 * time.Second, 0},
+		step{"storm", result.Params{}, 2 * time.Second, 0},
 		step{"stuck", result.Params{Clients: 100, StuckClients: 100, Senders: 1, MessageBytes: 16 << 10, Rate: 100}, 5 * time.Second, 0},
 	)
 }
@@ -80,6 +80,7 @@ type comparison struct {
 	steps  []step
 	rounds int
 	only   []string
+	share  int // clients of one process of the harness
 	out    io.Writer
 	result result.Comparison
 }
@@ -134,10 +135,9 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 	if len(c.result.Servers) == 0 {
 		return errors.New("there is nothing to compare: build the servers first (make compare does)")
 	}
-	for _, s := range c.steps {
-		if err := enoughFiles(s.params.Clients + s.params.StuckClients); err != nil {
-			return err
-		}
+	var err error
+	if c.share, err = clientsPerProcess(); err != nil {
+		return err
 	}
 	for round := range c.rounds {
 		for i, s := range c.steps {
@@ -194,7 +194,7 @@ func (c *comparison) attempt(ctx context.Context, s step, server result.Server, 
 	if err != nil {
 		return nil, err
 	}
-	sc := &scenario{params: s.params, target: target, server: process, duration: s.duration, warmup: s.warmup, progress: newProgress(os.Stderr, prefix)}
+	sc := &scenario{params: s.params, url: url, target: target, share: c.share, server: process, duration: s.duration, warmup: s.warmup, progress: newProgress(os.Stderr, prefix)}
 	return sc.run(ctx, s.scenario, server.Name)
 }
 

@@ -73,14 +73,14 @@ func command(out io.Writer) *ffcli.Command {
 	} {
 		root.Subcommands = append(root.Subcommands, scenarioCommand(c.name, c.help, out))
 	}
-	root.Subcommands = append(root.Subcommands, compareCommand(out))
+	root.Subcommands = append(root.Subcommands, compareCommand(out), helperProcess())
 	return root
 }
 
 // options are the flags of a scenario.
 type options struct {
 	url, server, name, json string
-	pid                     int
+	pid, share              int
 	header                  http.Header
 	duration, warmup, limit time.Duration
 	params                  result.Params
@@ -106,8 +106,11 @@ func scenarioCommand(name, help string, out io.Writer) *ffcli.Command {
 	fs.IntVar(&o.pid, "pid", 0, "the server's process, for its CPU and memory; not needed with -server")
 	fs.StringVar(&o.name, "name", "", "what to call the server (default: its URL)")
 	fs.StringVar(&o.json, "json", "", "write the figures to this `file`, too")
-	fs.IntVar(&o.params.Clients, "clients", 1000, "healthy clients (storm: at a time)")
 	fs.DurationVar(&o.duration, "duration", 10*time.Second, "measured time (ramp: of each step)")
+	if name != "storm" {
+		fs.IntVar(&o.params.Clients, "clients", 1000, "healthy clients")
+		fs.IntVar(&o.share, "clients-per-process", 0, "clients of one process of the harness, which starts as many as it takes; 0: what the descriptor limit allows")
+	}
 	if name != "idle" && name != "storm" {
 		fs.IntVar(&o.params.Senders, "senders", 1, "clients that send")
 		fs.IntVar(&o.params.MessageBytes, "size", 128, "message size in `bytes`")
@@ -143,10 +146,12 @@ func (o *options) check(name string, args []string) error {
 	switch {
 	case len(args) > 0:
 		return usageError("unexpected argument %q", args[0])
-	case p.Clients < 1:
+	case name != "storm" && p.Clients < 1:
 		return usageError("-clients is %d: must be at least 1", p.Clients)
 	case o.duration <= 0:
 		return usageError("-duration is %s: must be more than 0", o.duration)
+	case o.share < 0:
+		return usageError("-clients-per-process is %d: must not be negative", o.share)
 	case sends && (p.Senders < 1 || p.Senders > p.Clients):
 		return usageError("-senders is %d: must be from 1 to the number of clients, %d", p.Senders, p.Clients)
 	case sends && p.MessageBytes < load.MinMessage:
@@ -162,22 +167,40 @@ func (o *options) check(name string, args []string) error {
 	case o.server != "" && o.pid != 0:
 		return usageError("-server and -pid exclude each other")
 	}
-	return enoughFiles(p.Clients + p.StuckClients)
-}
-
-// reservedFiles is how many descriptors are not for clients.
-const reservedFiles = 50
-
-// enoughFiles tells before a run that it can't have that many clients.
-func enoughFiles(clients int) error {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+	possible, err := clientsPerProcess()
+	if err != nil {
 		return err
 	}
-	if room := int(limit.Cur) - reservedFiles; clients > room {
-		return usageError("%d clients need more file descriptors than the limit of %d: up to %d are possible (ulimit -n)", clients, limit.Cur, room)
+	if o.share == 0 {
+		o.share = possible
+	}
+	switch {
+	case o.share > possible:
+		return usageError("-clients-per-process is %d: the file descriptor limit allows %d (ulimit -n)", o.share, possible)
+	case p.Senders > o.share:
+		return usageError("-senders is %d: must be at most the clients of one process, %d", p.Senders, o.share)
+	case p.Clients+p.StuckClients > mostProcesses*o.share:
+		return usageError("%d clients take more than %d processes of %d clients: raise the file descriptor limit (ulimit -n)", p.Clients+p.StuckClients, mostProcesses, o.share)
 	}
 	return nil
+}
+
+const (
+	reservedFiles = 50 // descriptors that are not for clients
+	mostProcesses = 64 // more would only be in each other's way
+)
+
+// clientsPerProcess is how many clients the descriptors of a process allow.
+func clientsPerProcess() (int, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, err
+	}
+	possible := int(limit.Cur) - reservedFiles
+	if possible < 1 {
+		return 0, usageError("the file descriptor limit of %d leaves no room for clients (ulimit -n)", limit.Cur)
+	}
+	return possible, nil
 }
 
 // run runs a scenario, prints what it found and says whether all was well.
@@ -186,7 +209,7 @@ func (o *options) run(ctx context.Context, name string, out io.Writer) error {
 	if err != nil {
 		return usageError("%v", err)
 	}
-	s := &scenario{params: o.params, target: target, duration: o.duration, warmup: o.warmup, limit: o.limit, progress: newProgress(os.Stderr, "")}
+	s := &scenario{params: o.params, url: o.url, header: o.header, target: target, share: o.share, duration: o.duration, warmup: o.warmup, limit: o.limit, progress: newProgress(os.Stderr, "")}
 	pid := o.pid
 	if o.server != "" {
 		server, err := startServer(ctx, o.server, o.url)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"chatd/bench/load"
@@ -13,8 +14,11 @@ import (
 // scenario is one run of the harness against one server.
 type scenario struct {
 	params   result.Params
-	target   *load.Target
-	server   *process // nil: no figures of the server
+	url      string
+	header   http.Header
+	target   *load.Target // url and header, understood
+	share    int          // clients of one process of the harness
+	server   *process     // nil: no figures of the server
 	duration time.Duration
 	warmup   time.Duration
 	limit    time.Duration // ramp: the highest p99 of last deliveries
@@ -40,32 +44,23 @@ func (s *scenario) run(ctx context.Context, name, server string) (*result.Run, e
 	return run, err
 }
 
-// connect opens count healthy clients, numbered from first.
-func (s *scenario) connect(ctx context.Context, fleet *load.Fleet, first, count int, kind load.Kind) error {
-	before := fleet.Opened()
-	for i := range count {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := fleet.Connect(first+i, kind); err != nil {
-			return err
-		}
-		if fleet.Failed() > 0 {
-			break
-		}
-		s.progress.show("connecting", fleet.Opened()-before, count)
+// connect opens count clients, numbered from first.
+func (s *scenario) connect(ctx context.Context, c *crowd, first, count int, kind load.Kind) error {
+	err := c.connect(ctx, first, count, kind, func(done int) { s.progress.show("connecting", done, count) })
+	if err != nil {
+		return err
 	}
-	fleet.Settled()
-	if fleet.Failed() > 0 {
-		return fmt.Errorf("the server does not take the clients: %s", fleet.Causes()[0])
+	if c.counts().Failed > 0 {
+		v := c.own.Verdict(nil)
+		return fmt.Errorf("the server does not take the clients: %s", v.Lines()[0])
 	}
 	return nil
 }
 
 // sleep waits and shows what comes in. It returns early when ctx ends.
-func (s *scenario) sleep(ctx context.Context, fleet *load.Fleet, what string, d time.Duration) {
+func (s *scenario) sleep(ctx context.Context, c *crowd, what string, d time.Duration) {
 	const step = 100 * time.Millisecond
-	start, last := time.Now(), fleet.Delivered()
+	start, last := time.Now(), c.counts().Delivered
 	for ctx.Err() == nil {
 		left := d - time.Since(start)
 		if left <= 0 {
@@ -76,7 +71,7 @@ func (s *scenario) sleep(ctx context.Context, fleet *load.Fleet, what string, d 
 		case <-ctx.Done():
 			return
 		}
-		now := fleet.Delivered()
+		now := c.counts().Delivered
 		s.progress.show(fmt.Sprintf("%s: %.2f M deliveries/s", what, float64(now-last)/step.Seconds()/1e6),
 			int(time.Since(start).Milliseconds()), int(d.Milliseconds()))
 		last = now
@@ -85,7 +80,7 @@ func (s *scenario) sleep(ctx context.Context, fleet *load.Fleet, what string, d 
 
 // drained waits until everything that was sent has come, or nothing comes any
 // more.
-func (s *scenario) drained(fleet *load.Fleet, senders []*load.Sender) (sent []uint64) {
+func (s *scenario) drained(c *crowd, senders []*load.Sender) (sent []uint64) {
 	const patience = time.Second
 	sent = make([]uint64, len(senders))
 	total := uint64(0)
@@ -93,10 +88,10 @@ func (s *scenario) drained(fleet *load.Fleet, senders []*load.Sender) (sent []ui
 		sent[i] = sender.Sent()
 		total += sent[i]
 	}
-	last, changed := fleet.Delivered(), time.Now()
+	last, changed := c.counts().Delivered, time.Now()
 	for last < total*uint64(s.params.Clients) && time.Since(changed) < patience {
 		time.Sleep(5 * time.Millisecond)
-		if now := fleet.Delivered(); now != last {
+		if now := c.counts().Delivered; now != last {
 			last, changed = now, time.Now()
 		}
 	}
@@ -105,20 +100,21 @@ func (s *scenario) drained(fleet *load.Fleet, senders []*load.Sender) (sent []ui
 
 // measured fills in run with what happens in the measured time, while somebody
 // else sends.
-func (s *scenario) measured(ctx context.Context, fleet *load.Fleet, senders []*load.Sender, run *result.Run) {
-	s.sleep(ctx, fleet, "warming up", s.warmup)
+func (s *scenario) measured(ctx context.Context, c *crowd, senders []*load.Sender, run *result.Run) {
+	s.sleep(ctx, c, "warming up", s.warmup)
 	from := load.Now()
-	fleet.Measure(from, from+s.duration.Nanoseconds())
-	server, own, delivered, sent := s.server.usage(), ownUsage(), fleet.Delivered(), sentBy(senders)
+	c.measure(from, from+s.duration.Nanoseconds())
+	server, delivered, sent := s.server.usage(), c.counts().Delivered, sentBy(senders)
+	own, busiest := c.usage()
 
-	s.sleep(ctx, fleet, "measuring", s.duration)
+	s.sleep(ctx, c, "measuring", s.duration)
 	run.Seconds = float64(load.Now()-from) / 1e9
-	run.Deliveries = fleet.Delivered() - delivered
+	run.Deliveries = c.counts().Delivered - delivered
 	run.Messages = sentBy(senders) - sent
 	run.ServerCPU = s.server.usage().since(server, run.Deliveries)
-	after := ownUsage()
-	run.GeneratorCPU = after.since(own, run.Deliveries)
-	run.Busy = (after.user + after.system - own.user - own.system) / run.Seconds
+	ownAfter, busiestAfter := c.usage()
+	run.GeneratorCPU = ownAfter.since(own, run.Deliveries)
+	run.Busy = (busiestAfter - busiest) / run.Seconds
 	run.Achieved = float64(run.Deliveries) / run.Seconds
 	run.Memory = s.server.memory()
 }
@@ -131,33 +127,33 @@ func sentBy(senders []*load.Sender) (n uint64) {
 }
 
 // judged fills in run with what the clients found wrong in all that was sent.
-func (s *scenario) judged(fleet *load.Fleet, senders []*load.Sender, run *result.Run) {
-	sent := s.drained(fleet, senders)
-	run.Delivery, run.Last = fleet.Latencies()
-	run.Faults = fleet.Faults(sent)
-	run.Warnings = append(run.Warnings, fleet.Causes()...)
+func (s *scenario) judged(c *crowd, senders []*load.Sender, run *result.Run) error {
+	verdict, latencies, err := c.report(s.drained(c, senders))
+	run.Delivery, run.Last = latencies.Percentiles()
+	run.Faults = verdict.Sum()
+	run.Warnings = append(run.Warnings, verdict.Lines()...)
 	if run.Busy > 0.9 {
 		run.Warnings = append(run.Warnings, fmt.Sprintf("the generator was busy %.0f %% of the time: the server may have been able to do more", run.Busy*100))
 	}
+	return err
 }
 
 func (s *scenario) fanout(ctx context.Context, run *result.Run) error {
-	fleet, err := load.NewFleet(s.target, s.params.MessageBytes)
+	c, err := muster(s, s.params.Clients+s.params.StuckClients)
 	if err != nil {
 		return err
 	}
-	defer fleet.Close()
-	if err := s.connect(ctx, fleet, 0, s.params.Clients, load.Healthy); err != nil {
+	defer c.close()
+	if err := s.connect(ctx, c, 0, s.params.Clients, load.Healthy); err != nil {
 		return err
 	}
-	senders, err := fleet.Senders(s.params.Senders, 0)
+	senders, err := c.own.Senders(s.params.Senders, 0)
 	if err != nil {
 		return err
 	}
 	run.Offered = s.params.Rate * float64(s.params.Clients)
-	pace(ctx, senders, s.params.Rate, func() { s.measured(ctx, fleet, senders, run) })
-	s.judged(fleet, senders, run)
-	return nil
+	pace(ctx, senders, s.params.Rate, func() { s.measured(ctx, c, senders, run) })
+	return s.judged(c, senders, run)
 }
 
 // pace sends at a rate while during runs.
@@ -177,57 +173,57 @@ func pace(ctx context.Context, senders []*load.Sender, rate float64, during func
 }
 
 func (s *scenario) flood(ctx context.Context, run *result.Run) error {
-	fleet, err := load.NewFleet(s.target, s.params.MessageBytes)
+	c, err := muster(s, s.params.Clients+s.params.StuckClients)
 	if err != nil {
 		return err
 	}
-	defer fleet.Close()
-	if err := s.connect(ctx, fleet, 0, s.params.Clients, load.Healthy); err != nil {
+	defer c.close()
+	if err := s.connect(ctx, c, 0, s.params.Clients, load.Healthy); err != nil {
 		return err
 	}
-	senders, err := fleet.Senders(s.params.Senders, s.params.Outstanding/s.params.Senders)
+	senders, err := c.own.Senders(s.params.Senders, s.params.Outstanding/s.params.Senders)
 	if err != nil {
 		return err
 	}
-	s.measured(ctx, fleet, senders, run)
+	s.measured(ctx, c, senders, run)
 	for _, sender := range senders {
 		sender.Stop()
 	}
-	s.judged(fleet, senders, run)
-	return nil
+	return s.judged(c, senders, run)
 }
 
 // idle connects in four steps and takes the slope of the server's memory.
 func (s *scenario) idle(ctx context.Context, run *result.Run) error {
 	const steps = 4
-	fleet, err := load.NewFleet(s.target, load.MinMessage)
+	c, err := muster(s, s.params.Clients)
 	if err != nil {
 		return err
 	}
-	defer fleet.Close()
+	defer c.close()
 	var conns, rss []float64
 	connecting, before := time.Duration(0), s.server.usage()
 	for step := range steps {
 		first := s.params.Clients * step / steps
 		start := time.Now()
-		if err := s.connect(ctx, fleet, first, s.params.Clients*(step+1)/steps-first, load.Healthy); err != nil {
+		if err := s.connect(ctx, c, first, s.params.Clients*(step+1)/steps-first, load.Healthy); err != nil {
 			return err
 		}
 		connecting += time.Since(start)
-		s.sleep(ctx, fleet, "holding", s.duration/steps)
-		conns, rss = append(conns, float64(fleet.Open())), append(rss, float64(s.server.rss()))
+		s.sleep(ctx, c, "holding", s.duration/steps)
+		conns, rss = append(conns, float64(c.counts().Open)), append(rss, float64(s.server.rss()))
 	}
+	opened := c.counts().Opened
 	run.Seconds = connecting.Seconds()
 	run.Handshakes = &result.Rate{
-		PerSecond: float64(fleet.Opened()) / connecting.Seconds(),
-		CPU:       s.server.usage().since(before, uint64(fleet.Opened())),
+		PerSecond: float64(opened) / connecting.Seconds(),
+		CPU:       s.server.usage().since(before, uint64(opened)),
 	}
 	if run.Memory = s.server.memory(); run.Memory != nil {
 		run.Memory.PerConn = slope(conns, rss)
 	}
-	run.Faults = fleet.Faults(nil)
-	run.Warnings = fleet.Causes()
-	return nil
+	verdict, _, err := c.report(nil)
+	run.Faults, run.Warnings = verdict.Sum(), verdict.Lines()
+	return err
 }
 
 // slope is that of the line through the points with the least squares.
@@ -243,46 +239,51 @@ func slope(x, y []float64) float64 {
 	return 0
 }
 
+// stormSources spreads a storm's connections, whose ports stay taken for a
+// while, over source addresses.
+const stormSources = 1 << 20
+
 // storm connects and hangs up as fast as it can.
 func (s *scenario) storm(ctx context.Context, run *result.Run) error {
-	fleet, err := load.NewFleet(s.target, load.MinMessage)
+	c, err := muster(s, 1)
 	if err != nil {
 		return err
 	}
-	defer fleet.Close()
+	defer c.close()
 	start, before, own := time.Now(), s.server.usage(), ownUsage()
 	for i := 0; time.Since(start) < s.duration && ctx.Err() == nil; i++ {
-		if err := fleet.Connect(i%(20*s.params.Clients), load.Fleeting); err != nil {
+		if err := c.own.Connect(i%stormSources, load.Fleeting); err != nil {
 			return err
 		}
-		s.progress.show(fmt.Sprintf("%d handshakes", fleet.Opened()), int(time.Since(start).Milliseconds()), int(s.duration.Milliseconds()))
+		s.progress.show("connecting and hanging up", int(time.Since(start).Milliseconds()), int(s.duration.Milliseconds()))
 	}
-	fleet.Settled()
+	c.own.Settled()
+	n := c.own.Counts()
 	run.Seconds = time.Since(start).Seconds()
 	run.Handshakes = &result.Rate{
-		PerSecond: float64(fleet.Opened()) / run.Seconds,
-		CPU:       s.server.usage().since(before, uint64(fleet.Opened())),
+		PerSecond: float64(n.Opened) / run.Seconds,
+		CPU:       s.server.usage().since(before, uint64(n.Opened)),
 	}
 	after := ownUsage()
 	run.Busy = (after.user + after.system - own.user - own.system) / run.Seconds
-	run.Warnings = fleet.Causes()
-	if n := fleet.Failed(); n > 0 {
-		return fmt.Errorf("%d handshakes failed", n)
+	verdict := c.own.Verdict(nil)
+	if run.Warnings = verdict.Lines(); n.Failed > 0 {
+		return fmt.Errorf("%d handshakes failed", n.Failed)
 	}
 	return nil
 }
 
 // stuck looks at the server without and with clients that never read.
 func (s *scenario) stuck(ctx context.Context, run *result.Run) error {
-	fleet, err := load.NewFleet(s.target, s.params.MessageBytes)
+	c, err := muster(s, s.params.Clients+s.params.StuckClients)
 	if err != nil {
 		return err
 	}
-	defer fleet.Close()
-	if err := s.connect(ctx, fleet, 0, s.params.Clients, load.Healthy); err != nil {
+	defer c.close()
+	if err := s.connect(ctx, c, 0, s.params.Clients, load.Healthy); err != nil {
 		return err
 	}
-	senders, err := fleet.Senders(s.params.Senders, 0)
+	senders, err := c.own.Senders(s.params.Senders, 0)
 	if err != nil {
 		return err
 	}
@@ -290,9 +291,9 @@ func (s *scenario) stuck(ctx context.Context, run *result.Run) error {
 	run.Stuck = stuck
 	run.Offered = s.params.Rate * float64(s.params.Clients)
 	pace(ctx, senders, s.params.Rate, func() {
-		s.sleep(ctx, fleet, "without stuck clients", s.duration/2)
+		s.sleep(ctx, c, "without stuck clients", s.duration/2)
 		stuck.RSSWithout = s.server.rss()
-		if err = s.connect(ctx, fleet, s.params.Clients, s.params.StuckClients, load.Stuck); err != nil {
+		if err = s.connect(ctx, c, s.params.Clients, s.params.StuckClients, load.Stuck); err != nil {
 			return
 		}
 		before := sentBy(senders)
@@ -301,17 +302,19 @@ func (s *scenario) stuck(ctx context.Context, run *result.Run) error {
 		watched := make(chan struct{})
 		go func() {
 			defer close(watched)
-			s.watch(watching, fleet, senders, before, stuck)
+			s.watch(watching, c, senders, before, stuck)
 		}()
-		s.measured(ctx, fleet, senders, run)
+		s.measured(ctx, c, senders, run)
 		stop()
 		<-watched
 	})
 	if err != nil {
 		return err
 	}
-	s.judged(fleet, senders, run)
-	stuck.Dropped = fleet.Dropped()
+	if err := s.judged(c, senders, run); err != nil {
+		return err
+	}
+	stuck.Dropped = c.counts().Dropped
 	stuck.HealthyLosses = run.Faults.Lost
 	if run.Delivery != nil {
 		stuck.HealthyP99 = run.Delivery.P99
@@ -320,7 +323,7 @@ func (s *scenario) stuck(ctx context.Context, run *result.Run) error {
 }
 
 // watch follows the server's memory and the first drop until ctx ends.
-func (s *scenario) watch(ctx context.Context, fleet *load.Fleet, senders []*load.Sender, before uint64, stuck *result.Stuck) {
+func (s *scenario) watch(ctx context.Context, c *crowd, senders []*load.Sender, before uint64, stuck *result.Stuck) {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -329,7 +332,7 @@ func (s *scenario) watch(ctx context.Context, fleet *load.Fleet, senders []*load
 			return
 		case <-ticker.C:
 			stuck.RSSWith = max(stuck.RSSWith, s.server.rss())
-			if stuck.FirstDropped == 0 && fleet.Dropped() > 0 {
+			if stuck.FirstDropped == 0 && c.counts().Dropped > 0 {
 				stuck.FirstDropped = sentBy(senders) - before
 			}
 		}

@@ -3,6 +3,8 @@ package load
 import (
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync/atomic"
 
 	"chatd/bench/result"
@@ -32,12 +34,12 @@ type Fleet struct {
 	clients []*client
 	ending  bool // disconnects are ours
 	window  window
-	causes  causes
+	causes  map[string]int // what went wrong, and how often
 }
 
 // NewFleet makes a fleet without clients. Its messages are size bytes long.
 func NewFleet(target *Target, size int) (*Fleet, error) {
-	f := &Fleet{target: target, size: size, permits: make(chan struct{}, dialing), causes: make(causes)}
+	f := &Fleet{target: target, size: size, permits: make(chan struct{}, dialing), causes: make(map[string]int)}
 	f.window.init()
 	var err error
 	if f.poller, err = poller.New(func(err error) { slog.Error("waiting for events failed", "err", err) }); err != nil {
@@ -119,93 +121,114 @@ func (f *Fleet) Settled() {
 	}
 }
 
-// Open is the number of connected clients.
-func (f *Fleet) Open() int { return int(f.open.Load()) }
+// Counts is a fleet at a moment.
+type Counts struct {
+	Opened    int    // handshakes that succeeded
+	Failed    int    // handshakes that failed
+	Open      int    // clients that are connected
+	Dropped   int    // stuck clients that the server disconnected
+	Delivered uint64 // good messages heard, by all clients
+}
 
-// Opened is the number of handshakes that succeeded.
-func (f *Fleet) Opened() int { return int(f.opened.Load()) }
+// Counts may be called from anywhere.
+func (f *Fleet) Counts() Counts {
+	return Counts{
+		Opened:    int(f.opened.Load()),
+		Failed:    int(f.failed.Load()),
+		Open:      int(f.open.Load()),
+		Dropped:   int(f.dropped.Load()),
+		Delivered: f.delivered.Load(),
+	}
+}
 
-// Failed is the number of handshakes that failed.
-func (f *Fleet) Failed() int { return int(f.failed.Load()) }
+// Verdict is what clients found wrong.
+type Verdict struct {
+	Faults result.Faults     // without OrderDiffers, which takes all to tell
+	Orders map[uint64]uint64 // clients that heard everything, by the order in which they did
+	Causes map[string]int    // why clients were cut off, and what they could not use
+}
 
-// CutOff is the number of clients that the server disconnected; stuck clients
-// count in Dropped.
-func (f *Fleet) CutOff() int { return int(f.cutOff.Load()) }
+// Merge adds what other clients found.
+func (v *Verdict) Merge(other Verdict) {
+	a, b := &v.Faults, other.Faults
+	a.Lost += b.Lost
+	a.Duplicated += b.Duplicated
+	a.Disordered += b.Disordered
+	a.Corrupt += b.Corrupt
+	a.Disconnected += b.Disconnected
+	for order, n := range other.Orders {
+		v.Orders[order] += n
+	}
+	for cause, n := range other.Causes {
+		v.Causes[cause] += n
+	}
+}
 
-// Dropped is the number of stuck clients that the server disconnected.
-func (f *Fleet) Dropped() int { return int(f.dropped.Load()) }
+// Sum is all faults.
+func (v *Verdict) Sum() result.Faults {
+	sum, most, all := v.Faults, uint64(0), uint64(0)
+	for _, n := range v.Orders {
+		most, all = max(most, n), all+n
+	}
+	sum.OrderDiffers = all - most
+	return sum
+}
 
-// Delivered is the number of messages that all clients have heard.
-func (f *Fleet) Delivered() uint64 { return f.delivered.Load() }
-
-// Causes says why clients were disconnected or not connected, and what they
-// heard that they could not use: a line each.
-func (f *Fleet) Causes() (lines []string) {
-	f.Do(func() { lines = f.causes.lines() })
+// Lines is the causes, a line each.
+func (v *Verdict) Lines() (lines []string) {
+	for what, n := range v.Causes {
+		lines = append(lines, fmt.Sprintf("%s (%d times)", what, n))
+	}
+	slices.Sort(lines)
 	return lines
 }
 
-// Faults adds up what all clients found wrong, after sent messages of each
-// sender.
-func (f *Fleet) Faults(sent []uint64) (sum result.Faults) {
+// Verdict adds up what all clients found wrong, when everybody should have
+// heard so many messages of each sender.
+func (f *Fleet) Verdict(expected []uint64) Verdict {
+	v := Verdict{Orders: make(map[uint64]uint64), Causes: make(map[string]int)}
 	f.Do(func() {
-		expected := f.expected(sent)
-		orders := make(map[uint64]uint64) // clients by the order that they heard
-		complete := uint64(0)
+		maps.Copy(v.Causes, f.causes)
 		for _, c := range f.clients {
 			if c.kind != Healthy {
 				continue
 			}
 			k := &c.check
-			sum.Duplicated += k.faults.Duplicated
-			sum.Disordered += k.faults.Disordered
-			sum.Corrupt += k.faults.Corrupt
+			v.Faults.Duplicated += k.faults.Duplicated
+			v.Faults.Disordered += k.faults.Disordered
+			v.Faults.Corrupt += k.faults.Corrupt
 			if c.phase == closed { // what came after it was cut off is no loss of its own
-				sum.Lost += k.lost(nil)
+				v.Faults.Lost += k.lost(nil)
 				continue
 			}
 			lost := k.lost(expected)
-			if sum.Lost += lost; lost == 0 {
-				orders[k.order]++
-				complete++
+			if v.Faults.Lost += lost; lost == 0 {
+				v.Orders[k.order]++
 			}
 		}
-		most := uint64(0)
-		for _, n := range orders {
-			most = max(most, n)
-		}
-		sum.OrderDiffers = complete - most
-		sum.Disconnected = uint64(f.cutOff.Load())
+		v.Faults.Disconnected = uint64(f.cutOff.Load())
 	})
-	return sum
+	return v
 }
 
-// expected is how many messages of each sender everybody should have heard.
-// Of a sender that was cut off it is unknown what got through: as much as
-// anybody heard.
-func (f *Fleet) expected(sent []uint64) []uint64 {
-	expected := append([]uint64(nil), sent...)
-	for _, c := range f.clients {
-		if c.sender == nil || c.phase != closed || int(c.sender.id) >= len(expected) {
-			continue
-		}
-		id := c.sender.id
-		expected[id] = 0
-		for _, other := range f.clients {
-			if int(id) < len(other.check.next) {
-				expected[id] = max(expected[id], other.check.next[id])
+// Expected is how many of the messages sent by each sender everybody should
+// have heard. Of a sender that was cut off it is unknown what got through: as
+// much as anybody heard.
+func (f *Fleet) Expected(sent []uint64) []uint64 {
+	expected := slices.Clone(sent)
+	f.Do(func() {
+		for _, c := range f.clients {
+			if c.sender == nil || c.phase != closed || int(c.sender.id) >= len(expected) {
+				continue
+			}
+			id := c.sender.id
+			expected[id] = 0
+			for _, other := range f.clients {
+				if int(id) < len(other.check.next) {
+					expected[id] = max(expected[id], other.check.next[id])
+				}
 			}
 		}
-	}
+	})
 	return expected
-}
-
-// causes counts what went wrong.
-type causes map[string]int
-
-func (c causes) lines() (lines []string) {
-	for what, n := range c {
-		lines = append(lines, fmt.Sprintf("%s (%d times)", what, n))
-	}
-	return lines
 }

@@ -56,20 +56,48 @@ func (f *Fleet) Measure(from, to int64) {
 	})
 }
 
-// Latencies is what was collected: of all deliveries, and of the last delivery
-// of each message. They are nil if there was none.
-func (f *Fleet) Latencies() (all, last *result.Latency) {
-	f.Do(func() {
-		all = latency(f.window.all)
-		h := hdrhistogram.New(1, slowest.Microseconds(), 3)
-		for _, sender := range f.window.last {
-			for _, ns := range sender {
-				_ = h.RecordValue(min(ns/1000, slowest.Microseconds())) // in range by now
+// Latencies is what was collected.
+type Latencies struct {
+	All   *hdrhistogram.Snapshot // of all deliveries, in microseconds
+	First []uint64               // by sender: the first measured message
+	Last  [][]int64              // by sender and message from First on: latency of its last delivery, in ns
+}
+
+// Latencies returns what was collected since Measure.
+func (f *Fleet) Latencies() (l Latencies) {
+	f.Do(func() { l = Latencies{All: f.window.all.Export(), First: f.window.first, Last: f.window.last} })
+	return l
+}
+
+// Merge adds what other clients collected of the same messages.
+func (l *Latencies) Merge(other Latencies) {
+	all := hdrhistogram.Import(l.All)
+	all.Merge(hdrhistogram.Import(other.All))
+	l.All = all.Export()
+	for sender := range other.Last {
+		if sender >= len(l.Last) {
+			l.First, l.Last = append(l.First, other.First[sender]), append(l.Last, other.Last[sender])
+			continue
+		}
+		for i, latency := range other.Last[sender] {
+			at := int(other.First[sender]-l.First[sender]) + i
+			if at >= 0 && at < len(l.Last[sender]) {
+				l.Last[sender][at] = max(l.Last[sender][at], latency)
 			}
 		}
-		last = latency(h)
-	})
-	return all, last
+	}
+}
+
+// Percentiles is of all deliveries, and of the last delivery of each message.
+// They are nil if there was none.
+func (l *Latencies) Percentiles() (all, last *result.Latency) {
+	h := hdrhistogram.New(1, slowest.Microseconds(), 3)
+	for _, sender := range l.Last {
+		for _, ns := range sender {
+			_ = h.RecordValue(min(ns/1000, slowest.Microseconds())) // in range by now
+		}
+	}
+	return latency(hdrhistogram.Import(l.All)), latency(h)
 }
 
 func latency(h *hdrhistogram.Histogram) *result.Latency {
