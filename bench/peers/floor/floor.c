@@ -25,7 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_IN = 128 << 10, MAX_PENDING = 4 << 20, MAX_MESSAGE = 64 << 10, EVENTS = 1024 };
+enum { MAX_IN = 128 << 10, MAX_PENDING = 4 << 20, MAX_MESSAGE = 64 << 10, MAX_BATCH = 1 << 20, EVENTS = 1024 };
 
 struct client {
 	int member, index;           // index in members
@@ -37,7 +37,8 @@ struct client {
 
 static struct client *clients;   // by descriptor
 static int *members, member_count;
-static int epoll_fd, coalesce, blocked; // blocked: clients with something in out
+static int epoll_fd, full_fd;    // full_fd: those who wait to be written to
+static int coalesce, blocked;    // blocked: clients with something in out
 static char *batch;              // frames of a round
 static size_t batch_len, batch_cap;
 
@@ -124,6 +125,8 @@ static int put(int fd, const char *p, size_t n) {
 		c->out = NULL;
 		c->out_len = c->out_off = 0;
 		blocked++;
+		struct epoll_event ev = {.events = EPOLLOUT, .data.fd = fd};
+		epoll_ctl(full_fd, EPOLL_CTL_ADD, fd, &ev);
 	}
 	if (c->out_len - c->out_off + n > MAX_PENDING) {
 		drop(fd);
@@ -148,12 +151,18 @@ static void flush(int fd) {
 			c->out = NULL;
 			c->out_len = c->out_off = 0;
 			blocked--;
+			epoll_ctl(full_fd, EPOLL_CTL_DEL, fd, NULL);
 		}
 	}
 }
 
 static void to_all(const char *p, size_t n) {
 	for (int i = member_count - 1; i >= 0; i--) put(members[i], p, n);
+}
+
+static void send_batch(void) {
+	if (batch_len) to_all(batch, batch_len);
+	batch_len = 0;
 }
 
 static void broadcast(int op, const unsigned char *payload, size_t n) {
@@ -215,7 +224,7 @@ static long frame(int fd, unsigned char *p, size_t n) {
 		for (int i = 0; i < 8; i++) len = len << 8 | p[2 + i];
 		h = 10;
 	}
-	if (len > MAX_MESSAGE || !(p[1] & 0x80)) {
+	if (len > MAX_MESSAGE || !(p[1] & 0x80) || !(p[0] & 0x80)) {
 		drop(fd);
 		return -1;
 	}
@@ -235,7 +244,7 @@ static void readable(int fd) {
 	static char buf[MAX_IN];
 	struct client *c = &clients[fd];
 	size_t kept = c->in_len;
-	memcpy(buf, c->in, kept);
+	if (kept) memcpy(buf, c->in, kept);
 	ssize_t k = recv(fd, buf + kept, sizeof buf - kept, MSG_DONTWAIT);
 	if (k <= 0) {
 		if (k == 0 || errno != EAGAIN) drop(fd);
@@ -292,10 +301,15 @@ int main(int argc, char **argv) {
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event ev = {.events = EPOLLIN, .data.fd = listener}, events[EVENTS];
 	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &ev);
+	full_fd = epoll_create1(EPOLL_CLOEXEC);
 	for (;;) {
-		// While a socket is full only the others' readiness to be written to counts.
-		int n = epoll_wait(epoll_fd, events, EVENTS, blocked ? 1 : -1);
-		for (int i = 0; i < n; i++) {
+		if (blocked) { // nobody is read and nobody comes until all is flushed
+			int n = epoll_wait(full_fd, events, EVENTS, -1);
+			for (int i = 0; i < n; i++) flush(events[i].data.fd);
+			continue;
+		}
+		int n = epoll_wait(epoll_fd, events, EVENTS, -1);
+		for (int i = 0; i < n && !blocked; i++) {
 			int fd = events[i].data.fd, s;
 			if (fd == listener) {
 				while ((s = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
@@ -303,16 +317,11 @@ int main(int argc, char **argv) {
 					ev.data.fd = s;
 					epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s, &ev);
 				}
-			} else if (!blocked && events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+			} else {
 				readable(fd);
 			}
+			if (batch_len > MAX_BATCH) send_batch();
 		}
-		if (batch_len) {
-			to_all(batch, batch_len);
-			batch_len = 0;
-		}
-		if (blocked)
-			for (int i = member_count - 1; i >= 0; i--)
-				if (clients[members[i]].out_len) flush(members[i]);
+		send_batch();
 	}
 }

@@ -108,7 +108,7 @@ func (s *server) frame(c gnet.Conn) (whole bool, err error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return false, nil
 	}
-	if err != nil || h.Length > maxMessage || h.OpCode == ws.OpClose {
+	if err != nil || h.Length > maxMessage || !h.Fin || h.OpCode == ws.OpClose {
 		return false, errEnd
 	}
 	size := len(b) - r.Len()
@@ -130,8 +130,8 @@ func (s *server) broadcast(frame []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.members {
-		c.AsyncWrite(frame, func(c gnet.Conn, _ error) error {
-			if c != nil && c.OutboundBuffered() > maxPending {
+		c.AsyncWrite(frame, func(c gnet.Conn, err error) error {
+			if err == nil && c.OutboundBuffered() > maxPending {
 				return c.Close()
 			}
 			return nil

@@ -44,6 +44,7 @@ type client struct {
 	mu      sync.Mutex
 	waiting [][]byte // frames; the order of the room
 	writing bool     // a task is under way
+	gone    bool     // desc is closed
 }
 
 type room struct {
@@ -63,6 +64,8 @@ func (r *room) accept(conn net.Conn) {
 	r.mu.Lock()
 	r.members[c] = struct{}{}
 	r.mu.Unlock()
+	c.mu.Lock() // a desc is not safe for use by several goroutines
+	defer c.mu.Unlock()
 	r.poller.Start(c.desc, func(ev netpoll.Event) {
 		if ev&(netpoll.EventReadHup|netpoll.EventHup) != 0 {
 			r.remove(c)
@@ -88,8 +91,10 @@ func (c *client) receive() {
 	if h.OpCode.IsData() {
 		c.room.broadcast(ws.MustCompileFrame(ws.NewFrame(h.OpCode, true, payload)))
 	}
-	if err := c.room.poller.Resume(c.desc); err != nil {
-		c.room.remove(c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.gone {
+		c.room.poller.Resume(c.desc)
 	}
 }
 
@@ -146,6 +151,9 @@ func (r *room) remove(c *client) {
 	delete(r.members, c)
 	r.mu.Unlock()
 	if ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.gone = true
 		r.poller.Stop(c.desc)
 		c.desc.Close()
 		c.conn.Close()
