@@ -28,9 +28,8 @@ const lingerTimeout = 2 * time.Second
 
 // The close frames that the server sends on its own (RFC 6455 §7.4.1).
 var (
-	normalClosure = frame.AppendClose(nil, ws.StatusNormalClosure, "")
-	goingAway     = frame.AppendClose(nil, ws.StatusGoingAway, "server is going away")
-	slowConsumer  = frame.AppendClose(nil, 1013, "too slow: queue overflowed") // 1013: try again later
+	goingAway    = frame.AppendClose(nil, ws.StatusGoingAway, "server is going away")
+	slowConsumer = frame.AppendClose(nil, 1013, "too slow: queue overflowed") // 1013: try again later
 )
 
 // Config is what a Server needs to know. The zero value is not useful.

@@ -223,8 +223,10 @@ func (c *client) end(w *poller.Worker, failed bool) {
 		c.phase = phaseLeaving
 		c.send(&mail{broken: true})
 	case c.phase == phaseOpen:
+		// A peer that hung up without a close frame is owed none, only what
+		// is queued, in case it still reads.
 		p := newPost()
-		p.last = &mail{bytes: normalClosure}
+		p.last = &mail{}
 		c.leave(w, p)
 	}
 }
