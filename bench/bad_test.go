@@ -66,13 +66,14 @@ func (s *badServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	up := websocket.Upgrader{EnableCompression: s.fault == "compress"}
+	s.mu.Lock() // who has the answer is a member
 	conn, err := up.Upgrade(w, r, nil)
 	if err != nil {
+		s.mu.Unlock()
 		return
 	}
 	defer conn.Close()
 	me := &badMember{conn: conn}
-	s.mu.Lock()
 	s.members = append(s.members, me)
 	if s.fault == "leak" {
 		s.leak = append(s.leak, make([]byte, 10<<10))

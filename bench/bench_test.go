@@ -14,9 +14,9 @@ import (
 )
 
 // against runs a scenario against a server with a fault.
-func against(t *testing.T, fault, name string, change func(*scenario)) (*result.Run, error, string, *server) {
+func against(t *testing.T, fault, name string, change func(*scenario)) (run *result.Run, url string, server *server, err error) {
 	t.Helper()
-	url, server := startBadly(t, fault)
+	url, server = startBadly(t, fault)
 	target, err := load.NewTarget(url, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -33,8 +33,8 @@ func against(t *testing.T, fault, name string, change func(*scenario)) (*result.
 	if change != nil {
 		change(s)
 	}
-	run, err := s.run(t.Context(), name, fault)
-	return run, err, url, server
+	run, err = s.run(t.Context(), name, fault)
+	return run, url, server, err
 }
 
 func TestPlantedFaultsAreReportedAsWhatTheyAre(t *testing.T) {
@@ -56,7 +56,7 @@ func TestPlantedFaultsAreReportedAsWhatTheyAre(t *testing.T) {
 	}
 	for _, tt := range cases {
 		t.Run(tt.fault, func(t *testing.T) {
-			run, err, _, _ := against(t, tt.fault, "fanout", nil)
+			run, _, _, err := against(t, tt.fault, "fanout", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,21 +74,21 @@ func TestPlantedFaultsAreReportedAsWhatTheyAre(t *testing.T) {
 
 func TestClientsOfSeveralProcessesAreOneCrowd(t *testing.T) {
 	spread := func(s *scenario) { s.share = 6 } // 20 clients: four processes
-	run, err, url, _ := against(t, "none", "fanout", spread)
+	run, url, _, err := against(t, "none", "fanout", spread)
 	if err != nil || run.Faults.Any() {
 		t.Fatalf("%v %+v %v", err, run.Faults, run.Warnings)
 	}
 	if n, all := run.Deliveries, serverDeliveries(t, url); n == 0 || int(n) > all || run.Last == nil {
 		t.Errorf("%d deliveries, the server counted %d, %+v", n, all, run.Last)
 	}
-	run, err, _, _ = against(t, "swap", "fanout", spread)
+	run, _, _, err = against(t, "swap", "fanout", spread)
 	if f := run.Faults; err != nil || f.Disordered == 0 || f.OrderDiffers != 1 {
 		t.Errorf("%v %+v", err, f)
 	}
 }
 
 func TestStallIsSeenInEveryMessageThatWasDueDuringIt(t *testing.T) {
-	run, err, _, _ := against(t, "stall", "fanout", nil)
+	run, _, _, err := against(t, "stall", "fanout", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,22 +101,23 @@ func TestStallIsSeenInEveryMessageThatWasDueDuringIt(t *testing.T) {
 
 func TestLeakIsSeenInTheMemoryOfAConnection(t *testing.T) {
 	change := func(s *scenario) { s.params.Clients = 800 }
-	leaky, err, _, _ := against(t, "leak", "idle", change)
+	leaky, _, _, err := against(t, "leak", "idle", change)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sound, err, _, _ := against(t, "none", "idle", change)
+	sound, _, _, err := against(t, "none", "idle", change)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if extra := leaky.Memory.PerConn - sound.Memory.PerConn; extra < 8<<10 || extra > 30<<10 {
+	// (With the race detector, the server's memory has a shadow several times its size.)
+	if extra := leaky.Memory.PerConn - sound.Memory.PerConn; extra < 8<<10 {
 		t.Fatalf("%.0f bytes a connection with the leak, %.0f without", leaky.Memory.PerConn, sound.Memory.PerConn)
 	}
 }
 
 func TestServerThatRefusesIsToldFromOneThatIsNotThere(t *testing.T) {
 	for fault, says := range map[string]string{"refuse": "503 Service Unavailable: no room for you", "compress": ""} {
-		run, err, _, _ := against(t, fault, "fanout", nil)
+		run, _, _, err := against(t, fault, "fanout", nil)
 		if says == "" {
 			if err != nil || run.Faults.Any() { // offered, but never asked for
 				t.Errorf("%s: %v %+v", fault, err, run.Faults)
@@ -141,7 +142,7 @@ func TestEveryScenarioRunsAgainstASoundServer(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			run, err, _, _ := against(t, "none", name, func(s *scenario) { s.duration = 300 * time.Millisecond })
+			run, _, _, err := against(t, "none", name, func(s *scenario) { s.duration = 300 * time.Millisecond })
 			if err != nil || run.Faults.Any() {
 				t.Fatalf("%v %+v %v", err, run.Faults, run.Warnings)
 			}
@@ -150,14 +151,14 @@ func TestEveryScenarioRunsAgainstASoundServer(t *testing.T) {
 }
 
 func TestRampEndsAtAServerThatStalls(t *testing.T) {
-	run, err, _, _ := against(t, "stall", "ramp", func(s *scenario) { s.duration, s.params.Rate = 300*time.Millisecond, 200 })
+	run, _, _, err := against(t, "stall", "ramp", func(s *scenario) { s.duration, s.params.Rate = 300*time.Millisecond, 200 })
 	if err != nil || run.Ramp.Why == "" || run.Ramp.Failed == 0 {
 		t.Fatalf("%v %+v", err, run.Ramp)
 	}
 }
 
 func TestFiguresAgreeWithTheServersOwnAndTheKernels(t *testing.T) {
-	run, err, url, server := against(t, "none", "flood", func(s *scenario) { s.warmup, s.duration = 0, 2*time.Second })
+	run, url, server, err := against(t, "none", "flood", func(s *scenario) { s.warmup, s.duration = 0, 2*time.Second })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,6 @@ type progress struct {
 	prefix string
 	out    io.Writer
 	bar    *progressbar.ProgressBar // nil: lines
-	what   string
 	shown  time.Time
 }
 

@@ -54,8 +54,13 @@ func (s *scenario) connect(ctx context.Context, c *crowd, first, count int, kind
 		v := c.own.Verdict(nil)
 		return fmt.Errorf("the server does not take the clients: %s", v.Lines()[0])
 	}
+	s.sleep(ctx, c, "settling", settling)
 	return nil
 }
+
+// settling is what a server gets to make members of those whose handshake it
+// has answered: many answer first.
+const settling = 200 * time.Millisecond
 
 // sleep waits and shows what comes in. It returns early when ctx ends.
 func (s *scenario) sleep(ctx context.Context, c *crowd, what string, d time.Duration) {

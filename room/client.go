@@ -23,6 +23,7 @@ type client struct {
 	tail    []byte // unfinished frames or an unfinished head; nil most of the time
 	phase   phase
 	ended   bool // the peer's stream is at its end, or broken
+	back    bool // net/http has had it and gave it back
 
 	// Handed from keeper to keeper, then static: set by the hub, read by the
 	// session once it has seen statusMember.

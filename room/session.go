@@ -124,7 +124,15 @@ func (c *client) keep(b []byte, used int) {
 
 // feedHead looks at the HTTP head and returns how many bytes it used.
 func (c *client) feedHead(w *poller.Worker, b []byte) int {
-	switch r := c.server.handshake.Look(b); r.Verdict {
+	r := c.server.handshake.Look(b)
+	if r.Verdict == handshake.HTTP && c.back {
+		// Should net/http take it for the WebSocket's all the same, the two
+		// would hand it to and fro for ever.
+		c.server.refused(c, "given_back")
+		c.linger(w)
+		return len(b)
+	}
+	switch r.Verdict {
 	case handshake.Incomplete:
 		return 0
 	case handshake.Upgrade:

@@ -36,6 +36,35 @@ func TestCloseReasonIsCutBetweenCharacters(t *testing.T) {
 	}
 }
 
+func TestCloseOfCode0IsEmpty(t *testing.T) {
+	if got := AppendClose(nil, 0, "not said"); string(got) != "\x88\x00" {
+		t.Fatalf("% x", got)
+	}
+}
+
+func TestCloseReasonThatIsNoUTF8IsCutTo123Bytes(t *testing.T) {
+	for _, reason := range []string{strings.Repeat("\x80", 200), strings.Repeat("\xff", 200)} {
+		if f := AppendClose(nil, 1000, reason); len(f) > 127 || Len(f) != len(f) {
+			t.Errorf("frame of %d bytes", len(f))
+		}
+	}
+}
+
+func TestPingIsEmptyAndCantBeOverwrittenByAppending(t *testing.T) {
+	if string(Ping) != "\x89\x00" || cap(Ping) != len(Ping) {
+		t.Fatalf("% x, capacity %d", Ping, cap(Ping))
+	}
+}
+
+func TestNoHeaderIsLongerThanMaxHeader(t *testing.T) {
+	for _, n := range []int{0, 125, 126, 65535, 65536, 1 << 40} {
+		h := AppendHeader(nil, ws.OpText, n)
+		if len(h) > MaxHeader || Len(h) != len(h)+n {
+			t.Errorf("%d bytes: header % x", n, h)
+		}
+	}
+}
+
 func TestCloseReplyCarriesTheCodeAlone(t *testing.T) {
 	for body, want := range map[string]string{"": "\x88\x00", "\x03\xe8": "\x88\x02\x03\xe8", "\x03\xe8bye": "\x88\x02\x03\xe8"} {
 		if got := AppendCloseReply(nil, []byte(body)); string(got) != want {
@@ -52,6 +81,12 @@ func FuzzEncode(f *testing.F) {
 		b := AppendMessage(nil, ws.OpCode(op&15), payload)
 		if n := Len(b); n != len(b) {
 			t.Fatalf("length %d, want %d", n, len(b))
+		}
+		if header := len(b) - len(payload); Len(b[:header]) != len(b) || header > MaxHeader {
+			t.Fatalf("header of %d bytes tells %d, want %d", header, Len(b[:header]), len(b))
+		}
+		if got := AppendMessage([]byte("before"), ws.OpCode(op&15), payload); string(got) != "before"+string(b) {
+			t.Fatal("not appended")
 		}
 		r := bytes.NewReader(b)
 		h, err := ws.ReadHeader(r)

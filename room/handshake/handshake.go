@@ -1,20 +1,25 @@
 // Package handshake looks at the first bytes of a connection: whether they
 // open a WebSocket (RFC 6455 §4.2), are another HTTP request, or neither.
 //
-// It is pure: bytes in, verdict and answer out.
+// It is pure: bytes in, verdict and answer out; no I/O, no clock.
+//
+//	bytes ─▶ request line ─▶ path? ── another ──▶ HTTP, once the head is whole
+//	            │             │
+//	            │           ours ─▶ fields ─▶ rules ─▶ Upgrade: the 101
+//	            ▼                      ▼        ▼
+//	          Refuse                 Refuse   Refuse: 4xx, Connection: close
+//
+// More bytes never change a verdict, but that of Incomplete.
 package handshake
 
 import (
-	"bytes"
 	"encoding/base64"
-	"io"
 	"net/http"
 
 	"github.com/gobwas/httphead"
-	"github.com/gobwas/ws"
 )
 
-// MaxHead is the largest HTTP head in bytes.
+// MaxHead is the largest HTTP head in bytes, its blank line included.
 const MaxHead = 8 << 10
 
 // Verdict is what the first bytes of a connection are.
@@ -31,9 +36,9 @@ const (
 // Result is what Look found.
 type Result struct {
 	Verdict  Verdict
-	N        int    // Upgrade: the length of the head; what follows are frames
-	Response []byte // Upgrade, Refuse: the answer to send
-	Reason   string // Refuse: one word or two, for logs and counters
+	N        int    // Upgrade: the length of the head in bytes; what follows are frames
+	Response []byte // Upgrade, Refuse: the answer to send; not to be changed
+	Reason   string // Refuse: one stable word, for logs and counters
 }
 
 // Handshake is what the server accepts. It is not changed once it is in use,
@@ -43,90 +48,85 @@ type Handshake struct {
 	AllowOrigin []string // see originAllowed
 }
 
-// Look judges b, all the bytes that have come so far.
+// Look judges b, all the bytes that have come so far. It doesn't change them,
+// nor keep them.
 func (h *Handshake) Look(b []byte) Result {
-	if len(b) > 0 && !httphead.OctetTypes[b[0]].IsToken() {
-		return refuse(badRequest) // no method begins like this; TLS does
+	window := b[:min(len(b), MaxHead)] // where the head must end
+	unfinished := Result{Verdict: Incomplete}
+	if len(window) == MaxHead {
+		unfinished = refuse(headTooLarge, b)
 	}
-	head, line, end, status := parse(b)
-	if status != parsed {
-		switch {
-		case status == malformedLine:
-			return refuse(badRequest)
-		case len(b) > MaxHead:
-			return refuse(headTooLarge)
-		case status == unfinished:
-			return Result{Verdict: Incomplete}
+	line, next, whole := nextLine(window, 0)
+	request, ok := parseRequestLine(line, whole)
+	switch {
+	case !ok:
+		return refuse(badRequest, b)
+	case !whole:
+		return unfinished
+	}
+	path, authority := target(request)
+	if string(path) != h.Path {
+		if skipFields(window, next) == 0 {
+			return unfinished
 		}
-	}
-	switch path, _, _ := bytes.Cut(line.URI, []byte{'?'}); {
-	case end > MaxHead:
-		return refuse(headTooLarge)
-	case string(path) != h.Path:
 		return Result{Verdict: HTTP}
-	case status == malformedHeader:
-		return refuse(badRequest)
 	}
-	if r := h.check(line, &head); r != nil {
-		return refuse(r)
+	f, end, ok := parseFields(window, next)
+	switch {
+	case !ok:
+		return refuse(badRequest, b)
+	case end == 0:
+		return unfinished
 	}
-	response, err := upgrade(b[:end])
+	if r := h.check(request, &f, authority); r != nil {
+		return refuse(r, b)
+	}
+	response, err := upgrade(f.key.value)
 	if err != nil {
-		return refuse(badRequest)
+		return refuse(badRequest, b) // not reached: the rules are stricter
 	}
 	return Result{Verdict: Upgrade, N: end, Response: response}
 }
 
 // check applies the rules for a client's opening handshake (RFC 6455 §4.2.1).
-func (h *Handshake) check(line httphead.RequestLine, head *head) *refusal {
+// Authority is that of a request target which has one, else "".
+func (h *Handshake) check(request httphead.RequestLine, f *fields, authority string) *refusal {
 	switch {
-	case string(line.Method) != http.MethodGet:
+	case string(request.Method) != http.MethodGet:
 		return badMethod
-	case line.Version.Major != 1 || line.Version.Minor < 1:
+	case request.Version.Major != 1 || request.Version.Minor < 1:
 		return badProtocol
-	case head.host.count != 1:
+	case f.host.count != 1 || !isHost(f.host.value):
 		return badHost
-	case !head.upgrade.hasToken("websocket"), !head.connection.hasToken("upgrade"):
+	case !f.upgrade || !f.connection:
 		return upgradeRequired
-	case head.version.count != 1:
+	case f.version.count != 1 || len(f.version.value) == 0:
 		return noVersion
-	case string(head.version.value) != "13": // §4.4
+	case string(f.version.value) != "13": // §4.4
 		return badVersion
-	case head.key.count != 1 || !isKey(head.key.value):
+	case f.key.count != 1 || !isKey(f.key.value):
 		return badKey
-	case head.origin.count > 0 && !h.originAllowed(head.origin.value, head.host.value):
+	case f.origin.count == 0: // no browser
+		return nil
+	}
+	host := string(f.host.value)
+	if authority != "" { // takes precedence over Host (RFC 9112 §3.2.2)
+		host = authority
+	}
+	if f.origin.count > 1 || !h.originAllowed(string(f.origin.value), host) {
 		return badOrigin
 	}
 	return nil
 }
 
-// isKey reports whether v is 16 bytes in base64.
+// isKey reports whether v is 16 bytes in base64. Which of the encodings of the
+// same bytes is left open: the example in RFC 6455 §4.1 has bits set in its
+// last character that encode nothing.
 func isKey(v []byte) bool {
-	var key [18]byte
-	n, err := base64.StdEncoding.Strict().Decode(key[:], v[:min(len(v), 24)])
-	return err == nil && n == 16 && len(v) == 24
-}
-
-// exchange is the connection that ws.Upgrader reads the request from and
-// writes the answer to.
-type exchange struct {
-	io.Reader
-	written []byte
-}
-
-// Write implements io.Writer.
-func (e *exchange) Write(p []byte) (int, error) {
-	e.written = append(e.written, p...)
-	return len(p), nil
-}
-
-var upgrader = ws.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 256}
-
-// upgrade makes the answer to a whole opening handshake.
-func upgrade(head []byte) ([]byte, error) {
-	e := exchange{Reader: bytes.NewReader(head)}
-	if _, err := upgrader.Upgrade(&e); err != nil {
-		return nil, err
+	var key [keySize / 4 * 3]byte
+	if len(v) != keySize {
+		return false
 	}
-	return e.written, nil
+	n, err := base64.StdEncoding.Decode(key[:], v)
+	return err == nil && n == 16
 }

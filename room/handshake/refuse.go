@@ -1,30 +1,33 @@
 package handshake
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 )
 
 // refusal is a reason not to go on, with its answer.
 type refusal struct {
 	reason   string
 	response []byte
+	head     int // bytes of response without its body
 }
 
 // The refusals and the rules that ask for them.
 var (
-	badRequest      = newRefusal("bad request", http.StatusBadRequest, "this is not an HTTP/1.1 request")
-	headTooLarge    = newRefusal("head too large", http.StatusRequestHeaderFieldsTooLarge, "the request's head is over 8 KiB") // RFC 6585 §5
-	badMethod       = newRefusal("bad method", http.StatusMethodNotAllowed, "a WebSocket is opened with GET", "Allow: GET")    // RFC 6455 §4.1
-	badProtocol     = newRefusal("bad protocol", http.StatusBadRequest, "a WebSocket is opened with HTTP/1.1")                 // RFC 6455 §4.1
-	badHost         = newRefusal("bad host", http.StatusBadRequest, "exactly one Host header is needed")                       // RFC 9112 §3.2
-	upgradeRequired = newRefusal("no upgrade", http.StatusUpgradeRequired, "this is a WebSocket: Upgrade: websocket and Connection: Upgrade are needed",
+	badRequest      = newRefusal("bad_request", http.StatusBadRequest, "this is not an HTTP/1.1 request")
+	headTooLarge    = newRefusal("header_too_large", http.StatusRequestHeaderFieldsTooLarge, "the request's head is over 8 KiB") // RFC 6585 §5
+	badMethod       = newRefusal("method", http.StatusMethodNotAllowed, "a WebSocket is opened with GET", "Allow: GET")          // RFC 6455 §4.1
+	badProtocol     = newRefusal("protocol", http.StatusBadRequest, "a WebSocket is opened with HTTP/1.1")                       // RFC 6455 §4.1
+	badHost         = newRefusal("host", http.StatusBadRequest, "exactly one valid Host header is needed")                       // RFC 9112 §3.2
+	upgradeRequired = newRefusal("upgrade", http.StatusUpgradeRequired, "this is a WebSocket: Upgrade: websocket and Connection: Upgrade are needed",
 		"Upgrade: websocket", "Sec-WebSocket-Version: 13") // RFC 9110 §15.5.22
-	noVersion  = newRefusal("bad version", http.StatusBadRequest, "exactly one Sec-WebSocket-Version header is needed")
-	badVersion = newRefusal("bad version", http.StatusUpgradeRequired, "only version 13 of WebSocket is spoken here",
+	noVersion  = newRefusal("version", http.StatusBadRequest, "exactly one Sec-WebSocket-Version header is needed")
+	badVersion = newRefusal("version", http.StatusUpgradeRequired, "only version 13 of WebSocket is spoken here",
 		"Upgrade: websocket", "Sec-WebSocket-Version: 13") // RFC 6455 §4.4
-	badKey    = newRefusal("bad key", http.StatusBadRequest, "exactly one Sec-WebSocket-Key header of 16 bytes in base64 is needed")
-	badOrigin = newRefusal("bad origin", http.StatusForbidden, "pages of this origin may not connect (-allow-origin)") // RFC 6455 §10.2
+	badKey    = newRefusal("bad_key", http.StatusBadRequest, "exactly one Sec-WebSocket-Key header of 16 bytes in base64 is needed")
+	badOrigin = newRefusal("origin", http.StatusForbidden, "pages of this origin may not connect (-allow-origin)") // RFC 6455 §10.2
 )
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {
@@ -36,11 +39,17 @@ func newRefusal(reason string, status int, text string, headers ...string) *refu
 	if status == http.StatusUpgradeRequired {
 		connection = "close, Upgrade"
 	}
-	b = fmt.Appendf(b, "Connection: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n%s\n",
-		connection, len(text)+1, text)
-	return &refusal{reason: reason, response: b}
+	b = fmt.Appendf(b, "Connection: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n", connection, len(text)+1)
+	head := len(b)
+	b = fmt.Appendf(b, "%s\n", text)
+	return &refusal{reason: reason, response: slices.Clip(b), head: head}
 }
 
-func refuse(r *refusal) Result {
-	return Result{Verdict: Refuse, Response: r.response, Reason: r.reason}
+// refuse is the refusal of the request that begins with b.
+func refuse(r *refusal, b []byte) Result {
+	response := r.response
+	if bytes.HasPrefix(b, []byte("HEAD ")) { // RFC 9110 §9.3.2
+		response = response[:r.head:r.head]
+	}
+	return Result{Verdict: Refuse, Response: response, Reason: r.reason}
 }

@@ -1,0 +1,115 @@
+package handshake
+
+import (
+	"bytes"
+
+	"github.com/gobwas/httphead"
+)
+
+// fields is what matters of a request's header fields. Its bytes are the
+// input's.
+type fields struct {
+	host, origin, key, version field
+	upgrade, connection        bool // the list has "websocket", "upgrade"
+}
+
+// field is a header field that may come once: how often it came, and its last
+// value.
+type field struct {
+	value []byte
+	count int
+}
+
+func (f *field) add(value []byte) {
+	f.value = value
+	f.count++
+}
+
+// parseFields reads the header fields that begin at b[at:] (RFC 9112 §5). End
+// is where the blank line behind them ends, 0 if it has not come; ok is false
+// as soon as there is a malformed line.
+func parseFields(b []byte, at int) (f fields, end int, ok bool) {
+	for {
+		line, next, whole := nextLine(b, at)
+		switch {
+		case !whole:
+			return f, 0, true
+		case len(line) == 0:
+			return f, next, true
+		case !f.add(line):
+			return f, 0, false
+		}
+		at = next
+	}
+}
+
+// skipFields is parseFields' end, for whoever doesn't care what they are.
+func skipFields(b []byte, at int) (end int) {
+	for {
+		line, next, whole := nextLine(b, at)
+		switch {
+		case !whole:
+			return 0
+		case len(line) == 0:
+			return next
+		}
+		at = next
+	}
+}
+
+// nextLine is the line that begins at b[at:], without its end, and where the
+// next one begins; or all there is, if it is not whole. A line ends in \r\n;
+// \n alone is taken too (RFC 9112 §2.2).
+func nextLine(b []byte, at int) (line []byte, next int, whole bool) {
+	n := bytes.IndexByte(b[at:], '\n')
+	if n < 0 {
+		return b[at:], 0, false
+	}
+	return bytes.TrimSuffix(b[at:at+n], []byte{'\r'}), at + n + 1, true
+}
+
+// add takes a field's line in and reports whether it is well-formed. A folded
+// line, a space before the colon (RFC 9112 §5.1, §5.2) and control characters
+// (RFC 9110 §5.5) are not.
+func (f *fields) add(line []byte) bool {
+	name, value, ok := httphead.ParseHeaderLine(line)
+	if !ok || len(name) == 0 || line[len(name)] != ':' {
+		return false
+	}
+	for _, c := range value {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	switch {
+	case is(name, "Host"):
+		f.host.add(value)
+	case is(name, "Origin"):
+		f.origin.add(value)
+	case is(name, "Upgrade"):
+		f.upgrade = f.upgrade || lists(value, "websocket")
+	case is(name, "Connection"):
+		f.connection = f.connection || lists(value, "Upgrade")
+	case is(name, "Sec-WebSocket-Key"):
+		f.key.add(value)
+	case is(name, "Sec-WebSocket-Version"):
+		f.version.add(value)
+	}
+	return true
+}
+
+// lists reports whether the list (RFC 9110 §5.6.1) has the token, in any case.
+func lists(list []byte, token string) bool {
+	for item := range bytes.SplitSeq(list, []byte{','}) {
+		if is(bytes.Trim(item, " \t"), token) {
+			return true
+		}
+	}
+	return false
+}
+
+// is reports whether b is the word s, of ASCII letters in any case. (Unicode
+// has more letters that fold to those, but none is as short.)
+func is(b []byte, s string) bool {
+	return len(b) == len(s) && bytes.EqualFold(b, []byte(s))
+}
