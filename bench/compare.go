@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -206,4 +207,31 @@ func freeAddr() (string, error) {
 	}
 	defer ln.Close()
 	return ln.Addr().String(), nil
+}
+
+// tableCommand shows a comparison that was made before.
+func tableCommand(out io.Writer) *ffcli.Command {
+	return &ffcli.Command{
+		Name: "table", ShortHelp: "print a comparison's table in Markdown", ShortUsage: "bench table [comparison.json]",
+		Exec: func(_ context.Context, args []string) error {
+			path := "bench/report/comparison.json"
+			switch len(args) {
+			case 0:
+			case 1:
+				path = args[0]
+			default:
+				return usageError("unexpected argument %q", args[1])
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			var c result.Comparison
+			if err := json.Unmarshal(b, &c); err != nil || c.Schema != result.Schema {
+				return fmt.Errorf("%s is no comparison of schema %d", path, result.Schema)
+			}
+			_, err = io.WriteString(out, page.Markdown(&c))
+			return err
+		},
+	}
 }

@@ -73,7 +73,7 @@ func command(out io.Writer) *ffcli.Command {
 	} {
 		root.Subcommands = append(root.Subcommands, scenarioCommand(c.name, c.help, out))
 	}
-	root.Subcommands = append(root.Subcommands, compareCommand(out), helperProcess())
+	root.Subcommands = append(root.Subcommands, compareCommand(out), tableCommand(out), helperProcess())
 	return root
 }
 

@@ -125,13 +125,14 @@ func names(c *result.Comparison) []string {
 
 // describe returns parameters in words.
 func describe(p result.Params) string {
-	parts := []string{grouped(p.Clients) + " clients"}
+	var parts []string
 	add := func(there bool, format string, args ...any) {
 		if there {
 			parts = append(parts, fmt.Sprintf(format, args...))
 		}
 	}
-	add(p.StuckClients > 0, "%s of which never read", grouped(p.StuckClients))
+	add(p.Clients > 0, "%s clients", grouped(p.Clients)) // a storm has no number
+	add(p.StuckClients > 0, "%s more that never read", grouped(p.StuckClients))
 	add(p.Senders > 0, "%s senders", grouped(p.Senders))
 	add(p.MessageBytes > 0, "%s-byte messages", grouped(p.MessageBytes))
 	add(p.Rate > 0, "%s messages/s", short(p.Rate))
