@@ -157,9 +157,9 @@ func TestMessagesUpTo64KiBPassWhole(t *testing.T) {
 func TestFragmentsArriveAsOneMessageWithControlFramesBetween(t *testing.T) {
 	s := startServer(t)
 	a, b := s.join(), s.join()
-	a.say(masked(ws.OpText, false, "one ") + masked(ws.OpPing, true, "are you there") +
-		masked(ws.OpContinuation, false, "message, ") + masked(ws.OpContinuation, true, "three parts"))
+	a.say(masked(ws.OpText, false, "one ") + masked(ws.OpPing, true, "are you there"))
 	a.expect(ws.OpPong, "are you there")
+	a.say(masked(ws.OpContinuation, false, "message, ") + masked(ws.OpContinuation, true, "three parts"))
 	a.expect(ws.OpText, "one message, three parts")
 	b.expect(ws.OpText, "one message, three parts")
 }

@@ -122,7 +122,7 @@ func TestHeadThatDoesNotEndIsClosedAfterTheHandshakeTimeout(t *testing.T) {
 	for range 60 {
 		s.Tick()
 	}
-	p.expectEnd()
+	p.expectReset()
 	s.until(func() bool { return s.Stats().Refused == 1 })
 	witness.say(text("noticed nothing"))
 	witness.expect(ws.OpText, "noticed nothing")
