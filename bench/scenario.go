@@ -143,19 +143,31 @@ func (s *scenario) judged(c *crowd, senders []*load.Sender, run *result.Run) err
 	return err
 }
 
-func (s *scenario) fanout(ctx context.Context, run *result.Run) error {
+// gather connects the healthy clients and picks the senders; see
+// [load.Fleet.Senders] for outstanding.
+func (s *scenario) gather(ctx context.Context, outstanding int) (*crowd, []*load.Sender, error) {
 	c, err := muster(s, s.params.Clients+s.params.StuckClients)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.connect(ctx, c, 0, s.params.Clients, load.Healthy); err != nil {
+		c.close()
+		return nil, nil, err
+	}
+	senders, err := c.own.Senders(s.params.Senders, outstanding)
+	if err != nil {
+		c.close()
+		return nil, nil, err
+	}
+	return c, senders, nil
+}
+
+func (s *scenario) fanout(ctx context.Context, run *result.Run) error {
+	c, senders, err := s.gather(ctx, 0)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	if err := s.connect(ctx, c, 0, s.params.Clients, load.Healthy); err != nil {
-		return err
-	}
-	senders, err := c.own.Senders(s.params.Senders, 0)
-	if err != nil {
-		return err
-	}
 	run.Offered = s.params.Rate * float64(s.params.Clients)
 	pace(ctx, senders, s.params.Rate, func() { s.measured(ctx, c, senders, run) })
 	return s.judged(c, senders, run)
@@ -178,18 +190,11 @@ func pace(ctx context.Context, senders []*load.Sender, rate float64, during func
 }
 
 func (s *scenario) flood(ctx context.Context, run *result.Run) error {
-	c, err := muster(s, s.params.Clients+s.params.StuckClients)
+	c, senders, err := s.gather(ctx, s.params.Outstanding/s.params.Senders)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	if err := s.connect(ctx, c, 0, s.params.Clients, load.Healthy); err != nil {
-		return err
-	}
-	senders, err := c.own.Senders(s.params.Senders, s.params.Outstanding/s.params.Senders)
-	if err != nil {
-		return err
-	}
 	s.measured(ctx, c, senders, run)
 	for _, sender := range senders {
 		sender.Stop()
@@ -280,18 +285,11 @@ func (s *scenario) storm(ctx context.Context, run *result.Run) error {
 
 // stuck looks at the server without and with clients that never read.
 func (s *scenario) stuck(ctx context.Context, run *result.Run) error {
-	c, err := muster(s, s.params.Clients+s.params.StuckClients)
+	c, senders, err := s.gather(ctx, 0)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	if err := s.connect(ctx, c, 0, s.params.Clients, load.Healthy); err != nil {
-		return err
-	}
-	senders, err := c.own.Senders(s.params.Senders, 0)
-	if err != nil {
-		return err
-	}
 	stuck := &result.Stuck{}
 	run.Stuck = stuck
 	run.Offered = s.params.Rate * float64(s.params.Clients)
