@@ -57,19 +57,20 @@ const (
 	phaseClosed
 )
 
-// Events for the lobby.
+// Events. A keeper may find some that are for the other one: the poller and
+// the hub may still signal the shard when it has released the client.
 const (
+	// For the lobby.
 	eventHandshake uint32 = 1 << iota // keep it until the handshake's deadline
 	eventLinger                       // keep it until the linger deadline
 	eventUpgraded                     // pass it on to the room
 	eventGone                         // forget it
-)
+	// For a shard.
+	eventJoin     // a new member
+	eventMail     // c.mail is set
+	eventWritable // its socket takes bytes again, or is broken
 
-// Events for a shard.
-const (
-	eventJoin     uint32 = 1 << iota // a new member
-	eventMail                        // c.mail is set
-	eventWritable                    // its socket takes bytes again, or is broken
+	lobbyEvents = eventHandshake | eventLinger | eventUpgraded | eventGone
 )
 
 // Status bits, each set once.
@@ -83,7 +84,7 @@ const (
 )
 
 // mail is what a session asks its shard to write to the session's own client,
-// between two frames of the log. A newer mail replaces one that was not begun.
+// between two frames of the log. A newer one replaces one that was not taken.
 type mail struct {
 	bytes []byte
 	// leave says that the client leaves the room. It goes through the hub, like
@@ -109,6 +110,11 @@ func (c *client) signal(events uint32) {
 
 // send hands m to the shard. Only the session may call it, and the hub for it.
 func (c *client) send(m *mail) {
+	if unsent := c.mail.Swap(nil); unsent != nil && m.leave {
+		// A ping that came before is still to be answered (RFC 6455 §5.5.2).
+		m.bytes = append(unsent.bytes, m.bytes...)
+		m.broken = unsent.broken
+	}
 	c.mail.Store(m)
 	c.signal(eventMail)
 }

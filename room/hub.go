@@ -108,10 +108,6 @@ func (h *hub) congested(c *client) bool {
 
 // Run implements poller.Runner.
 func (h *hub) Run(w *poller.Worker) {
-	// Posts are looked at before joins, so that whoever published is in.
-	if h.posts == nil {
-		h.posts = h.inbox.TakeAll()
-	}
 	for c := h.joins.TakeAll(); c != nil; {
 		next := c.link
 		h.admit(w, c)
@@ -159,6 +155,9 @@ func (h *hub) roomiest() *shard {
 // whether there was anything.
 func (h *hub) append() bool {
 	appended := false
+	if h.posts == nil {
+		h.posts = h.inbox.TakeAll()
+	}
 	for h.posts != nil {
 		p := h.posts
 		if p.count == 0 {

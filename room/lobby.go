@@ -28,8 +28,8 @@ func (l *lobby) init(s *Server) {
 	l.Task.Init(s.pool, l)
 }
 
-// signal tells the lobby of events. Only c's session may call it, and not
-// while c is a room's.
+// signal tells the lobby of events. Only c's session may call it, while c is no
+// room's, and a shard that found events which are not its own.
 func (l *lobby) signal(w *poller.Worker, c *client, events uint32) {
 	if c.events.Or(events) == 0 {
 		l.inbox.Put(c)

@@ -160,9 +160,16 @@ func (n *network) Fanout(fds []int32, p []byte, results []int32) {
 type stub struct {
 	c        *client
 	released bool
+	onRun    func() // may be nil
 }
 
-func (s *stub) Run(*poller.Worker)           { s.released = s.c.status.Load()&statusReleased != 0 }
+func (s *stub) Run(*poller.Worker) {
+	s.released = s.c.status.Load()&statusReleased != 0
+	if s.onRun != nil {
+		s.onRun()
+	}
+}
+
 func (s *stub) Panicked(*poller.Worker, any) {}
 func (s *stub) Writable()                    { s.c.Writable() }
 

@@ -163,7 +163,7 @@ func (c *client) joined(w *poller.Worker) bool {
 		return false
 	}
 	c.phase = phaseOpen
-	if len(c.tail) > 0 {
+	if len(c.tail) > 0 && c.status.Load()&statusLeft == 0 {
 		c.feed(w, w.Scratch[:copy(w.Scratch, c.tail)])
 	}
 	return true

@@ -101,13 +101,16 @@ func (s *shard) takeEvents(w *poller.Worker) {
 }
 
 func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
-	if events&eventJoin != 0 {
-		s.join(c)
-	}
 	if c.status.Load()&statusReleased != 0 {
+		if others := events & lobbyEvents; others != 0 {
+			s.hub.server.lobby.signal(w, c, others)
+		}
 		return
 	}
-	if events&(eventMail|eventJoin) != 0 {
+	if events&eventJoin != 0 {
+		s.join(w, c)
+	}
+	if events&eventMail != 0 {
 		if m := c.mail.Swap(nil); m != nil {
 			s.deliver(w, c, m)
 		}
@@ -117,12 +120,13 @@ func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
 	}
 }
 
-// join makes c a member: it gets every frame from pos on. Its session learns
-// of it after the mail with the handshake's answer is on its way, so whoever
-// has the answer is in.
-func (s *shard) join(c *client) {
+// join makes c a member: it gets the handshake's answer, and every frame from
+// pos on. So whoever has the answer is in. The session learns of it last: it
+// must not send mail while the answer is mail.
+func (s *shard) join(w *poller.Worker, c *client) {
 	s.addReady(c)
 	s.hub.server.stats.members.Add(1)
+	s.deliver(w, c, c.mail.Swap(nil))
 	if c.status.Or(statusMember)&statusWaiting != 0 {
 		c.Schedule()
 	}

@@ -1,0 +1,99 @@
+package room
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/gobwas/ws"
+
+	"chatd/poller"
+	"chatd/room/frame"
+)
+
+// eager is a session that says something as soon as it is told that it is a
+// member, on another worker: while the shard is still in the middle of it.
+type eager struct {
+	network
+	c    *client
+	pong []byte
+}
+
+func (e *eager) Send(fd int32, p []byte) int {
+	if e.pong != nil && e.c.status.Load()&statusMember != 0 {
+		e.c.send(&mail{bytes: e.pong})
+		e.pong = nil
+	}
+	return e.network.Send(fd, p)
+}
+
+func TestMembershipIsToldAfterTheHandshakesAnswerIsWritten(t *testing.T) {
+	m := newModel()
+	e := &eager{pong: frame.AppendPong(nil, []byte("early"))}
+	m.worker.Sender = e
+	c := &client{server: m.server, slot: -1}
+	st := &stub{c: c}
+	c.Attach(0, m.pool, st)
+	c.mail.Store(&mail{bytes: []byte("answer")})
+	e.c, e.network = c, network{{free: 1000}}
+	told := false
+	st.onRun = func() {
+		if c.status.Load()&statusMember != 0 && !bytes.Equal(e.network[0].got, []byte("answer")) {
+			t.Errorf("told with %q written", e.network[0].got)
+		}
+		told = true
+	}
+	c.status.Or(statusWaiting)
+	m.server.hub.joins.Put(c)
+	m.server.hub.Schedule()
+	m.settle()
+	if e.pong == nil {
+		t.Error("a member before the answer was written")
+	}
+	if !told || !bytes.Equal(e.network[0].got, []byte("answer")) {
+		t.Errorf("told %v, written %q", told, e.network[0].got)
+	}
+}
+
+// A signal for the shard that comes after the client was released must not
+// swallow what the session then asks of the lobby.
+func TestLateSignalForTheShardDoesNotKeepAClientFromTheLobby(t *testing.T) {
+	for name, late := range map[string]uint32{"writable": eventWritable, "mail": eventMail} {
+		m := newModel()
+		m.join(1000)
+		c := m.clients[0]
+		m.leave(0, &mail{leave: true})
+		if c.status.Load()&statusReleased == 0 {
+			t.Fatal("not released")
+		}
+		c.signal(late)
+		m.server.lobby.signal(m.worker, c, eventLinger)
+		m.settle()
+		if n := len(m.server.lobby.list); n != 1 {
+			t.Errorf("%s: %d clients linger in the lobby, want 1", name, n)
+		}
+		c.signal(late)
+		m.server.lobby.signal(m.worker, c, eventGone)
+		m.settle()
+		if n := len(m.server.lobby.list); n != 0 {
+			t.Errorf("%s: %d clients left in the lobby", name, n)
+		}
+	}
+}
+
+func TestUnsentPongGoesOutBeforeTheFarewell(t *testing.T) {
+	m := newModel()
+	m.join(1000)
+	m.net[0].got = nil
+	c := m.clients[0]
+	pong := frame.AppendPong(nil, []byte("p"))
+	bye := frame.AppendClose(nil, ws.StatusProtocolError, "")
+	c.send(&mail{bytes: pong}) // not looked at before the hub has dealt with the leave
+	p := newPost()
+	p.leaver, p.last = c, &mail{bytes: bye, leave: true}
+	m.server.hub.inbox.Put(p)
+	m.server.hub.Run(poller.NewWorker(m.pool, &m.net))
+	m.settle()
+	if want := append(pong, bye...); !bytes.Equal(m.net[0].got, want) {
+		t.Errorf("written %q, want %q", m.net[0].got, want)
+	}
+}
