@@ -26,15 +26,15 @@ type crowd struct {
 	share  int // clients of a process
 }
 
-// muster makes a crowd that has room for so many clients.
-func muster(s *scenario, clients int) (*crowd, error) {
+// newCrowd makes a crowd that has room for so many clients.
+func newCrowd(s *scenario, clients int) (*crowd, error) {
 	own, err := load.NewFleet(s.target, s.params.MessageBytes)
 	if err != nil {
 		return nil, err
 	}
 	c := &crowd{own: own, share: s.share}
 	for first := c.share; first < clients; first += c.share {
-		h, err := startHelper(Recruit{URL: s.url, Header: s.header, MessageBytes: s.params.MessageBytes})
+		h, err := startHelper(FleetConfig{URL: s.url, Header: s.header, MessageBytes: s.params.MessageBytes})
 		if err != nil {
 			c.close()
 			return nil, err
@@ -72,7 +72,7 @@ func (c *crowd) connect(ctx context.Context, first, count int, kind load.Kind, s
 		from, to := max(first, (i+1)*c.share), min(end, (i+2)*c.share)
 		if from < to {
 			step(from - first)
-			if err := h.call("Connect", Enlist{from, to, kind}, &struct{}{}); err != nil {
+			if err := h.call("Connect", ConnectArgs{from, to, kind}, &struct{}{}); err != nil {
 				return err
 			}
 		}
@@ -134,14 +134,14 @@ func (c *crowd) report(sent []uint64) (load.Verdict, load.Latencies, error) {
 
 // What goes to a helper and back.
 type (
-	// Recruit says whose clients a helper's are.
-	Recruit struct {
+	// FleetConfig says whose clients a helper's are.
+	FleetConfig struct {
 		URL          string
 		Header       http.Header
 		MessageBytes int
 	}
-	// Enlist asks for clients.
-	Enlist struct {
+	// ConnectArgs asks for clients.
+	ConnectArgs struct {
 		From, To int // numbers
 		Kind     load.Kind
 	}
@@ -170,7 +170,7 @@ type pipes struct {
 
 const helperCommand = "helper"
 
-func startHelper(r Recruit) (*helper, error) {
+func startHelper(r FleetConfig) (*helper, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -190,7 +190,7 @@ func startHelper(r Recruit) (*helper, error) {
 		return nil, fmt.Errorf("start another generator process: %w", err)
 	}
 	h := &helper{cmd: cmd, rpc: jsonrpc.NewClient(pipes{out, in})}
-	if err := h.call("Recruit", r, &struct{}{}); err != nil {
+	if err := h.call("Configure", r, &struct{}{}); err != nil {
 		h.stop()
 		return nil, err
 	}
@@ -212,8 +212,8 @@ func (h *helper) stop() {
 // Remote is a helper's end: a fleet that is called.
 type Remote struct{ fleet *load.Fleet }
 
-// Recruit makes the fleet. It must be called first.
-func (r *Remote) Recruit(a Recruit, _ *struct{}) error {
+// Configure makes the fleet. It must be called first.
+func (r *Remote) Configure(a FleetConfig, _ *struct{}) error {
 	target, err := load.NewTarget(a.URL, a.Header)
 	if err != nil {
 		return err
@@ -223,7 +223,7 @@ func (r *Remote) Recruit(a Recruit, _ *struct{}) error {
 }
 
 // Connect opens clients and waits for their handshakes.
-func (r *Remote) Connect(a Enlist, _ *struct{}) error {
+func (r *Remote) Connect(a ConnectArgs, _ *struct{}) error {
 	for n := a.From; n < a.To; n++ {
 		if err := r.fleet.Connect(n, a.Kind); err != nil {
 			return err
@@ -262,7 +262,7 @@ func (r *Remote) Report(expected []uint64, reply *Findings) error {
 	return nil
 }
 
-// helperProcess is the command line of a helper, which only muster uses.
+// helperProcess is the command line of a helper, which only newCrowd uses.
 func helperProcess() *ffcli.Command {
 	return &ffcli.Command{Name: helperCommand, ShortHelp: "(used by the other commands for more clients than one process can have)",
 		Exec: func(context.Context, []string) error {

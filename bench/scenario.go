@@ -146,7 +146,7 @@ func (s *scenario) judged(c *crowd, senders []*load.Sender, run *result.Run) err
 // gather connects the healthy clients and picks the senders; see
 // [load.Fleet.Senders] for outstanding.
 func (s *scenario) gather(ctx context.Context, outstanding int) (*crowd, []*load.Sender, error) {
-	c, err := muster(s, s.params.Clients+s.params.StuckClients)
+	c, err := newCrowd(s, s.params.Clients+s.params.StuckClients)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -205,7 +205,7 @@ func (s *scenario) flood(ctx context.Context, run *result.Run) error {
 // idle connects in four steps and takes the slope of the server's memory.
 func (s *scenario) idle(ctx context.Context, run *result.Run) error {
 	const steps = 4
-	c, err := muster(s, s.params.Clients)
+	c, err := newCrowd(s, s.params.Clients)
 	if err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ const stormSources = 1 << 20
 
 // storm connects and hangs up as fast as it can.
 func (s *scenario) storm(ctx context.Context, run *result.Run) error {
-	c, err := muster(s, 1)
+	c, err := newCrowd(s, 1)
 	if err != nil {
 		return err
 	}

@@ -25,9 +25,6 @@ func (b *Inbox[E, T]) Put(e T) {
 	}
 }
 
-// Empty reports whether there is nothing to take.
-func (b *Inbox[E, T]) Empty() bool { return b.newest.Load() == nil }
-
 // TakeAll empties the inbox. The result is the oldest; its Link leads to the
 // next younger one, and so on.
 func (b *Inbox[E, T]) TakeAll() T {

@@ -38,8 +38,8 @@ type Listener struct {
 
 	paused  atomic.Bool // set by the Task, cleared by whoever resumes it
 	closing atomic.Bool
-	closed  chan struct{}
-	starved bool // owned by the Task: the present shortage has been logged
+	closed  chan struct{} // closed, once in a life, with the socket
+	starved bool          // owned by the Task: the present shortage has been logged
 }
 
 // Listen opens addr ("host:port"; port 0 picks a free one). Nothing is

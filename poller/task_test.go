@@ -233,7 +233,7 @@ func TestInboxKeepsTheOrderOfEachSender(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if !in.Empty() {
+	if in.TakeAll() != nil {
 		t.Fatal("inbox is not empty")
 	}
 }

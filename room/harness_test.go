@@ -107,7 +107,8 @@ func (s *testServer) shutdown() {
 	}
 }
 
-// until waits for a condition that has to come true.
+// until waits for a condition that has to come true and that nobody tells of.
+// The pause only leaves the processor to those who make it so.
 func (s *testServer) until(true func() bool) {
 	s.t.Helper()
 	for deadline := time.Now().Add(patience); !true(); {

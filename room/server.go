@@ -70,7 +70,7 @@ type Server struct {
 	stage atomic.Uint32
 	stats counters
 	freed func()        // called after a connection was closed
-	empty chan struct{} // closed when draining and no connection is left
+	empty chan struct{} // closed, once in a life, when draining and no connection is left
 	once  sync.Once     // closes empty
 }
 

@@ -22,7 +22,8 @@ const idleTimeout = time.Minute
 // It is the listener of its http.Server: sessions hand it the connections
 // whose first request turned out to be one. From then on such a connection is
 // an ordinary one, with its goroutine; should it ask for the WebSocket in a
-// later request, as behind a proxy that keeps connections, it comes back.
+// later request, as behind a proxy that keeps connections, it comes back. Its
+// channels carry connections, never messages.
 type web struct {
 	server  *Server
 	http    *http.Server

@@ -17,14 +17,13 @@ func connLimit(wanted int, log *slog.Logger) (int, error) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, fmt.Errorf("read the file descriptor limit: %w", err)
 	}
-	soft := limit.Cur
 	if limit.Cur < limit.Max {
 		limit.Cur = limit.Max
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 			return 0, fmt.Errorf("raise the file descriptor limit to %d: %w", limit.Max, err)
 		}
 	}
-	log.Info("file descriptor limit", "limit", limit.Cur, "was", soft)
+	log.Info("file descriptor limit", "limit", limit.Cur)
 	room := int(limit.Cur) - reservedFiles
 	switch {
 	case room < 1:

@@ -76,47 +76,39 @@ func serve(ctx context.Context, opts options, log *slog.Logger) error {
 	if err := listener.Start(epoll, pool, server); err != nil {
 		return err
 	}
+	defer tick(server, listener)()
 	log.Info("listening", "addr", listener.Addr(), "max_conns", maxConns, "workers", opts.workers)
-	tickUntil(ctx, server, listener)
+	<-ctx.Done()
 
 	log.Info("shutting down", "connections", server.Stats().Conns)
 	listener.Close()
-	return shutdown(server, opts.drainTimeout, log)
-}
-
-// tickUntil keeps the server's clock going until ctx ends.
-func tickUntil(ctx context.Context, server *room.Server, listener *poller.Listener) {
-	ticker := time.NewTicker(room.TickInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			server.Tick()
-			listener.Resume() // descriptors may have been freed by others
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// shutdown sends everybody away and waits for at most timeout.
-func shutdown(server *room.Server, timeout time.Duration, log *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	drain, cancel := context.WithTimeout(context.Background(), opts.drainTimeout)
 	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- server.Shutdown(ctx) }()
-	ticker := time.NewTicker(room.TickInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			server.Tick()
-		case err := <-done:
-			if errors.Is(err, context.DeadlineExceeded) {
-				log.Warn("not everybody took what was queued in time", "drain_timeout", timeout)
-				err = nil
+	if err := server.Shutdown(drain); err != nil {
+		log.Warn("not everybody took what was queued in time", "drain_timeout", opts.drainTimeout)
+	}
+	return nil
+}
+
+// tick keeps the server's clock going until stop is called.
+func tick(server *room.Server, listener *poller.Listener) (stop func()) {
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		ticker := time.NewTicker(room.TickInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				server.Tick()
+				listener.Resume() // descriptors may have been freed by others
+			case <-done:
+				return
 			}
-			return err
 		}
+	}()
+	return func() {
+		close(done)
+		<-stopped
 	}
 }

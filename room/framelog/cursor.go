@@ -86,12 +86,3 @@ func (c Cursor) Until(seq uint64) [][]byte {
 	}
 	return pieces
 }
-
-// Held is how many bytes of buffers the cursor keeps in memory.
-func (c Cursor) Held() int {
-	n := 0
-	for s := c.seg; s != nil; s = s.next.Load() {
-		n += len(s.buf)
-	}
-	return n
-}
