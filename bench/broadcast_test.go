@@ -30,7 +30,7 @@ func serve(b *testing.B) (addr string, server *room.Server) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	pool := poller.NewPool(runtime.NumCPU(), log)
+	pool := poller.NewPool(runtime.NumCPU(), poller.NewPlain, log)
 	ln, err := poller.Listen("127.0.0.1:0", log)
 	if err != nil {
 		b.Fatal(err)

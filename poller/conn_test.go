@@ -74,7 +74,7 @@ func start(t *testing.T, handle func(w *Worker, c *testConn)) *server {
 	s := &server{t: t, handle: handle, log: new(syncBuffer)}
 	s.room.Store(1 << 30)
 	log := slog.New(slog.NewTextHandler(s.log, nil))
-	s.pool = NewPool(2, log)
+	s.pool = NewPool(2, NewPlain, log)
 	var err error
 	if s.poller, err = New(func(err error) { t.Error(err) }); err != nil {
 		t.Fatal(err)
@@ -197,34 +197,6 @@ func TestWriterThatWantsToIsToldWhenTheSocketTakesBytesAgain(t *testing.T) {
 	c.Write([]byte("go"))
 	if n, err := io.Copy(io.Discard, c); err != nil || n != total {
 		t.Fatalf("got %d bytes, %v", n, err)
-	}
-}
-
-func TestFanoutReportsWhatEachSocketTook(t *testing.T) {
-	var fds []int32
-	var peers []int
-	for range 3 {
-		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fds, peers = append(fds, int32(pair[0])), append(peers, pair[1])
-	}
-	defer func() {
-		for i := range fds {
-			unix.Close(int(fds[i]))
-			if i != 2 {
-				unix.Close(peers[i])
-			}
-		}
-	}()
-	for sysSend(fds[1], make([]byte, 64<<10)) > 0 { // 1 is full
-	}
-	unix.Close(peers[2]) // 2 is broken
-	var results [3]int32
-	Plain{}.Fanout(fds, []byte("hello"), results[:])
-	if want := [3]int32{5, int32(WouldBlock), -int32(unix.EPIPE)}; results != want {
-		t.Fatalf("results %v, want %v", results, want)
 	}
 }
 

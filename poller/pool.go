@@ -40,14 +40,15 @@ const (
 	parkedMask          = oneSearching - 1
 )
 
-// NewPool starts a pool of n workers that log panics to log. With n = 0
+// NewPool starts a pool of n workers, each of which writes through what sender
+// makes for it, and that log panics to log. With n = 0
 // nothing runs by itself: the caller takes turns with [Pool.Step], and so
 // decides the schedule. Tests do.
-func NewPool(n int, log *slog.Logger) *Pool {
+func NewPool(n int, sender func() Sender, log *slog.Logger) *Pool {
 	p := &Pool{wake: make(chan struct{}, n), log: log}
 	p.queue.init()
 	for range n {
-		w := NewWorker(p, Plain{})
+		w := NewWorker(p, sender())
 		p.done.Go(w.loop)
 	}
 	return p
@@ -131,11 +132,12 @@ func (w *Worker) Busy() bool { return w.pool.Queued() > 0 }
 
 func (w *Worker) loop() {
 	for {
-		if t := w.find(); t != nil {
-			w.runAll(t)
-		} else {
+		t := w.find()
+		if t == nil {
+			w.Close()
 			return
 		}
+		w.runAll(t)
 	}
 }
 

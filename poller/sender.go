@@ -11,10 +11,15 @@ type Sender interface {
 	// Fanout writes p to each socket of fds; results[i] is the outcome for
 	// fds[i]. There are at most FanoutMax.
 	Fanout(fds []int32, p []byte, results []int32)
+	// Close gives back what the Sender holds.
+	Close()
 }
 
 // Plain is the Sender that makes one send call for each socket.
 type Plain struct{}
+
+// NewPlain returns a Plain.
+func NewPlain() Sender { return Plain{} }
 
 // Send implements Sender.
 func (Plain) Send(fd int32, p []byte) int { return sysSend(fd, p) }
@@ -25,3 +30,6 @@ func (Plain) Fanout(fds []int32, p []byte, results []int32) {
 		results[i] = int32(sysSend(fd, p))
 	}
 }
+
+// Close implements Sender.
+func (Plain) Close() {}

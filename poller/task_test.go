@@ -40,7 +40,7 @@ func drain(p *Pool, w *Worker) (runs int) {
 }
 
 func TestTaskThatIsScheduledTwiceRunsOnce(t *testing.T) {
-	p := NewPool(0, quietLog)
+	p := NewPool(0, NewPlain, quietLog)
 	runs := 0
 	k := newWork(p, func(*Worker) { runs++ })
 	k.Schedule()
@@ -52,7 +52,7 @@ func TestTaskThatIsScheduledTwiceRunsOnce(t *testing.T) {
 }
 
 func TestTaskThatIsScheduledWhileItRunsRunsExactlyOnceMore(t *testing.T) {
-	p := NewPool(0, quietLog)
+	p := NewPool(0, NewPlain, quietLog)
 	runs := 0
 	var k *work
 	k = newWork(p, func(*Worker) {
@@ -70,7 +70,7 @@ func TestTaskThatIsScheduledWhileItRunsRunsExactlyOnceMore(t *testing.T) {
 }
 
 func TestTaskThatReschedulesItselfGoesBehindTheOthers(t *testing.T) {
-	p := NewPool(0, quietLog)
+	p := NewPool(0, NewPlain, quietLog)
 	var order []string
 	var long *work
 	long = newWork(p, func(*Worker) {
@@ -88,7 +88,7 @@ func TestTaskThatReschedulesItselfGoesBehindTheOthers(t *testing.T) {
 }
 
 func TestTaskThatIsHandedOnRunsBeforeTheQueue(t *testing.T) {
-	p := NewPool(0, quietLog)
+	p := NewPool(0, NewPlain, quietLog)
 	var order []string
 	second := newWork(p, func(*Worker) { order = append(order, "second") })
 	third := newWork(p, func(*Worker) { order = append(order, "third") })
@@ -110,7 +110,7 @@ func TestTaskThatIsHandedOnRunsBeforeTheQueue(t *testing.T) {
 }
 
 func TestPanicIsReportedToTheTaskAndTheWorkerGoesOn(t *testing.T) {
-	p := NewPool(1, quietLog)
+	p := NewPool(1, NewPlain, quietLog)
 	cause := make(chan any, 1)
 	bad := newWork(p, func(*Worker) { panic("broken") })
 	bad.panicked = func(c any) { cause <- c }
@@ -130,7 +130,7 @@ func TestPanicIsReportedToTheTaskAndTheWorkerGoesOn(t *testing.T) {
 // at a time, and none misses what was asked of it.
 func TestPoolRunsEveryTaskThatWasAskedForAndNeverTwiceAtATime(t *testing.T) {
 	const tasks, schedulers, rounds = 50, 8, 2000
-	p := NewPool(4, quietLog)
+	p := NewPool(4, NewPlain, quietLog)
 	type cell struct {
 		k       *work
 		wanted  atomic.Int64
@@ -173,7 +173,7 @@ func TestPoolRunsEveryTaskThatWasAskedForAndNeverTwiceAtATime(t *testing.T) {
 
 // Workers park and are woken again and again; a lost wake-up would hang.
 func TestPoolThatGoesIdleWakesForEveryTask(t *testing.T) {
-	p := NewPool(3, quietLog)
+	p := NewPool(3, NewPlain, quietLog)
 	defer p.Close()
 	done := make(chan struct{})
 	k := newWork(p, func(*Worker) { done <- struct{}{} })
@@ -239,7 +239,7 @@ func TestInboxKeepsTheOrderOfEachSender(t *testing.T) {
 }
 
 func BenchmarkScheduleAndRun(b *testing.B) {
-	p := NewPool(0, quietLog)
+	p := NewPool(0, NewPlain, quietLog)
 	w := NewWorker(p, Plain{})
 	k := newWork(p, func(*Worker) {})
 	b.ReportAllocs()
@@ -250,7 +250,7 @@ func BenchmarkScheduleAndRun(b *testing.B) {
 }
 
 func BenchmarkScheduleAcrossWorkers(b *testing.B) {
-	p := NewPool(2, quietLog)
+	p := NewPool(2, NewPlain, quietLog)
 	defer p.Close()
 	done := make(chan struct{})
 	k := newWork(p, func(*Worker) { done <- struct{}{} })

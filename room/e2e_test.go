@@ -344,10 +344,10 @@ func TestDroppedClientThatStaysStuckIsClosedAfterTheDrainTimeout(t *testing.T) {
 	if n := s.Stats().Conns; n != 2 {
 		t.Fatalf("%d connections before the timeout, want 2", n)
 	}
-	for range 20 {
+	s.until(func() bool {
 		s.Tick()
-	}
-	s.until(func() bool { return s.Stats().Conns == 1 })
+		return s.Stats().Conns == 1
+	})
 	stuck.Close()
 }
 

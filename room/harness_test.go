@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -22,7 +23,38 @@ import (
 	"chatd/poller"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// ring is whether the servers of the tests write through io_uring.
+var ring bool
+
+// TestMain runs everything twice: with plain sends, and with io_uring, if the
+// kernel lets us.
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if u, err := poller.NewUring(slog.Default()); err == nil && status == 0 {
+		u.Close()
+		ring = true
+		status = m.Run()
+	}
+	if err := goleak.Find(); err != nil && status == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func sender(t *testing.T, log *slog.Logger) func() poller.Sender {
+	if !ring {
+		return poller.NewPlain
+	}
+	return func() poller.Sender {
+		u, err := poller.NewUring(log)
+		if err != nil {
+			t.Error(err)
+			return poller.Plain{}
+		}
+		return u
+	}
+}
 
 // patience bounds what would otherwise hang; no test depends on its length.
 const patience = 60 * time.Second
@@ -54,7 +86,7 @@ func startServer(t *testing.T, change ...func(*Config)) *testServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := poller.NewPool(2, config.Log)
+	pool := poller.NewPool(2, sender(t, config.Log), config.Log)
 	listener, err := poller.Listen("127.0.0.1:0", config.Log)
 	if err != nil {
 		t.Fatal(err)

@@ -156,6 +156,8 @@ func (n *network) Fanout(fds []int32, p []byte, results []int32) {
 	}
 }
 
+func (n *network) Close() {}
+
 // stub stands in for a session: it notes that the shard is done.
 type stub struct {
 	c        *client
@@ -189,7 +191,7 @@ type model struct {
 
 func newModel() *model {
 	m := &model{panics: new(bytes.Buffer)}
-	m.pool = poller.NewPool(0, slog.New(slog.NewTextHandler(m.panics, &slog.HandlerOptions{Level: slog.LevelError})))
+	m.pool = poller.NewPool(0, nil, slog.New(slog.NewTextHandler(m.panics, &slog.HandlerOptions{Level: slog.LevelError})))
 	m.worker = poller.NewWorker(m.pool, &m.net)
 	m.server = &Server{
 		config: Config{Queue: modelQueue, DrainTimeout: time.Hour, Log: slog.New(slog.NewTextHandler(io.Discard, nil))},

@@ -45,7 +45,7 @@ func NewFleet(target *Target, size int) (*Fleet, error) {
 	if f.poller, err = poller.New(func(err error) { slog.Error("waiting for events failed", "err", err) }); err != nil {
 		return nil, err
 	}
-	f.pool = poller.NewPool(1, slog.Default())
+	f.pool = poller.NewPool(1, poller.NewPlain, slog.Default())
 	return f, nil
 }
 

@@ -67,7 +67,7 @@ func serve(ctx context.Context, opts options, log *slog.Logger) error {
 		return err
 	}
 	defer epoll.Close()
-	pool := poller.NewPool(opts.workers, log)
+	pool := poller.NewPool(opts.workers, opts.ioUring.sender(log), log)
 	defer pool.Close()
 
 	config := opts.room()

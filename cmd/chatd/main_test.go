@@ -60,6 +60,7 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"negative drain timeout", nil, []string{"-drain-timeout", "-1s"}, 2, "-drain-timeout"},
 		{"negative ping interval", nil, []string{"-ping-interval", "-1s"}, 2, "-ping-interval"},
 		{"negative number of connections", nil, []string{"-max-conns", "-1"}, 2, "-max-conns"},
+		{"io_uring of no kind", nil, []string{"-io-uring", "maybe"}, 2, "auto or off"},
 		{"empty origin", nil, []string{"-allow-origin", ""}, 2, "-allow-origin"},
 		{"bad value in the environment", []string{"CHATD_QUEUE=0"}, nil, 2, "-queue is 0"},
 	}
@@ -80,7 +81,7 @@ func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
 	if status != 0 {
 		t.Fatalf("exit status %d", status)
 	}
-	for _, name := range []string{"addr", "assets", "queue", "workers", "max-message", "handshake-timeout",
+	for _, name := range []string{"addr", "assets", "queue", "workers", "io-uring", "max-message", "handshake-timeout",
 		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "log-level", "version"} {
 		if !strings.Contains(stderr, "\n  -"+name) {
 			t.Errorf("-help says nothing of -%s", name)
@@ -101,6 +102,14 @@ func TestFlagWinsOverTheEnvironment(t *testing.T) {
 	p := startChatd(t, "-workers", "1")
 	p.Stop()
 	if log := p.log.String(); !strings.Contains(log, "max_conns=77") || !strings.Contains(log, "workers=1") {
+		t.Fatalf("log:\n%s", log)
+	}
+}
+
+func TestIOUringCanBeTurnedOff(t *testing.T) {
+	p := startChatd(t, "-io-uring", "off")
+	p.Stop()
+	if log := p.log.String(); !strings.Contains(log, "io_uring is off") {
 		t.Fatalf("log:\n%s", log)
 	}
 }

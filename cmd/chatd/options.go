@@ -23,6 +23,7 @@ type options struct {
 	assets           string
 	queue            int
 	workers          int
+	ioUring          ioUring
 	maxMessage       int
 	handshakeTimeout time.Duration
 	drainTimeout     time.Duration
@@ -41,6 +42,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.assets, "assets", "", "serve the page from this `directory` instead of the built-in one")
 	fs.IntVar(&o.queue, "queue", 256, "messages that may wait for one client; one more, and it is dropped")
 	fs.IntVar(&o.workers, "workers", runtime.NumCPU(), "worker `threads`")
+	fs.TextVar(&o.ioUring, "io-uring", ioUring(true), "`auto` or off: write to many clients with one system call where the kernel lets us")
 	fs.IntVar(&o.maxMessage, "max-message", 64<<10, "largest message in `bytes`; a client that sends a larger one is closed with 1009")
 	fs.DurationVar(&o.handshakeTimeout, "handshake-timeout", 5*time.Second, "time for a connection to send its whole HTTP head; then it is closed")
 	fs.DurationVar(&o.drainTimeout, "drain-timeout", 10*time.Second, "time for a client that leaves, or is dropped, to take what is queued for it; also bounds the shutdown")
