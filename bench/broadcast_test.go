@@ -26,11 +26,11 @@ const messageSize = 128
 // serve runs a server in this process and returns its address.
 func serve(b *testing.B) (addr string, server *room.Server) {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	epoll, err := poller.New(func(err error) { b.Error(err) })
+	pool := poller.NewPool(runtime.NumCPU(), poller.NewPlain, log)
+	epoll, err := poller.New(pool, func(err error) { b.Error(err) })
 	if err != nil {
 		b.Fatal(err)
 	}
-	pool := poller.NewPool(runtime.NumCPU(), poller.NewPlain, log)
 	ln, err := poller.Listen("127.0.0.1:0", log)
 	if err != nil {
 		b.Fatal(err)

@@ -11,10 +11,10 @@ type Handler interface {
 	// Run reads: it is scheduled when the socket may have bytes, its end or
 	// an error to give. Events are hints; a run may find nothing.
 	Runner
-	// Writable is called from the poller's goroutine when a socket whose
-	// writer waits (see [Conn.WantWrite]) takes bytes again or is broken. It
-	// must only schedule.
-	Writable()
+	// Writable is called on the poller's worker when a socket whose writer
+	// waits (see [Conn.WantWrite]) takes bytes again or is broken. It must only
+	// schedule.
+	Writable(w *Worker)
 }
 
 const (
@@ -49,11 +49,12 @@ func (c *Conn) ready(ev netpoll.EpollEvent) {
 		c.pending.Or(flagHangup)
 	}
 	if ev&readable != 0 {
-		c.Schedule()
+		c.ScheduleOn(c.poller.worker)
 	}
 	if ev&writable != 0 && c.pending.Load()&flagWantWrite != 0 {
-		c.runner.(Handler).Writable()
+		c.runner.(Handler).Writable(c.poller.worker)
 	}
+	c.poller.ring()
 }
 
 // FD is the socket, -1 once it is closed.

@@ -49,7 +49,7 @@ func (c *testConn) Run(w *Worker) {
 }
 
 func (c *testConn) Panicked(*Worker, any) {}
-func (c *testConn) Writable()             { c.writable.Add(1); c.Schedule() }
+func (c *testConn) Writable(w *Worker)    { c.writable.Add(1); c.ScheduleOn(w) }
 func (s *server) Admit() bool             { return s.room.Load() > 0 }
 func (s *server) Accept(w *Worker, fd int) {
 	s.room.Add(-1)
@@ -76,7 +76,7 @@ func start(t *testing.T, handle func(w *Worker, c *testConn)) *server {
 	log := slog.New(slog.NewTextHandler(s.log, nil))
 	s.pool = NewPool(2, NewPlain, log)
 	var err error
-	if s.poller, err = New(func(err error) { t.Error(err) }); err != nil {
+	if s.poller, err = New(s.pool, func(err error) { t.Error(err) }); err != nil {
 		t.Fatal(err)
 	}
 	if s.listener, err = Listen("127.0.0.1:0", log); err != nil {

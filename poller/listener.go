@@ -74,7 +74,10 @@ func (l *Listener) Addr() net.Addr { return l.addr }
 func (l *Listener) Start(p *Poller, pool *Pool, a Acceptor) error {
 	l.task.Init(pool, l)
 	l.poller, l.acceptor = p, a
-	return p.watch(l.fd, netpoll.EPOLLIN|netpoll.EPOLLET, func(netpoll.EpollEvent) { l.task.Schedule() })
+	return p.watch(l.fd, netpoll.EPOLLIN|netpoll.EPOLLET, func(netpoll.EpollEvent) {
+		l.task.ScheduleOn(p.worker)
+		p.ring()
+	})
 }
 
 // Resume makes a listener that ran out of descriptors or room try again. It

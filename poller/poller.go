@@ -2,16 +2,29 @@ package poller
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/mailru/easygo/netpoll"
+	"golang.org/x/sys/unix"
 )
 
-// Poller watches sockets with one epoll set. Its goroutine only schedules.
+// Poller watches sockets with one epoll set, and is a worker of its pool: when
+// sockets are ready its goroutine runs their Tasks itself, for a moment, and
+// leaves to the other workers what it can't do in that time. So a server that
+// has little to do wakes nobody.
 //
 // Sockets are registered edge-triggered for reading and writing at once, and
 // stay so for life: readiness costs no system call but the wait.
 type Poller struct {
-	epoll *netpoll.Epoll
+	epoll  *netpoll.Epoll
+	pool   *Pool
+	worker *Worker // belongs to the goroutine
+
+	// The goroutine hears of the ready sockets one by one, and not when a round
+	// of them is over. So whoever has work for it makes bell ready, too, which
+	// then is heard in the next round. Anybody may ring it.
+	bell int
+	rung atomic.Bool
 }
 
 const (
@@ -21,18 +34,51 @@ const (
 	interest = netpoll.EPOLLIN | netpoll.EPOLLOUT | netpoll.EPOLLRDHUP | netpoll.EPOLLET
 )
 
-// New starts a poller. onError is told, from the poller's goroutine, if
-// waiting fails for good.
-func New(onError func(error)) (*Poller, error) {
+// New starts a poller that is one more worker of pool. onError is told, from
+// the poller's goroutine, if waiting fails for good. A pool has one poller.
+func New(pool *Pool, onError func(error)) (*Poller, error) {
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("create event descriptor: %w", err)
+	}
 	epoll, err := netpoll.EpollCreate(&netpoll.EpollConfig{OnWaitError: onError})
 	if err != nil {
+		unix.Close(bell)
 		return nil, fmt.Errorf("create epoll set: %w", err)
 	}
-	return &Poller{epoll: epoll}, nil
+	p := &Poller{epoll: epoll, pool: pool, bell: bell, worker: NewWorker(pool, pool.sender())}
+	p.worker.polls = true
+	pool.poller.Store(p)
+	if err := p.watch(bell, netpoll.EPOLLIN|netpoll.EPOLLET, p.takeTurn); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
 }
 
 // Close ends the poller's goroutine. Sockets that are still watched stay open.
-func (p *Poller) Close() error { return p.epoll.Close() }
+// The pool is to be closed afterwards.
+func (p *Poller) Close() error {
+	p.pool.poller.Store(nil)
+	err := p.epoll.Close()
+	unix.Close(p.bell)
+	p.worker.Close()
+	return err
+}
+
+// ring has the goroutine take a turn at the pool's work.
+func (p *Poller) ring() {
+	if !p.rung.Swap(true) {
+		one := [8]byte{1}
+		_, _ = unix.Write(p.bell, one[:]) // fails only when the poller is closed
+	}
+}
+
+// takeTurn is what the bell calls for.
+func (p *Poller) takeTurn(netpoll.EpollEvent) {
+	p.rung.Store(false)
+	p.worker.turn()
+}
 
 // Watch begins to tell c, which must be attached, of its socket's readiness.
 // Only c's Task may call it.

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -31,8 +32,19 @@ type Pool struct {
 	wake    chan struct{} // one token per worker that was un-parked
 	closing atomic.Bool
 	done    sync.WaitGroup
+	sender  func() Sender // static, as the next two
+	workers int
 	log     *slog.Logger
+	poller  atomic.Pointer[Poller] // the worker that looks at sockets; nil: none
 }
+
+const (
+	// worthWaking is how many Tasks must wait for a worker that is at work to
+	// wake another one. Tasks are short, and waking takes as long as a few.
+	worthWaking = 16
+	// turnTime is how long a poller works before it looks at its sockets again.
+	turnTime = time.Millisecond
+)
 
 const (
 	oneParked    uint64 = 1
@@ -41,11 +53,11 @@ const (
 )
 
 // NewPool starts a pool of n workers, each of which writes through what sender
-// makes for it, and that log panics to log. With n = 0
-// nothing runs by itself: the caller takes turns with [Pool.Step], and so
-// decides the schedule. Tests do.
+// makes for it, and that log panics to log. A [Poller] is one worker more; with
+// n = 0 and no poller nothing runs by itself: the caller takes turns with
+// [Pool.Step], and so decides the schedule. Tests do.
 func NewPool(n int, sender func() Sender, log *slog.Logger) *Pool {
-	p := &Pool{wake: make(chan struct{}, n), log: log}
+	p := &Pool{wake: make(chan struct{}, n), sender: sender, workers: n, log: log}
 	p.queue.init()
 	for range n {
 		w := NewWorker(p, sender())
@@ -83,10 +95,17 @@ func (p *Pool) enqueue(t *Task) {
 	p.wakeOne()
 }
 
-// wakeOne wakes a parked worker unless one is searching already.
+// wakeOne wakes a parked worker unless one is searching already. Without
+// workers it wakes the poller.
 func (p *Pool) wakeOne() {
 	if s := p.sleep.Load(); s != 0 && s < oneSearching {
 		p.unpark()
+		return
+	}
+	if p.workers == 0 {
+		if poller := p.poller.Load(); poller != nil {
+			poller.ring()
+		}
 	}
 }
 
@@ -118,6 +137,7 @@ type Worker struct {
 	pool      *Pool
 	next      *Task // handed on by the Task that runs: goes before the queue
 	searching bool  // counted in pool.sleep as searching
+	polls     bool  // it is a Poller's
 }
 
 // NewWorker makes a worker of p that writes through s. Only callers of
@@ -126,9 +146,9 @@ func NewWorker(p *Pool, s Sender) *Worker {
 	return &Worker{pool: p, Sender: s, Scratch: make([]byte, ScratchSize)}
 }
 
-// Busy reports whether other Tasks wait for a worker: a Run with more to do
-// than its share should then give way.
-func (w *Worker) Busy() bool { return w.pool.Queued() > 0 }
+// Busy reports whether other Tasks, or sockets, wait for a worker: a Run with
+// more to do than its share should then give way.
+func (w *Worker) Busy() bool { return w.polls || w.pool.Queued() > 0 }
 
 func (w *Worker) loop() {
 	for {
@@ -162,14 +182,45 @@ func (w *Worker) find() *Task {
 	}
 }
 
-// found ends w's search. If work is left it is for the next parked worker.
+// found ends w's search. If work is left the next parked worker is woken: one
+// that was woken wakes on, one that was at work anyway does so for many Tasks.
 func (w *Worker) found() {
+	p, left := w.pool, w.pool.Queued()
+	wakeOn := left >= worthWaking || p.closing.Load()
 	if w.searching {
 		w.searching = false
-		w.pool.sleep.Add(^(oneSearching - 1)) // subtract one
+		p.sleep.Add(^(oneSearching - 1)) // subtract one
+		wakeOn = wakeOn || left > 0
 	}
-	if w.Busy() || w.pool.closing.Load() {
-		w.pool.wakeOne()
+	if wakeOn {
+		p.wakeOne()
+	}
+}
+
+// turn runs what waits on a poller's worker, for about turnTime. What is left
+// then is for the next turn, or, if it is much, for the others.
+func (w *Worker) turn() {
+	p := w.pool
+	for end := time.Now().Add(turnTime); ; {
+		t := w.next
+		if w.next = nil; t == nil {
+			if t = p.queue.pop(); t == nil {
+				break
+			}
+		}
+		if p.Queued() >= worthWaking {
+			p.wakeOne()
+		}
+		w.runAll(t)
+		if time.Now().After(end) {
+			break
+		}
+	}
+	switch left := p.Queued(); {
+	case left >= worthWaking && p.workers > 0:
+		p.wakeOne()
+	case left > 0:
+		p.poller.Load().ring()
 	}
 }
 

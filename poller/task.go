@@ -51,15 +51,17 @@ func (t *Task) Schedule() {
 	}
 }
 
-// ScheduleOn is Schedule for a caller that is itself running on w: the Task
-// runs on w as soon as the present one returns, without waking another worker.
-// It suits a chain in which each link hands its result to the next. With a nil
-// w it is Schedule.
+// ScheduleOn is Schedule for a caller that is itself running on w, and for
+// short Tasks: no other worker is woken, because w will soon see to it. The
+// first Task runs as soon as the present one returns, which suits a chain in
+// which each link hands its result to the next. With a nil w it is Schedule.
 func (t *Task) ScheduleOn(w *Worker) {
 	switch {
 	case !t.claim():
 	case w != nil && w.next == nil:
 		w.next = t
+	case w != nil:
+		t.pool.queue.push(t)
 	default:
 		t.pool.enqueue(t)
 	}
@@ -89,10 +91,10 @@ func (t *Task) begin() {
 }
 
 // end moves a Task whose Run returned to idle, or, when it was asked for in
-// the meantime, back into the queue.
+// the meantime, back into the queue, at which the worker looks next.
 func (t *Task) end() {
 	if !t.state.CompareAndSwap(taskRunning, taskIdle) {
 		t.state.Store(taskQueued)
-		t.pool.enqueue(t)
+		t.pool.queue.push(t)
 	}
 }

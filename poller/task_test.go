@@ -183,6 +183,32 @@ func TestPoolThatGoesIdleWakesForEveryTask(t *testing.T) {
 	}
 }
 
+func TestPoolWithoutWorkersRunsOnItsPoller(t *testing.T) {
+	p := NewPool(0, NewPlain, quietLog)
+	poller, err := New(p, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	runs := 0
+	var k *work
+	k = newWork(p, func(w *Worker) {
+		if runs++; runs%3 != 0 {
+			k.Schedule() // itself, and still others have their turn
+			return
+		}
+		done <- struct{}{}
+	})
+	for range 1000 {
+		k.Schedule()
+		<-done
+	}
+	if err := poller.Close(); err != nil {
+		t.Error(err)
+	}
+	p.Close()
+}
+
 func TestQueueKeepsNoTaskThatLeftIt(t *testing.T) {
 	var q queue
 	q.init()

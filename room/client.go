@@ -99,25 +99,25 @@ type mail struct {
 // Link implements the inbox's element.
 func (c *client) Link() **client { return &c.link }
 
-// signal tells c's shard about events. Any goroutine may call it once c is a
+// signal tells c's shard about events. Any worker may call it once c is a
 // member.
-func (c *client) signal(events uint32) {
+func (c *client) signal(w *poller.Worker, events uint32) {
 	if c.events.Or(events) == 0 {
 		c.shard.inbox.Put(c)
-		c.shard.Schedule()
+		c.shard.ScheduleOn(w)
 	}
 }
 
 // send hands m to the shard. Only the session may call it, and the hub for it.
-func (c *client) send(m *mail) {
+func (c *client) send(w *poller.Worker, m *mail) {
 	if unsent := c.mail.Swap(nil); unsent != nil && m.leave {
 		// A ping that came before is still to be answered (RFC 6455 §5.5.2).
 		m.bytes = append(unsent.bytes, m.bytes...)
 		m.broken = unsent.broken
 	}
 	c.mail.Store(m)
-	c.signal(eventMail)
+	c.signal(w, eventMail)
 }
 
 // Writable implements poller.Handler.
-func (c *client) Writable() { c.signal(eventWritable) }
+func (c *client) Writable(w *poller.Worker) { c.signal(w, eventWritable) }

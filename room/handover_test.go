@@ -20,7 +20,7 @@ type eager struct {
 
 func (e *eager) Send(fd int32, p []byte) int {
 	if e.pong != nil && e.c.status.Load()&statusMember != 0 {
-		e.c.send(&mail{bytes: e.pong})
+		e.c.send(nil, &mail{bytes: e.pong})
 		e.pong = nil
 	}
 	return e.network.Send(fd, p)
@@ -65,13 +65,13 @@ func TestLateSignalForTheShardDoesNotKeepAClientFromTheLobby(t *testing.T) {
 		if c.status.Load()&statusReleased == 0 {
 			t.Fatal("not released")
 		}
-		c.signal(late)
+		c.signal(nil, late)
 		m.server.lobby.signal(m.worker, c, eventLinger)
 		m.settle()
 		if n := len(m.server.lobby.list); n != 1 {
 			t.Errorf("%s: %d clients linger in the lobby, want 1", name, n)
 		}
-		c.signal(late)
+		c.signal(nil, late)
 		m.server.lobby.signal(m.worker, c, eventGone)
 		m.settle()
 		if n := len(m.server.lobby.list); n != 0 {
@@ -87,7 +87,7 @@ func TestUnsentPongGoesOutBeforeTheFarewell(t *testing.T) {
 	c := m.clients[0]
 	pong := frame.AppendPong(nil, []byte("p"))
 	bye := frame.AppendClose(nil, ws.StatusProtocolError, "")
-	c.send(&mail{bytes: pong}) // not looked at before the hub has dealt with the leave
+	c.send(nil, &mail{bytes: pong}) // not looked at before the hub has dealt with the leave
 	p := newPost()
 	p.leaver, p.last = c, &mail{bytes: bye, leave: true}
 	m.server.hub.inbox.Put(p)

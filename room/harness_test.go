@@ -82,11 +82,11 @@ func startServer(t *testing.T, change ...func(*Config)) *testServer {
 	for _, c := range change {
 		c(&config)
 	}
-	epoll, err := poller.New(func(err error) { t.Error(err) })
+	pool := poller.NewPool(1, sender(t, config.Log), config.Log)
+	epoll, err := poller.New(pool, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := poller.NewPool(2, sender(t, config.Log), config.Log)
 	listener, err := poller.Listen("127.0.0.1:0", config.Log)
 	if err != nil {
 		t.Fatal(err)

@@ -113,7 +113,7 @@ func (h *hub) Run(w *poller.Worker) {
 		h.admit(w, c)
 		c = next
 	}
-	if h.append() {
+	if h.append(w) {
 		h.active = true
 		h.wakeShards(w)
 	}
@@ -153,7 +153,7 @@ func (h *hub) roomiest() *shard {
 
 // append moves posts into the log as far as the shards allow. It reports
 // whether there was anything.
-func (h *hub) append() bool {
+func (h *hub) append(w *poller.Worker) bool {
 	appended := false
 	if h.posts == nil {
 		h.posts = h.inbox.TakeAll()
@@ -161,7 +161,7 @@ func (h *hub) append() bool {
 	for h.posts != nil {
 		p := h.posts
 		if p.count == 0 {
-			h.nextPost()
+			h.nextPost(w)
 			continue
 		}
 		n := min(p.count, h.allowance())
@@ -182,11 +182,11 @@ func (h *hub) append() bool {
 }
 
 // nextPost is done with the first post.
-func (h *hub) nextPost() {
+func (h *hub) nextPost(w *poller.Worker) {
 	p := h.posts
 	if p.leaver != nil {
 		p.last.limit = h.log.Head().Seq
-		p.leaver.send(p.last)
+		p.leaver.send(w, p.last)
 	}
 	if h.posts = p.link; h.posts == nil {
 		h.posts = h.inbox.TakeAll()
@@ -226,9 +226,15 @@ func (h *hub) passed() uint64 {
 	return least
 }
 
+// wakeShards has w go on with the first shard, and other workers with the
+// others: a pass takes its time.
 func (h *hub) wakeShards(w *poller.Worker) {
-	for _, s := range h.shards {
-		s.ScheduleOn(w)
+	for i, s := range h.shards {
+		if i == 0 {
+			s.ScheduleOn(w)
+		} else {
+			s.Schedule()
+		}
 	}
 }
 
@@ -249,10 +255,10 @@ func (h *hub) tick(now uint32) {
 }
 
 // Panicked implements poller.Runner. The post that was being appended is lost.
-func (h *hub) Panicked(*poller.Worker, any) {
+func (h *hub) Panicked(w *poller.Worker, _ any) {
 	if p := h.posts; p != nil {
 		h.backlog.Add(-int64(len(p.frames) - p.taken))
-		h.nextPost()
+		h.nextPost(w)
 	}
 	h.Schedule()
 }

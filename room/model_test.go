@@ -173,7 +173,7 @@ func (s *stub) Run(*poller.Worker) {
 }
 
 func (s *stub) Panicked(*poller.Worker, any) {}
-func (s *stub) Writable()                    { s.c.Writable() }
+func (s *stub) Writable(w *poller.Worker)    { s.c.Writable(w) }
 
 // model is one room, twice.
 type model struct {
@@ -217,7 +217,7 @@ func (m *model) free(i, n int) {
 	r.free += n
 	r.pump()
 	if c.out != nil && c.out.armed {
-		c.Writable()
+		c.Writable(nil)
 	}
 	m.settle()
 }
@@ -264,7 +264,7 @@ func (m *model) do(o op) {
 // tell is what a session does, which sends nothing once it has left.
 func (m *model) tell(i int, what *mail) {
 	if m.clients[i].status.Load()&statusReleased == 0 {
-		m.clients[i].send(what)
+		m.clients[i].send(nil, what)
 	}
 	m.settle()
 }

@@ -208,7 +208,7 @@ func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
 		p.free()
 	}
 	if pong != nil {
-		c.send(&mail{bytes: pong})
+		c.send(w, &mail{bytes: pong})
 	}
 	return used
 }
@@ -229,7 +229,7 @@ func (c *client) end(w *poller.Worker, failed bool) {
 		c.close(w)
 	case failed:
 		c.phase = phaseLeaving
-		c.send(&mail{broken: true})
+		c.send(w, &mail{broken: true})
 	case c.phase == phaseOpen:
 		// A peer that hung up without a close frame is owed none, only what
 		// is queued, in case it still reads.

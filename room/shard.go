@@ -128,14 +128,14 @@ func (s *shard) join(w *poller.Worker, c *client) {
 	s.hub.server.stats.members.Add(1)
 	s.deliver(w, c, c.mail.Swap(nil))
 	if c.status.Or(statusMember)&statusWaiting != 0 {
-		c.Schedule()
+		c.ScheduleOn(w)
 	}
 }
 
 // deliver writes m to c at its next frame boundary.
 func (s *shard) deliver(w *poller.Worker, c *client, m *mail) {
 	if m.broken {
-		s.abandon(c)
+		s.abandon(w, c)
 		return
 	}
 	if m.leave {
@@ -159,7 +159,7 @@ func (s *shard) say(w *poller.Worker, c *client, bytes []byte) {
 	switch n := w.Send(c.FD(), bytes); {
 	case n == len(bytes):
 	case n < 0 && n != poller.WouldBlock:
-		s.abandon(c)
+		s.abandon(w, c)
 	default:
 		o := &outbox{c: c, at: s.pos}
 		if n > 0 {
@@ -210,11 +210,11 @@ func (s *shard) resume(w *poller.Worker, o *outbox) {
 	case blocked:
 		s.watch(o)
 	case broken:
-		s.abandon(o.c)
+		s.abandon(w, o.c)
 	case caughtUp:
 		s.removeLagging(o)
 		if o.left {
-			s.release(o.c, true)
+			s.release(w, o.c, true)
 		} else {
 			s.addReady(o.c)
 		}
@@ -260,34 +260,34 @@ func (s *shard) dropOverflowed(w *poller.Worker) {
 }
 
 // abandon gives c up without writing any more.
-func (s *shard) abandon(c *client) {
+func (s *shard) abandon(w *poller.Worker, c *client) {
 	if o := c.out; o != nil {
 		s.removeLagging(o)
 	} else {
 		s.removeReady(int(c.slot))
 	}
-	s.lost(c)
+	s.lost(w, c)
 }
 
 // lost ends the membership of c, which no list holds any more and whose socket
 // is of no more use.
-func (s *shard) lost(c *client) {
+func (s *shard) lost(w *poller.Worker, c *client) {
 	if c.status.Or(statusLeft)&statusLeft == 0 {
 		s.hub.server.stats.members.Add(-1)
 	}
-	s.release(c, false)
+	s.release(w, c, false)
 }
 
 // release gives the socket of c, which no list holds any more, back to the
 // session, which closes it, after lingering or at once.
-func (s *shard) release(c *client, linger bool) {
+func (s *shard) release(w *poller.Worker, c *client, linger bool) {
 	status := statusReleased
 	if linger {
 		status |= statusLinger
 	}
 	s.population.Add(-1)
 	c.status.Or(status)
-	c.Schedule()
+	c.ScheduleOn(w)
 }
 
 // closeAll makes everybody leave because the server goes away.
@@ -297,7 +297,7 @@ func (s *shard) closeAll(w *poller.Worker) {
 	}
 	for i := len(s.lagging) - 1; i >= 0; i-- {
 		if s.hub.server.stage.Load() == aborting {
-			s.abandon(s.lagging[i].c)
+			s.abandon(w, s.lagging[i].c)
 		} else {
 			s.leave(w, s.lagging[i].c, s.pos.Seq, goingAway)
 		}
@@ -316,7 +316,7 @@ func (s *shard) tick(w *poller.Worker, now uint32) {
 		switch o := s.lagging[i]; {
 		case !o.left:
 		case now >= o.deadline:
-			s.abandon(o.c)
+			s.abandon(w, o.c)
 		default:
 			due = min(due, o.deadline)
 		}
@@ -334,7 +334,7 @@ func (s *shard) keepAlive(w *poller.Worker, now uint32) {
 		case int32(silent) < int32(interval):
 		case silent >= 2*interval:
 			s.hub.server.vanished(c)
-			s.abandon(c)
+			s.abandon(w, c)
 		case c.ping != heard+1:
 			c.ping = heard + 1
 			s.say(w, c, frame.Ping)
@@ -390,11 +390,11 @@ func (s *shard) removeLagging(o *outbox) {
 
 // Panicked implements poller.Runner: the client that was being worked on is
 // given up.
-func (s *shard) Panicked(_ *poller.Worker, _ any) {
+func (s *shard) Panicked(w *poller.Worker, _ any) {
 	if c := s.current; c != nil {
 		s.current = nil
 		if c.status.Load()&statusReleased == 0 {
-			s.abandon(c)
+			s.abandon(w, c)
 		}
 	}
 	s.Schedule()

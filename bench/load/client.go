@@ -58,7 +58,7 @@ func (c *client) Run(w *poller.Worker) {
 }
 
 // Writable implements poller.Handler.
-func (c *client) Writable() { c.Schedule() }
+func (c *client) Writable(w *poller.Worker) { c.ScheduleOn(w) }
 
 // Panicked implements poller.Runner.
 func (c *client) Panicked(_ *poller.Worker, cause any) { c.lost(fmt.Errorf("harness: %v", cause)) }

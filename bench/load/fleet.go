@@ -41,11 +41,12 @@ type Fleet struct {
 func NewFleet(target *Target, size int) (*Fleet, error) {
 	f := &Fleet{target: target, size: size, permits: make(chan struct{}, dialing), causes: make(map[string]int)}
 	f.window.init()
+	// All of it runs on the poller's goroutine.
+	f.pool = poller.NewPool(0, poller.NewPlain, slog.Default())
 	var err error
-	if f.poller, err = poller.New(func(err error) { slog.Error("waiting for events failed", "err", err) }); err != nil {
+	if f.poller, err = poller.New(f.pool, func(err error) { slog.Error("waiting for events failed", "err", err) }); err != nil {
 		return nil, err
 	}
-	f.pool = poller.NewPool(1, poller.NewPlain, slog.Default())
 	return f, nil
 }
 

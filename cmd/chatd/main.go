@@ -59,16 +59,14 @@ func serve(ctx context.Context, opts options, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	// One more than there are workers, so that the goroutine that waits for
-	// epoll need not wait for a worker to make room as well.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), opts.workers+1))
-	epoll, err := poller.New(func(err error) { log.Error("waiting for events failed", "err", err) })
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), opts.workers))
+	pool := poller.NewPool(opts.workers-1, opts.ioUring.sender(log), log)
+	defer pool.Close()
+	epoll, err := poller.New(pool, func(err error) { log.Error("waiting for events failed", "err", err) })
 	if err != nil {
 		return err
 	}
 	defer epoll.Close()
-	pool := poller.NewPool(opts.workers, opts.ioUring.sender(log), log)
-	defer pool.Close()
 
 	config := opts.room()
 	config.MaxConns, config.Page, config.Log = maxConns, page, log
