@@ -47,7 +47,7 @@ bench: build ## build the load harness bin/chatbench and the servers that it com
 	@if command -v cc >/dev/null; then cc -O2 -Wall -o bin/peers/floor bench/peers/floor/floor.c; \
 	else echo "no C compiler: the floor is left out"; fi
 
-compare: bench ## compare chatd with its peers: 3 rounds, 25 minutes, report in bench/report
+compare: bench ## compare chatd with its peers: 3 rounds, 35 minutes, report in bench/report
 	bin/chatbench compare
 
 compare-quick: bench ## the same in 3 minutes, less exactly, report in bin/report

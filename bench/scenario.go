@@ -283,6 +283,10 @@ func (s *scenario) storm(ctx context.Context, run *result.Run) error {
 	return nil
 }
 
+// withoutStuck is how long the stuck scenario looks at the healthy clients
+// alone, unless the run is short: time for the server's memory to settle.
+const withoutStuck = 2 * time.Second
+
 // stuck looks at the server without and with clients that never read.
 func (s *scenario) stuck(ctx context.Context, run *result.Run) error {
 	c, senders, err := s.gather(ctx, 0)
@@ -294,7 +298,7 @@ func (s *scenario) stuck(ctx context.Context, run *result.Run) error {
 	run.Stuck = stuck
 	run.Offered = s.params.Rate * float64(s.params.Clients)
 	pace(ctx, senders, s.params.Rate, func() {
-		s.sleep(ctx, c, "without stuck clients", s.duration/2)
+		s.sleep(ctx, c, "without stuck clients", min(withoutStuck, s.duration/2))
 		stuck.RSSWithout = s.server.rss()
 		if err = s.connect(ctx, c, s.params.Clients, s.params.StuckClients, load.Stuck); err != nil {
 			return

@@ -61,7 +61,10 @@ func NewTarget(rawURL string, header http.Header) (*Target, error) {
 
 // connect opens the n-th connection. On the loopback interface they come from
 // several addresses, so that ports don't run out.
-func (t *Target) connect(n int) (fd int, err error) {
+//
+// To a stuck client, kernels should send no more than over a real network:
+// with the loopback's packets of 64 KiB they would buffer megabytes for each.
+func (t *Target) connect(n int, kind Kind) (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open a socket: %w", err)
@@ -78,6 +81,10 @@ func (t *Target) connect(n int) (fd int, err error) {
 		if err != nil {
 			return -1, fmt.Errorf("bind a socket: %w", err)
 		}
+	}
+	if kind == Stuck {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1460) // it only gets stuck later without
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096)   // as above
 	}
 	if err = unix.Connect(fd, &unix.SockaddrInet4{Port: t.addr.Port, Addr: [4]byte(t.addr.IP.To4())}); err != nil {
 		return -1, fmt.Errorf("connect to %s: %w", t.addr, err)

@@ -101,7 +101,7 @@ const (
 // spread the clients over source addresses.
 func (f *Fleet) Connect(number int, kind Kind) error {
 	f.permits <- struct{}{}
-	fd, err := f.target.connect(number)
+	fd, err := f.target.connect(number, kind)
 	if err != nil {
 		<-f.permits
 		return err

@@ -50,7 +50,7 @@ func TestPlotsAreDrawnInABrowserWithoutNetwork(t *testing.T) {
 	if _, err := chromedp.Run(ctx, chromedp.Navigate("file://"+filepath.Join(dir, "index.html"))); err != nil {
 		t.Fatal(err)
 	}
-	want := len(pictures(synthetic()))
+	want := len(pictures(synthetic())) + len(growths(synthetic()))
 	plots := evaluate[int](t, ctx, `document.querySelectorAll('svg').length`)
 	drawn := evaluate[int](t, ctx, `[...document.querySelectorAll('svg')].filter(s => {
 		const b = s.getBoundingClientRect();

@@ -57,7 +57,7 @@ func (b bars) Plot(c draw.Canvas, p *plot.Plot) {
 				c.StrokeLine2(draw.LineStyle{Color: ink, Width: 0.8}, v, mid-2.5, v, mid+2.5)
 			}
 		}
-		c.FillText(label(9, ink, bar.server == bases[0]), vg.Point{X: at + 5, Y: mid + 1}, bar.text)
+		c.FillText(label(9, ink, bar.server == ours), vg.Point{X: at + 5, Y: mid + 1}, bar.text)
 	}
 }
 
@@ -90,11 +90,8 @@ func (l lines) Plot(c draw.Canvas, p *plot.Plot) {
 			points[j] = vg.Point{X: x(pt.X), Y: y(pt.Y)}
 		}
 		ends[i] = points[len(points)-1]
-		style := draw.LineStyle{Color: colour(line.server), Width: 1.5}
-		radius := vg.Length(2)
-		if line.server == bases[0] {
-			style.Width, radius = 3, 3.2
-		}
+		bold := vg.Length(prominence(line.server))
+		style, radius := draw.LineStyle{Color: colour(line.server), Width: 1.5 + 0.75*bold}, 2+0.6*bold
 		c.StrokeLines(style, points)
 		for _, pt := range points {
 			c.DrawGlyphNoClip(draw.GlyphStyle{Color: style.Color, Radius: radius, Shape: draw.CircleGlyph{}}, pt)
@@ -108,7 +105,7 @@ func (l lines) Plot(c draw.Canvas, p *plot.Plot) {
 		server := l[i].server
 		to := vg.Point{X: c.Max.X + 16, Y: vg.Length(at)}
 		c.StrokeLine2(draw.LineStyle{Color: colour(server), Width: 0.6}, ends[i].X+3, ends[i].Y, to.X-2, to.Y)
-		c.FillText(label(9.5, colour(server), server == bases[0]), to, server)
+		c.FillText(label(9.5, colour(server), server == ours), to, server)
 	}
 }
 

@@ -48,6 +48,18 @@ func (f figure) text(server string) (median, minmax string) {
 	return f.Format(s.Median), minmax
 }
 
+// cell returns the same in one text, with the sign for faults.
+func (f figure) cell(server string) string {
+	cell, minmax := f.text(server)
+	if minmax != "" {
+		cell += " (" + minmax + ")"
+	}
+	if _, bad := faultsOf(server, f.from.Runs); bad > 0 {
+		cell += " !"
+	}
+	return cell
+}
+
 // ratio returns a server's median as a multiple of another's.
 func (f figure) ratio(server, base string) string {
 	r, ok := f.spread(server).ratio(f.spread(base))
@@ -86,6 +98,13 @@ func deliveryCPU(r result.Run) (float64, bool) {
 	return r.ServerCPU.Total(), true
 }
 
+func deliveryP99(r result.Run) (float64, bool) {
+	if r.Delivery == nil {
+		return 0, false
+	}
+	return r.Delivery.P99, true
+}
+
 func lastP99(r result.Run) (float64, bool) {
 	if r.Last == nil {
 		return 0, false
@@ -108,6 +127,33 @@ func rssShare(r result.Run) (float64, bool) {
 		return 0, false
 	}
 	return float64(r.Memory.RSS) / float64(r.Params.Clients), true
+}
+
+// filesPerConn is the process's descriptors shared out among its clients.
+func filesPerConn(r result.Run) (float64, bool) {
+	if r.Memory == nil || r.Params.Clients == 0 {
+		return 0, false
+	}
+	return float64(r.Memory.Files) / float64(r.Params.Clients), true
+}
+
+// healthyHarmed counts deliveries that were lost and clients that were cut off.
+func healthyHarmed(r result.Run) (float64, bool) {
+	return float64(r.Faults.Lost + r.Faults.Disconnected), r.Achieved > 0
+}
+
+func rssWith(r result.Run) (float64, bool) {
+	if r.Stuck == nil {
+		return 0, false
+	}
+	return float64(r.Stuck.RSSWith), r.Stuck.RSSWith > 0
+}
+
+func rssWithout(r result.Run) (float64, bool) {
+	if r.Stuck == nil {
+		return 0, false
+	}
+	return float64(r.Stuck.RSSWithout), r.Stuck.RSSWithout > 0
 }
 
 func handshakeCPU(r result.Run) (float64, bool) {

@@ -11,6 +11,7 @@ import (
 	"html/template"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"chatd/bench/result"
 )
@@ -35,11 +36,22 @@ func Write(dir string, c *result.Comparison) error {
 	}
 	v := newView(c)
 	for _, p := range pictures(c) {
-		svg, err := p.write(dir)
+		plot, err := newPlotView(p, dir)
 		if err != nil {
 			return err
 		}
-		v.Plots = append(v.Plots, plotView{p.Title, template.HTML(inline(svg))})
+		v.Plots = append(v.Plots, plot)
+	}
+	for _, g := range growths(c) {
+		p, ok := g.picture(names(c))
+		if !ok {
+			continue
+		}
+		plot, err := newPlotView(p, dir)
+		if err != nil {
+			return err
+		}
+		v.Growth = append(v.Growth, growthView{growth: g, Plot: plot, Rows: rows(c, g.Columns, nil)})
 	}
 	var html bytes.Buffer
 	if err := page.Execute(&html, v); err != nil {
@@ -52,10 +64,13 @@ func Write(dir string, c *result.Comparison) error {
 type view struct {
 	*result.Comparison
 	Date, Memory string
+	Goals        []outcome
+	GoalSummary  string
 	Figures      []figure
 	Bases        []string // of the ratios
 	Rows         []rowView
-	Stuck        [][]string // a row for each server
+	Growth       []growthView
+	Stuck        []stuckView
 	Params       [][2]string
 	Plots        []plotView
 	Faults       []string
@@ -83,6 +98,22 @@ type plotView struct {
 	SVG   template.HTML
 }
 
+// newPlotView writes a picture's files, too.
+func newPlotView(p picture, dir string) (plotView, error) {
+	svg, err := p.write(dir)
+	if err != nil {
+		return plotView{}, err
+	}
+	return plotView{p.Title, template.HTML(inline(svg))}, nil
+}
+
+// growthView is a figure as the load grows: a plot and its numbers.
+type growthView struct {
+	growth
+	Plot plotView
+	Rows []rowView
+}
+
 func newView(c *result.Comparison) view {
 	v := view{
 		Comparison: c,
@@ -90,45 +121,19 @@ func newView(c *result.Comparison) view {
 		Memory:     binary(c.Machine.Memory),
 		Figures:    figures(c),
 		Faults:     faultNotes(c),
-		Stuck:      stuckRows(c),
+		Stuck:      stuckViews(c),
+		Goals:      outcomes(c),
 	}
 	if !c.Started.IsZero() {
 		v.Date = c.Started.UTC().Format("2 January 2006, 15:04 UTC")
 	}
-	servers := names(c)
-	what := make(map[string]result.Server)
-	for _, s := range c.Servers {
-		what[s.Name] = s
-	}
+	v.GoalSummary = goalSummary(v.Goals)
 	for _, base := range bases {
-		for _, name := range servers {
-			if name == base {
-				v.Bases = append(v.Bases, base)
-			}
+		if slices.Contains(names(c), base) {
+			v.Bases = append(v.Bases, base)
 		}
 	}
-	for _, name := range servers {
-		sum, _ := faultsOf(name, c.Runs)
-		row := rowView{
-			Server: what[name],
-			Ours:   name == bases[0],
-			Colour: template.CSS(hex(colour(name))),
-			Lost:   grouped(sum.Lost),
-			Cut:    grouped(sum.Disconnected),
-		}
-		row.Name = name
-		for _, f := range v.Figures {
-			var cell cellView
-			cell.Median, cell.Spread = f.text(name)
-			fault, _ := faultsOf(name, f.from.Runs)
-			cell.Fault = faultText(fault)
-			for _, base := range v.Bases {
-				cell.Ratios = append(cell.Ratios, f.ratio(name, base))
-			}
-			row.Cells = append(row.Cells, cell)
-		}
-		v.Rows = append(v.Rows, row)
-	}
+	v.Rows = rows(c, v.Figures, v.Bases)
 	for _, scenario := range scenarios(c) {
 		for _, g := range groups(c, scenario) {
 			v.Params = append(v.Params, [2]string{scenario, describe(g.Params)})
@@ -136,6 +141,37 @@ func newView(c *result.Comparison) view {
 	}
 	v.Warnings = warnings(c)
 	return v
+}
+
+// rows returns a table of figures, a row for each server.
+func rows(c *result.Comparison, figures []figure, bases []string) (all []rowView) {
+	what := make(map[string]result.Server)
+	for _, s := range c.Servers {
+		what[s.Name] = s
+	}
+	for _, name := range names(c) {
+		sum, _ := faultsOf(name, c.Runs)
+		row := rowView{
+			Server: what[name],
+			Ours:   name == ours,
+			Colour: template.CSS(hex(colour(name))),
+			Lost:   grouped(sum.Lost),
+			Cut:    grouped(sum.Disconnected),
+		}
+		row.Name = name
+		for _, f := range figures {
+			var cell cellView
+			cell.Median, cell.Spread = f.text(name)
+			fault, _ := faultsOf(name, f.from.Runs)
+			cell.Fault = faultText(fault)
+			for _, base := range bases {
+				cell.Ratios = append(cell.Ratios, f.ratio(name, base))
+			}
+			row.Cells = append(row.Cells, cell)
+		}
+		all = append(all, row)
+	}
+	return all
 }
 
 // warnings returns each warning of the runs once, with how often it came.

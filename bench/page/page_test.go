@@ -13,7 +13,7 @@ import (
 	"chatd/bench/result"
 )
 
-var servers = []string{"chatd", "channels", "netpoll", "nbio", "gws", "melody", "gnet", "floor", "floor-coalesce"}
+var servers = []string{"chatd", "chatd-plain", "channels", "netpoll", "nbio", "gws", "melody", "gnet", "floor", "floor-coalesce"}
 
 // synthetic returns a comparison of all servers in all scenarios, three rounds.
 // A server costs twice the figure of the one two places before it; round 2 is
@@ -79,7 +79,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		"cpu-per-delivery", "memory-per-connection", "cpu-per-handshake", "throughput", "latency", "cpu-over-clients", "memory-over-clients",
+		"cpu-per-delivery", "memory-per-connection", "cpu-per-handshake", "throughput", "latency", "cpu-over-clients", "memory-over-clients", "p99-over-clients",
 	} {
 		if _, err := os.Stat(filepath.Join(dir, name+".svg")); err != nil {
 			t.Error(err)
@@ -106,6 +106,11 @@ func TestWrite(t *testing.T) {
 	for _, server := range servers {
 		if !strings.Contains(headline, "</span>"+server+"<") {
 			t.Errorf("the table does not name %s", server)
+		}
+	}
+	for _, section := range []string{"goals", "cpu-over-clients", "memory-over-clients", "p99-over-clients", "throughput"} {
+		if !strings.Contains(html, `<table id="`+section+`">`) {
+			t.Errorf("the page has no table %s", section)
 		}
 	}
 	for _, want := range []string{

@@ -2,7 +2,6 @@ package page
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 
@@ -13,10 +12,9 @@ import (
 	"chatd/bench/result"
 )
 
-// pictures returns the plots for which there are runs.
+// pictures returns the plots for which there are runs, but for those of growth.
 func pictures(c *result.Comparison) []picture {
 	all := names(c)
-	fan := fanout(c)
 	var made []picture
 	add := func(p picture, ok bool) {
 		if ok {
@@ -41,11 +39,7 @@ func pictures(c *result.Comparison) []picture {
 			add(barPicture("cpu-per-handshake", title, f, all, handshakeTime))
 		}
 	}
-	add(throughputPicture(floods(c), all))
-	add(latencyPicture(fan, all))
-	sizes := fanouts(c)
-	add(clientsPicture("cpu-over-clients", "CPU per delivery, by number of clients", "µs", sizes, all, deliveryCPU))
-	add(clientsPicture("memory-over-clients", "Memory of the process per client", "bytes", sizes, all, rssShare))
+	add(latencyPicture(fanout(c), all))
 	return made
 }
 
@@ -105,59 +99,6 @@ func systemShare(server string, runs []result.Run, times func(result.Run) *resul
 	return s / (u + s)
 }
 
-// throughputPicture shows deliveries per second over outstanding messages.
-func throughputPicture(floods []group, servers []string) (picture, bool) {
-	if len(floods) == 0 {
-		return picture{}, false
-	}
-	x := make([]float64, len(floods))
-	for i, g := range floods {
-		x[i] = float64(g.Params.Outstanding)
-	}
-	first := floods[0].Params
-	first.Outstanding = 0
-	return overGroups("throughput", "Throughput (deliveries/s)", describe(first)+" – higher is better",
-		"outstanding messages", x, floods, servers, throughput)
-}
-
-// clientsPicture shows a figure of the fan-outs over their number of clients.
-func clientsPicture(name, title, unit string, sizes []group, servers []string, value func(result.Run) (float64, bool)) (picture, bool) {
-	if len(sizes) < 2 {
-		return picture{}, false
-	}
-	x := make([]float64, len(sizes))
-	for i, g := range sizes {
-		x[i] = float64(g.Params.Clients)
-	}
-	legend := fmt.Sprintf("fan-out of %s-byte messages – lower is better", grouped(sizes[0].Params.MessageBytes))
-	return overGroups(name, title+" ("+unit+")", legend, "clients", x, sizes, servers, value)
-}
-
-// overGroups shows the medians of groups of runs, the x of which are given, on
-// logarithmic axes.
-func overGroups(name, title, legend, axis string, x []float64, groups []group, servers []string, value func(result.Run) (float64, bool)) (picture, bool) {
-	var all lines
-	for _, server := range servers {
-		l := line{server: server}
-		for i, g := range groups {
-			s := figure{from: g, value: value}.spread(server)
-			if s.N > 0 && s.Median > 0 && x[i] > 0 {
-				l.points = append(l.points, plotter.XY{X: x[i], Y: s.Median})
-			}
-		}
-		all = append(all, l)
-	}
-	ticks := make([]plot.Tick, len(x))
-	for i, v := range x {
-		ticks[i] = plot.Tick{Value: v, Label: whole(v)}
-	}
-	p, ok := linePicture(name, title, legend, axis, all, ticks)
-	if ok {
-		p.plot.X.Scale = plot.LogScale{}
-	}
-	return p, ok
-}
-
 // latencyPicture shows the percentiles of the latency of each message's last
 // delivery; of every delivery, if those of the last are not known.
 func latencyPicture(fan group, servers []string) (picture, bool) {
@@ -206,10 +147,8 @@ func linePicture(name, title, legend, axis string, all lines, ticks []plot.Tick)
 	if len(all) == 0 {
 		return picture{}, false
 	}
-	// Ours is drawn last, above the others.
-	slices.SortStableFunc(all, func(a, b line) int {
-		return cmp.Compare(btoi(a.server == bases[0]), btoi(b.server == bases[0]))
-	})
+	// What is drawn last is above the others.
+	slices.SortStableFunc(all, func(a, b line) int { return cmp.Compare(prominence(a.server), prominence(b.server)) })
 	p := newPlot(axis, "")
 	addGrid(p, false, true)
 	p.Add(all)
@@ -223,11 +162,4 @@ func linePicture(name, title, legend, axis string, all lines, ticks []plot.Tick)
 	}
 	height := vg.Length(math.Max(300, 110+nameGap*float64(len(all))))
 	return picture{Name: name, Title: title, Legend: legend, plot: p, height: height, right: right + 28}, true
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

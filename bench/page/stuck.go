@@ -2,14 +2,26 @@ package page
 
 import "chatd/bench/result"
 
+// stuckView is the runs with so many clients that never read.
+type stuckView struct {
+	Params string
+	Rows   [][]string // a row for each server
+}
+
+func stuckViews(c *result.Comparison) (all []stuckView) {
+	for _, g := range groups(c, "stuck") {
+		all = append(all, stuckView{describe(g.Params), stuckRows(g, names(c))})
+	}
+	return all
+}
+
 // stuckRows returns how each server coped with clients that never read, in the
-// medians of the rounds: its name, how many of the stuck it dropped and after
+// medians of the rounds: its name, how many of the stuck it hung up on and after
 // how many messages, memory without and with them, and what that meant for the
 // healthy: deliveries lost and p99.
-func stuckRows(c *result.Comparison) [][]string {
-	g := widest(groups(c, "stuck"))
+func stuckRows(g group, servers []string) [][]string {
 	var rows [][]string
-	for _, server := range names(c) {
+	for _, server := range servers {
 		median := func(value func(result.Stuck) float64) float64 {
 			return figure{from: g, value: func(r result.Run) (float64, bool) {
 				if r.Stuck == nil {

@@ -61,6 +61,12 @@ func grouped[T int | uint64](n T) string {
 // whole formats a figure without its fraction.
 func whole(v float64) string { return grouped(uint64(math.Round(v))) }
 
+// thousandths formats a figure near 1.
+func thousandths(v float64) string { return strconv.FormatFloat(v, 'f', 3, 64) }
+
+// mebibytes formats a figure that is a number of bytes.
+func mebibytes(v float64) string { return binary(uint64(v)) }
+
 // binary formats a number of bytes.
 func binary(n uint64) string {
 	switch {
@@ -82,10 +88,30 @@ var (
 	paper = color.RGBA{0xff, 0xff, 0xff, 0xff}
 )
 
-// palette has the colours of the servers. chatd's is the strongest; the floor
-// is grey.
+// The names of our own server, which stands out, and of the same one when it
+// does without io_uring.
+const (
+	ours      = "chatd"
+	oursPlain = "chatd-plain"
+)
+
+// prominence is how much a server stands out, from 0: the lines of the more
+// prominent are bolder, and above the others.
+func prominence(server string) int {
+	switch server {
+	case ours:
+		return 2
+	case oursPlain:
+		return 1
+	}
+	return 0
+}
+
+// palette has the colours of the servers. chatd's is the strongest, with one
+// near to it for its variant; the floor is grey.
 var palette = map[string]color.RGBA{
-	"chatd":          {0xe0, 0x31, 0x31, 0xff},
+	ours:             {0xe0, 0x31, 0x31, 0xff},
+	oursPlain:        {0xf0, 0x8c, 0x2e, 0xff},
 	"channels":       {0x3b, 0x82, 0xc4, 0xff},
 	"netpoll":        {0x2f, 0x9e, 0x8f, 0xff},
 	"nbio":           {0x6f, 0x9e, 0x3f, 0xff},

@@ -10,14 +10,29 @@ import (
 
 // bases are the servers that the others are compared with: ours, and the floor
 // under what any server could cost.
-var bases = []string{"chatd", "floor"}
+var bases = []string{ours, "floor"}
 
 // Table returns the comparison's headline as aligned plain text, one line for
 // each server, with medians and, after several rounds, their spread.
 func Table(c *result.Comparison) string {
+	header, rows := cells(c)
+	return aligned(header, rows) + notes(c, "  ")
+}
+
+// Markdown returns the same for a README.
+func Markdown(c *result.Comparison) string {
+	header, rows := cells(c)
+	for i, f := range figures(c) {
+		header[i+1] = f.Title + ", " + f.Unit
+	}
+	header[0], header[len(header)-1] = "Server", "Faults"
+	return markdown(header, rows, 1) + notes(c, "- ")
+}
+
+// aligned returns a table as plain text, a line for each row.
+func aligned(header []string, rows [][]string) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	header, rows := cells(c)
 	for _, row := range append([][]string{header}, rows...) {
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
@@ -26,28 +41,27 @@ func Table(c *result.Comparison) string {
 	for i, line := range lines {
 		lines[i] = strings.TrimRight(line, " ")
 	}
-	return strings.Join(lines, "\n") + notes(c, "  ")
+	return strings.Join(lines, "\n")
 }
 
-// Markdown returns the same for a README.
-func Markdown(c *result.Comparison) string {
+// markdown returns a table in Markdown, the first columns of which are texts
+// and the others numbers.
+func markdown(header []string, rows [][]string, texts int) string {
 	var b strings.Builder
 	line := func(row []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | ")) }
-	header, rows := cells(c)
-	for i, f := range figures(c) {
-		header[i+1] = f.Title + ", " + f.Unit
-	}
-	header[0], header[len(header)-1] = "Server", "Faults"
 	line(header)
-	line(append([]string{"---"}, strings.Split(strings.Repeat("---: ", len(header)-1), " ")[:len(header)-1]...))
+	rule := make([]string, len(header))
+	for i := range rule {
+		if rule[i] = "---:"; i < texts {
+			rule[i] = "---"
+		}
+	}
+	line(rule)
 	for _, row := range rows {
 		for i, cell := range row {
 			row[i] = strings.ReplaceAll(cell, "|", `\|`)
 		}
 		line(row)
-	}
-	if s := notes(c, "- "); s != "" {
-		b.WriteString(s)
 	}
 	return b.String()
 }
@@ -66,14 +80,7 @@ func cells(c *result.Comparison) (header []string, rows [][]string) {
 	for _, server := range names(c) {
 		row := []string{server}
 		for _, f := range figures {
-			cell, minmax := f.text(server)
-			if minmax != "" {
-				cell += " (" + minmax + ")"
-			}
-			if _, bad := faultsOf(server, f.from.Runs); bad > 0 {
-				cell += " !"
-			}
-			row = append(row, cell)
+			row = append(row, f.cell(server))
 		}
 		for _, base := range bases {
 			row = append(row, figures[0].ratio(server, base))

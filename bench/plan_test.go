@@ -1,0 +1,42 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"chatd/bench/page"
+	"chatd/bench/result"
+)
+
+// A goal that no step measures would stay unjudged for ever.
+func TestFullPlanMeasuresAllGoals(t *testing.T) {
+	var c result.Comparison
+	for _, s := range plan(false) {
+		for _, k := range contestants {
+			c.Runs = append(c.Runs, result.Run{
+				Scenario: s.scenario, Server: k.name, Params: s.params, Achieved: 1,
+				ServerCPU: &result.CPU{User: 1}, Delivery: &result.Latency{P99: 1},
+				Memory:     &result.Memory{PerConn: 1, Files: 1},
+				Handshakes: &result.Rate{CPU: &result.CPU{User: 1}},
+				Stuck:      &result.Stuck{RSSWith: 1, RSSWithout: 1},
+			})
+		}
+	}
+	if text := page.Goals(&c); !strings.Contains(text, " 0 were not measured") {
+		t.Error(text)
+	}
+}
+
+func TestEstimate(t *testing.T) {
+	one := step{duration: time.Hour}
+	e := newEstimate([]step{one, one}, 2)
+	if got := e.String(); got != "241 min" { // with what comes on top of the durations
+		t.Errorf("%s at first", got)
+	}
+	e.done(one)
+	e.started = e.started.Add(-30 * time.Minute)
+	if got := e.String(); got != "91 min" {
+		t.Errorf("%s after a quarter in half an hour", got)
+	}
+}
