@@ -29,8 +29,7 @@ const (
 // who must be done with the socket before the Task closes it.
 type Conn struct {
 	Task
-	poller  *Poller // set by Watch; nil before
-	fd      int32   // static until Close, then -1
+	fd      int32 // static until Close, then -1
 	pending atomic.Uint32
 }
 
@@ -45,16 +44,17 @@ func (c *Conn) Attach(fd int, pool *Pool, h Handler) {
 // after Close, or be meant for an older socket of the same number: an event is
 // a hint.
 func (c *Conn) ready(ev netpoll.EpollEvent) {
+	p := c.pool.poller.Load()
 	if ev&hangup != 0 {
 		c.pending.Or(flagHangup)
 	}
 	if ev&readable != 0 {
-		c.ScheduleOn(c.poller.worker)
+		c.ScheduleOn(p.worker)
 	}
 	if ev&writable != 0 && c.pending.Load()&flagWantWrite != 0 {
-		c.runner.(Handler).Writable(c.poller.worker)
+		c.runner.(Handler).Writable(p.worker)
 	}
-	c.poller.ring()
+	p.ring()
 }
 
 // FD is the socket, -1 once it is closed.
@@ -94,8 +94,8 @@ func (c *Conn) Close() {
 func (c *Conn) Detach() int32 {
 	fd := c.fd
 	if fd >= 0 {
-		if c.poller != nil {
-			c.poller.forget(fd)
+		if p := c.pool.poller.Load(); p != nil { // else it is closed
+			p.forget(fd)
 		}
 		c.fd = -1
 	}

@@ -59,8 +59,8 @@ func New(pool *Pool, onError func(error)) (*Poller, error) {
 // Close ends the poller's goroutine. Sockets that are still watched stay open.
 // The pool is to be closed afterwards.
 func (p *Poller) Close() error {
-	p.pool.poller.Store(nil)
 	err := p.epoll.Close()
+	p.pool.poller.Store(nil)
 	unix.Close(p.bell)
 	p.worker.Close()
 	return err
@@ -83,7 +83,6 @@ func (p *Poller) takeTurn(netpoll.EpollEvent) {
 // Watch begins to tell c, which must be attached, of its socket's readiness.
 // Only c's Task may call it.
 func (p *Poller) Watch(c *Conn) error {
-	c.poller = p
 	return p.watch(int(c.fd), interest, c.ready)
 }
 
@@ -98,7 +97,7 @@ func (p *Poller) watch(fd int, events netpoll.EpollEvent, ready func(netpoll.Epo
 }
 
 func (p *Poller) forget(fd int32) {
-	// It fails only when the poller is closed, and then there is nothing to
-	// forget.
+	// It fails only for a socket that is not watched, and when the poller is
+	// closed: then there is nothing to forget.
 	_ = p.epoll.Del(int(fd))
 }

@@ -14,16 +14,22 @@ import (
 // deadlines: first the lobby, then, once it is a member, a shard, which also
 // writes to it; when the shard is done with the socket it releases the client,
 // and a client that lingers until its peer hangs up is kept by the lobby again.
+//
+// A server holds very many: it has 128 bytes, and what is seldom there is
+// behind a pointer.
 type client struct {
 	poller.Conn
 	server *Server // static
 
 	// Owned by the session.
 	decoder frame.Decoder
-	tail    []byte // unfinished frames or an unfinished head; nil most of the time
+	tail    *[]byte // unfinished frames or an unfinished head; nil if there is none
 	phase   phase
 	ended   bool // the peer's stream is at its end, or broken
 	back    bool // net/http has had it and gave it back
+
+	// From the keeper to the session.
+	status atomic.Uint32
 
 	// Handed from keeper to keeper, then static: set by the hub, read by the
 	// session once it has seen statusMember.
@@ -35,13 +41,10 @@ type client struct {
 	ping uint32  // the value of heard for which a ping was sent
 
 	// From the session (and the poller) to the keeper.
-	link   *client       // of the inbox that holds it
-	events atomic.Uint32 // what to look at; non-zero: it is in the keeper's inbox
+	link   *client // of the inbox that holds it
 	mail   atomic.Pointer[mail]
+	events atomic.Uint32 // what to look at; non-zero: it is in the keeper's inbox
 	heard  atomic.Uint32 // the tick at which the peer was last heard of
-
-	// From the keeper to the session.
-	status atomic.Uint32
 }
 
 // phase is where a session is.
@@ -94,6 +97,20 @@ type mail struct {
 	limit uint64
 	// broken says that nothing can be written any more.
 	broken bool
+}
+
+// unread is what was read and is not used yet.
+func (c *client) unread() []byte {
+	if c.tail == nil {
+		return nil
+	}
+	return *c.tail
+}
+
+func (c *client) setUnread(b []byte) {
+	if c.tail = nil; len(b) > 0 {
+		c.tail = &b
+	}
 }
 
 // Link implements the inbox's element.

@@ -120,7 +120,8 @@ func (s *Server) Accept(w *poller.Worker, fd int) {
 // adopt takes over the socket fd, from which head has been read. The caller
 // need not be on a worker; w is then nil.
 func (s *Server) adopt(w *poller.Worker, fd int, head []byte) {
-	c := &client{server: s, slot: -1, tail: head, back: head != nil}
+	c := &client{server: s, slot: -1, back: head != nil}
+	c.setUnread(head)
 	c.heard.Store(s.now.Load())
 	c.Attach(fd, s.pool, c)
 	s.lobby.signal(w, c, eventHandshake)

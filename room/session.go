@@ -57,8 +57,8 @@ func (c *client) begin(w *poller.Worker) {
 		c.close(w)
 		return
 	}
-	if len(c.tail) > 0 { // net/http gave it back, with the head
-		c.feed(w, w.Scratch[:copy(w.Scratch, c.tail)])
+	if head := c.unread(); len(head) > 0 { // net/http gave it back
+		c.feed(w, w.Scratch[:copy(w.Scratch, head)])
 	}
 }
 
@@ -66,7 +66,7 @@ func (c *client) begin(w *poller.Worker) {
 // be more.
 func (c *client) readOnce(w *poller.Worker) bool {
 	buf := c.buffer(w)
-	kept := len(c.tail)
+	kept := len(c.unread())
 	n := c.Read(buf[kept:])
 	switch {
 	case n == poller.WouldBlock:
@@ -83,18 +83,20 @@ func (c *client) readOnce(w *poller.Worker) bool {
 // buffer is where to read to: behind the tail, in the worker's scratch or, for
 // a frame that is larger, in memory of the client's own.
 func (c *client) buffer(w *poller.Worker) []byte {
-	want := frame.Want(c.tail)
+	tail := c.unread()
+	want := frame.Want(tail)
 	if c.phase != phaseOpen || want <= len(w.Scratch) {
-		copy(w.Scratch, c.tail)
+		copy(w.Scratch, tail)
 		return w.Scratch
 	}
-	if len(c.tail) == cap(c.tail) {
+	if len(tail) == cap(tail) {
 		// Grown as the bytes come: a length is only a promise.
-		grown := make([]byte, len(c.tail), min(2*len(c.tail), want))
-		copy(grown, c.tail)
-		c.tail = grown
+		grown := make([]byte, len(tail), min(2*len(tail), want))
+		copy(grown, tail)
+		tail = grown
+		c.setUnread(tail)
 	}
-	return c.tail[:cap(c.tail)]
+	return tail[:cap(tail)]
 }
 
 // feed works on the bytes that have come and are not used, and keeps the
@@ -112,13 +114,12 @@ func (c *client) feed(w *poller.Worker, b []byte) {
 
 // keep remembers what follows the first used bytes of b.
 func (c *client) keep(b []byte, used int) {
+	tail := c.unread()
 	switch rest := b[used:]; {
-	case len(rest) == 0:
-		c.tail = nil
-	case used == 0 && len(c.tail) > 0 && &c.tail[0] == &b[0]: // the client's own memory
-		c.tail = b
+	case used == 0 && len(tail) > 0 && &tail[0] == &b[0]: // the client's own memory
+		c.setUnread(b)
 	default:
-		c.tail = append([]byte(nil), rest...)
+		c.setUnread(append([]byte(nil), rest...))
 	}
 }
 
@@ -163,8 +164,8 @@ func (c *client) joined(w *poller.Worker) bool {
 		return false
 	}
 	c.phase = phaseOpen
-	if len(c.tail) > 0 && c.status.Load()&statusLeft == 0 {
-		c.feed(w, w.Scratch[:copy(w.Scratch, c.tail)])
+	if frames := c.unread(); len(frames) > 0 && c.status.Load()&statusLeft == 0 {
+		c.feed(w, w.Scratch[:copy(w.Scratch, frames)])
 	}
 	return true
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -59,6 +60,7 @@ func serve(ctx context.Context, opts options, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	limitGarbage()
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), opts.workers))
 	pool := poller.NewPool(opts.workers-1, opts.ioUring.sender(log), log)
 	defer pool.Close()
@@ -93,6 +95,7 @@ func tick(server *room.Server, listener *poller.Listener) (stop func()) {
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
+		tidy := tidier{collect: debug.FreeOSMemory}
 		ticker := time.NewTicker(room.TickInterval)
 		defer ticker.Stop()
 		for {
@@ -100,6 +103,7 @@ func tick(server *room.Server, listener *poller.Listener) (stop func()) {
 			case <-ticker.C:
 				server.Tick()
 				listener.Resume() // descriptors may have been freed by others
+				tidy.tick(server.Stats().Conns)
 			case <-done:
 				return
 			}
