@@ -115,14 +115,15 @@ func (o *outbox) waiting(seq uint64) int {
 // leave turns a member's outbox into that of a client that left: it still
 // gets what its queue holds of the first limit frames of the log, then bytes.
 func (o *outbox) leave(limit uint64, bytes []byte) {
-	var rest [][]byte
+	// Very many may leave at once: their memory is no larger than it must be.
+	rest := make([][]byte, 0, o.at.Pieces(limit)+4)
 	if o.part > 0 {
 		rest = append(rest, o.at.Frame()[o.part:])
 		o.at, _ = o.at.Skip(len(o.at.Frame()))
 	}
 	rest = appendFilled(rest, o.begun)
 	rest = appendFilled(rest, o.urgent)
-	rest = append(rest, o.at.Until(limit)...)
+	rest = o.at.AppendUntil(rest, limit)
 	rest = appendFilled(rest, bytes)
 	*o = outbox{c: o.c, index: o.index, armed: o.armed, left: true, rest: rest}
 }

@@ -71,10 +71,9 @@ func (c Cursor) Frame() []byte {
 	return p.Bytes[:frame.Len(p.Bytes)]
 }
 
-// Until returns the bytes between c and the frame number seq, for a reader
-// that leaves: they hold the bytes alone, not the log behind them.
-func (c Cursor) Until(seq uint64) [][]byte {
-	var pieces [][]byte
+// AppendUntil appends the bytes between c and the frame number seq to pieces,
+// for a reader that leaves: they hold the bytes alone, not the log behind them.
+func (c Cursor) AppendUntil(pieces [][]byte, seq uint64) [][]byte {
 	for c.Seq < seq {
 		p, after := c.Next()
 		if after.Seq > seq {
@@ -85,4 +84,13 @@ func (c Cursor) Until(seq uint64) [][]byte {
 		c = after
 	}
 	return pieces
+}
+
+// Pieces is how many pieces AppendUntil appends.
+func (c Cursor) Pieces(seq uint64) (n int) {
+	for c.Seq < seq {
+		_, c = c.Next()
+		n++
+	}
+	return n
 }
