@@ -201,7 +201,7 @@ func (w *Worker) found() {
 // then is for the next turn, or, if it is much, for the others.
 func (w *Worker) turn() {
 	p := w.pool
-	for end := time.Now().Add(turnTime); ; {
+	for start := time.Now(); ; {
 		t := w.next
 		if w.next = nil; t == nil {
 			if t = p.queue.pop(); t == nil {
@@ -212,7 +212,7 @@ func (w *Worker) turn() {
 			p.wakeOne()
 		}
 		w.runAll(t)
-		if time.Now().After(end) {
+		if time.Since(start) > turnTime {
 			break
 		}
 	}

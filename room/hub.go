@@ -62,9 +62,7 @@ func (p *parked) Link() **parked { return &p.link }
 // them down.
 type hub struct {
 	poller.Task
-	server    *Server // static, as the next two
-	shardSize int32   // members of a shard
-	stepSize  int     // writes of a step
+	server *Server // static
 
 	// From anybody to the Task.
 	inbox   poller.Inbox[post, *post]
@@ -83,7 +81,7 @@ type hub struct {
 }
 
 func (h *hub) init(s *Server) {
-	h.server, h.shardSize, h.stepSize = s, shardSize, poller.FanoutMax
+	h.server = s
 	h.Task.Init(s.pool, h)
 	h.log.Init()
 }
@@ -142,7 +140,7 @@ func (h *hub) admit(w *poller.Worker, c *client) {
 
 func (h *hub) roomiest() *shard {
 	for _, s := range h.shards {
-		if s.population.Load() < h.shardSize {
+		if s.population.Load() < h.server.shardSize {
 			return s
 		}
 	}

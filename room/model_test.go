@@ -200,8 +200,8 @@ func newModel() *model {
 	}
 	m.server.lobby.init(m.server)
 	m.server.hub.init(m.server)
-	m.server.hub.shardSize = 3
-	m.server.hub.stepSize = 2
+	m.server.shardSize = 3
+	m.server.stepSize = 2
 	return m
 }
 

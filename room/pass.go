@@ -1,6 +1,8 @@
 package room
 
 import (
+	"sync"
+
 	"chatd/poller"
 	"chatd/room/framelog"
 )
@@ -14,9 +16,9 @@ const maxPieces = 16
 //	ready: [ written to: are at end | not yet: are at pos ]
 //	                                 ^next
 //
-// A pass may take several runs of the shard's Task. It belongs to the Task.
+// A pass may take several runs of the shard's Task. It belongs to the Task; a
+// shard has one only while it writes, so that very many quiet rooms are small.
 type pass struct {
-	active bool
 	pieces []framelog.Piece
 	end    framelog.Cursor
 	next   int
@@ -24,10 +26,17 @@ type pass struct {
 	caught []*client
 }
 
+var passes = sync.Pool{New: func() any { return new(pass) }}
+
 // beginPass starts a pass and reports whether there is anything to write.
 func (s *shard) beginPass() bool {
-	p := &s.pass
-	end := s.pos
+	first, end := s.pos.Next()
+	if len(first.Bytes) == 0 {
+		s.pos = end // off a segment that is read to its end
+		return false
+	}
+	p := passes.Get().(*pass)
+	p.pieces = append(p.pieces, first)
 	for len(p.pieces) < maxPieces {
 		piece, after := end.Next()
 		end = after
@@ -36,18 +45,15 @@ func (s *shard) beginPass() bool {
 		}
 		p.pieces = append(p.pieces, piece)
 	}
-	if len(p.pieces) == 0 {
-		s.pos = end // off a segment that is read to its end
-		return false
-	}
-	p.active, p.end, p.next = true, end, 0
+	p.end, p.next = end, 0
+	s.pass = p
 	return true
 }
 
 // step writes to the next few members, about stepSize times.
 func (s *shard) step(w *poller.Worker) {
-	p := &s.pass
-	end := min(p.next+max(1, s.hub.stepSize/len(p.pieces)), len(s.ready))
+	p := s.pass
+	end := min(p.next+max(1, s.hub.server.stepSize/len(p.pieces)), len(s.ready))
 	for _, piece := range p.pieces {
 		results := w.Results[:end-p.next]
 		w.Fanout(s.fds[p.next:end], piece.Bytes, results)
@@ -90,21 +96,21 @@ func (s *shard) fellBehind(w *poller.Worker, c *client, piece framelog.Piece, n 
 }
 
 func (s *shard) endPass() {
-	p := &s.pass
-	s.pos = p.end
-	clear(p.pieces) // they would keep what is read in memory
-	*p = pass{pieces: p.pieces[:0], caught: p.caught}
+	p := s.pass
+	s.pass, s.pos = nil, p.end
 	for _, c := range p.caught {
 		s.addReady(c)
 	}
 	clear(p.caught)
-	p.caught = p.caught[:0]
+	clear(p.pieces) // they would keep what is read in memory
+	*p = pass{pieces: p.pieces[:0], caught: p.caught[:0]}
+	passes.Put(p)
 }
 
 // reach is how far lagging members may be written to: where the ready ones are
 // after the present pass.
 func (s *shard) reach() framelog.Cursor {
-	if s.pass.active {
+	if s.pass != nil {
 		return s.pass.end
 	}
 	return s.pos

@@ -119,11 +119,11 @@ func TestHeadThatDoesNotEndIsClosedAfterTheHandshakeTimeout(t *testing.T) {
 	p := s.dial()
 	p.say("GET /ws HTTP/1.1\r\nHost:")
 	s.until(func() bool { return s.Stats().Conns == 2 })
-	for range 60 {
+	s.until(func() bool {
 		s.Tick()
-	}
+		return s.Stats().Refused == 1
+	})
 	p.expectReset()
-	s.until(func() bool { return s.Stats().Refused == 1 })
 	witness.say(text("noticed nothing"))
 	witness.expect(ws.OpText, "noticed nothing")
 }

@@ -62,6 +62,8 @@ type Server struct {
 	poller    *poller.Poller
 	handshake *handshake.Handshake
 	pingTicks uint32 // Config.PingInterval; 0: never
+	shardSize int32  // members of a shard
+	stepSize  int    // writes of a step
 	lobby     lobby
 	hub       hub
 	web       *web
@@ -97,6 +99,8 @@ func New(config Config, pool *poller.Pool, p *poller.Poller, freed func()) *Serv
 		poller:    p,
 		handshake: &handshake.Handshake{Path: Path, AllowOrigin: config.AllowOrigin},
 		pingTicks: ticks(config.PingInterval),
+		shardSize: shardSize,
+		stepSize:  poller.FanoutMax,
 		freed:     freed,
 		empty:     make(chan struct{}),
 	}

@@ -31,7 +31,7 @@ type shard struct {
 	ready   []*client // ready[i] writes to fds[i]
 	fds     []int32
 	lagging []*outbox
-	pass    pass
+	pass    *pass // nil between passes
 	// overflow is at most the number of the frame with which the first queue
 	// of a lagging member overflows.
 	overflow uint64
@@ -54,7 +54,7 @@ func newShard(h *hub) *shard {
 // between passes only, when every ready member is at pos.
 func (s *shard) Run(w *poller.Worker) {
 	for {
-		if !s.pass.active {
+		if s.pass == nil {
 			s.takeEvents(w)
 			if now := s.hub.server.now.Load(); now != s.ticked {
 				s.ticked = now
@@ -64,9 +64,9 @@ func (s *shard) Run(w *poller.Worker) {
 				break
 			}
 		}
-		for s.pass.active {
+		for s.pass != nil {
 			s.step(w)
-			if s.pass.active && w.Busy() {
+			if s.pass != nil && w.Busy() {
 				s.Schedule()
 				return
 			}
@@ -354,7 +354,7 @@ func (s *shard) keepAlive(w *poller.Worker, now uint32) {
 // for the end, or the pass would write to it what it has.
 func (s *shard) addReady(c *client) {
 	c.out = nil
-	if s.pass.active {
+	if s.pass != nil {
 		s.pass.caught = append(s.pass.caught, c)
 		return
 	}

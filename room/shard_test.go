@@ -3,10 +3,13 @@ package room
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"testing"
+	"unsafe"
 
 	"github.com/gobwas/ws"
 
+	"chatd/poller"
 	"chatd/room/frame"
 )
 
@@ -68,7 +71,7 @@ func BenchmarkPass(b *testing.B) {
 	for _, members := range []int{10, 100, 2000} {
 		b.Run(fmt.Sprint("members=", members), func(b *testing.B) {
 			m := newModel()
-			m.server.hub.shardSize, m.server.hub.stepSize = shardSize, 256
+			m.server.shardSize, m.server.stepSize = shardSize, poller.FanoutMax
 			m.worker.Sender = sink{}
 			for range members {
 				m.join(1 << 10)
@@ -84,6 +87,42 @@ func BenchmarkPass(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(members), "ns/delivery")
 		})
 	}
+}
+
+// BenchmarkRooms reports what a quiet room of ten takes beyond its members: the
+// clients, and a pointer and a descriptor for each in the room.
+func BenchmarkRooms(b *testing.B) {
+	const rooms, members = 100_000, 10
+	memberSize := float64(unsafe.Sizeof(client{}) + unsafe.Sizeof((*client)(nil)) + unsafe.Sizeof(int32(0)))
+	for b.Loop() {
+		m := newModel()
+		m.server.shardSize, m.worker.Sender = shardSize, sink{}
+		before := heap()
+		hubs := make([]*hub, rooms)
+		for i := range hubs {
+			hubs[i] = new(hub)
+			hubs[i].init(m.server)
+			for range members {
+				c := &client{server: m.server, slot: -1}
+				c.Attach(0, m.pool, c)
+				c.mail.Store(&mail{})
+				hubs[i].joins.Put(c)
+			}
+			hubs[i].Schedule()
+			m.settle()
+		}
+		b.ReportMetric((float64(heap()-before)/rooms)-members*memberSize, "B/room")
+		runtime.KeepAlive(hubs)
+	}
+}
+
+// heap is how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC() // what pools held is free after the second
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
 }
 
 // sink is a Sender to sockets that take everything.
