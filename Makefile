@@ -2,11 +2,16 @@
 
 ADDR        ?= :8080
 FUZZTIME    ?= 3s
+N           ?= 1000000
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook
 
+# INSTALL and names of Debian packages.
+INSTALL = sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
+	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends
+
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz cover screenshot bench compare compare-quick tools clean
+.PHONY: help run build test lint fuzz cover screenshot bench compare compare-quick million tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,14 +58,18 @@ compare: bench ## compare chatd with its peers: 3 rounds, 35 minutes, report in 
 compare-quick: bench ## the same in 3 minutes, less exactly, report in bin/report
 	bin/chatbench compare -quick -out bin/report
 
+million: build ## hold N (default 1000000) connections in one process, in a User-Mode Linux guest: 12 minutes, 13 GiB
+	@command -v linux.uml >/dev/null || { $(INSTALL) user-mode-linux; }
+	CGO_ENABLED=0 go build -trimpath -o bin/million ./bench/million
+	bin/million -n $(N) -out $(if $(filter 1000000,$(N)),bench/million,bin/report/million)
+
 tools: ## install what the tests need, if it is missing (Debian)
 	@need=; \
 	have() { for c; do command -v $$c >/dev/null && return; done; return 1; }; \
 	have chromium chromium-browser google-chrome || need="$$need chromium"; \
 	have gcc clang || need="$$need gcc libc6-dev"; \
 	test -z "$$need" || { \
-		sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
-		$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends $$need; }
+		$(INSTALL) $$need; }
 
 clean: ## remove what was built
 	rm -rf bin cover.out cover.html
