@@ -41,7 +41,7 @@ type Pool struct {
 const (
 	// worthWaking is how many Tasks must wait for a worker that is at work to
 	// wake another one. Tasks are short, and waking takes as long as a few.
-	worthWaking = 16
+	worthWaking = 64
 	// turnTime is how long a poller works before it looks at its sockets again.
 	turnTime = time.Millisecond
 )
