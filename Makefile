@@ -52,13 +52,13 @@ bench: build ## build the load harness bin/chatbench and the servers that it com
 	@if command -v cc >/dev/null; then cc -O2 -Wall -o bin/peers/floor bench/peers/floor/floor.c; \
 	else echo "no C compiler: the floor is left out"; fi
 
-compare: bench ## compare chatd with its peers: 3 rounds, 35 minutes, report in bench/report
+compare: bench ## compare chatd with its peers: 3 rounds, 31 minutes, report in bench/report
 	bin/chatbench compare
 
 compare-quick: bench ## the same in 3 minutes, less exactly, report in bin/report
 	bin/chatbench compare -quick -out bin/report
 
-million: build ## hold N (default 1000000) connections in one process, in a User-Mode Linux guest: 12 minutes, 13 GiB
+million: build ## hold N (default 1000000) connections in one process, in a User-Mode Linux guest: 14 minutes, 13 GiB
 	@command -v linux.uml >/dev/null || { $(INSTALL) user-mode-linux; }
 	CGO_ENABLED=0 go build -trimpath -o bin/million ./bench/million
 	bin/million -n $(N) -out $(if $(filter 1000000,$(N)),bench/million,bin/report/million)

@@ -66,8 +66,10 @@ func (r *Report) markdown() string {
 	perConn := func(n int64) float64 { return float64(n) / float64(max(1, r.Held)) }
 
 	p.Fprintf(&b, "# %d connections in one process\n\n", r.Held)
-	fmt.Fprintf(&b, "`%s`, %s, chatd %s, in a User-Mode Linux guest (kernel %s) with one CPU, in which the clients run, too.\n\n| | |\n|---|---|\n",
+	fmt.Fprintf(&b, "`%s`, %s, chatd %s, in a User-Mode Linux guest (kernel %s) with one CPU, in which the clients run, too.\n",
 		r.Command, r.Started.Format(time.DateOnly), r.Server, r.Kernel)
+	fmt.Fprintf(&b, "The server's flags: `%s`; a ping to each client every 54 seconds would take all of that CPU.\n\n| | |\n|---|---|\n",
+		strings.Join(serverFlags, " "))
 	row("connections held", "%d of %d", r.Held, r.Clients)
 	row("connected in", "%.0f s, %.0f a second; %.0f µs of the server's CPU each", r.Connecting, float64(r.Held)/r.Connecting, r.HandshakeCPU)
 	row("resident memory of chatd, idle", "%.1f MiB (%.0f bytes a connection); %.1f MiB before the first connection, %.1f MiB at the peak",
