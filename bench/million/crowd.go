@@ -18,7 +18,6 @@ const (
 	port      = 8080
 	batch     = 500    // clients whose handshakes are under way at a time
 	perSource = 15_000 // clients from one address: fewer than there are ports
-	patience  = 60_000 // milliseconds without a single delivery
 
 	handshakeRequest = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n" // the key of RFC 6455 §1.3
@@ -29,6 +28,11 @@ const (
 // slow in the guest, so a client makes as few as can be, and waits in turn: a
 // poller would double them.
 type crowd struct {
+	// patience is how long a batch of handshakes, or a message to everybody, may
+	// take. It is one deadline for all of them: if each client had its own, a few
+	// that are lost would take all the time there is, and nothing be reported.
+	patience time.Duration
+
 	fds    []int32
 	answer []byte // to the first handshake; that to every other must be the same
 	buf    [4 << 10]byte
@@ -49,8 +53,9 @@ func (c *crowd) connect(n int, progress func(done int)) error {
 				return fmt.Errorf("client %d: send the handshake: %w", first+i, err)
 			}
 		}
+		until := time.Now().Add(c.patience)
 		for i, fd := range c.fds[first:] {
-			if err := c.shake(fd); err != nil {
+			if err := c.shake(fd, until); err != nil {
 				return fmt.Errorf("client %d: %w", first+i, err)
 			}
 		}
@@ -73,8 +78,8 @@ func (c *crowd) dial() error {
 }
 
 // shake reads the answer to a handshake, which comes in one piece.
-func (c *crowd) shake(fd int32) error {
-	answer, err := c.receive(fd)
+func (c *crowd) shake(fd int32, until time.Time) error {
+	answer, err := c.receive(fd, until)
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
@@ -114,7 +119,7 @@ func (c *crowd) broadcast(size int, progress func(done uint64)) (o outcome, err 
 		return o, err
 	}
 	for _, fd := range c.fds {
-		got, err := c.receive(fd)
+		got, err := c.receive(fd, began.Add(c.patience))
 		switch {
 		case errors.Is(err, unix.ETIMEDOUT):
 			o.faults.Lost++
@@ -135,20 +140,22 @@ func (c *crowd) broadcast(size int, progress func(done uint64)) (o outcome, err 
 }
 
 // close hangs up. It returns how many clients had got something more.
-func (c *crowd) close() (repeated uint64) {
-	for _, fd := range c.fds {
+func (c *crowd) close(progress func(done int)) (repeated uint64) {
+	for i, fd := range c.fds {
 		if n, _, _ := unix.Recvfrom(int(fd), c.buf[:], unix.MSG_DONTWAIT); n > 0 {
 			repeated++
 		}
 		unix.Close(int(fd))
+		progress(i + 1)
 	}
 	return repeated
 }
 
 func send(fd int32, b []byte) error { return unix.Sendto(int(fd), b, unix.MSG_NOSIGNAL, nil) }
 
-// receive reads once, when there is something.
-func (c *crowd) receive(fd int32) ([]byte, error) {
+// receive reads once, when there is something, and waits for it only until then.
+// It looks at the clock only if it has to wait.
+func (c *crowd) receive(fd int32, until time.Time) ([]byte, error) {
 	for {
 		n, _, err := unix.Recvfrom(int(fd), c.buf[:], unix.MSG_DONTWAIT)
 		switch {
@@ -159,7 +166,8 @@ func (c *crowd) receive(fd int32) ([]byte, error) {
 		case !errors.Is(err, unix.EAGAIN):
 			return nil, err
 		}
-		ready, err := unix.Poll([]unix.PollFd{{Fd: fd, Events: unix.POLLIN}}, patience)
+		left := max(0, time.Until(until).Milliseconds())
+		ready, err := unix.Poll([]unix.PollFd{{Fd: fd, Events: unix.POLLIN}}, int(left))
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:

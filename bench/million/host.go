@@ -204,6 +204,14 @@ func (h *host) report(root string) error {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return err
 	}
+	r.Commit = "unknown"
+	if commit, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output(); err == nil {
+		r.Commit = strings.TrimSpace(string(commit))
+	}
+	if b, err = json.MarshalIndent(&r, "", "  "); err != nil {
+		return err
+	}
+	b = append(b, '\n')
 	if err := os.MkdirAll(h.out, 0o755); err != nil {
 		return err
 	}

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
 
 	"chatd/bench/result"
 )
@@ -80,6 +84,51 @@ func TestCommittedReportIsOfAMillion(t *testing.T) {
 	}
 	if !strings.Contains(string(text), "1,000,000 of 1,000,000 delivered") {
 		t.Errorf("REPORT.md:\n%s", text)
+	}
+}
+
+func TestEveryClientsMessageIsCounted(t *testing.T) {
+	payload := make([]byte, 16)
+	for i := range payload {
+		payload[i] = byte(i)
+	}
+	frame := ws.MustCompileFrame(ws.NewBinaryFrame(payload))
+	damaged := bytes.Clone(frame)
+	damaged[len(damaged)-1]++
+	var c crowd // without patience: what is not there is lost
+	for _, gets := range [][]byte{frame, frame, damaged, nil, {}} {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.fds = append(c.fds, int32(pair[0]))
+		switch {
+		case gets == nil: // hears nothing
+			t.Cleanup(func() { unix.Close(pair[1]) })
+		case len(gets) == 0: // is hung up on
+			unix.Close(pair[1])
+		default:
+			t.Cleanup(func() { unix.Close(pair[1]) })
+			if err := send(int32(pair[1]), gets); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(c.fds) == 2 {
+			if err := send(int32(pair[1]), frame); err != nil { // hears it twice in one piece
+				t.Fatal(err)
+			}
+		}
+	}
+	o, err := c.broadcast(len(payload), func(uint64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := result.Faults{Lost: 1, Corrupt: 2, Disconnected: 1}
+	if o.delivered != 1 || o.faults != want {
+		t.Errorf("delivered %d, %+v, want 1, %+v", o.delivered, o.faults, want)
+	}
+	if repeated := c.close(func(int) {}); repeated != 0 {
+		t.Errorf("%d repeated", repeated)
 	}
 }
 

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/prometheus/procfs"
 )
 
 // readFields reads a file of lines like "MemFree:   12 kB" and returns bytes,
@@ -36,6 +39,29 @@ func readFields(path string) (map[string]int64, error) {
 		fields[name] = n
 	}
 	return fields, nil
+}
+
+// Sockets is what the kernel says of its TCP sockets.
+type Sockets struct {
+	InUse int   `json:"in_use"` // both ends
+	Bytes int64 `json:"buffer_bytes"`
+}
+
+func countSockets() (s Sockets, err error) {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return s, err
+	}
+	stat, err := fs.NetSockstat()
+	if err != nil {
+		return s, err
+	}
+	for _, p := range stat.Protocols {
+		if p.Protocol == "TCP" && p.Mem != nil {
+			return Sockets{InUse: p.InUse, Bytes: int64(*p.Mem) * int64(os.Getpagesize())}, nil
+		}
+	}
+	return s, errors.New("the kernel does not count its TCP sockets")
 }
 
 // Slab is what the kernel holds of one kind of object.

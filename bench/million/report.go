@@ -17,6 +17,7 @@ type Report struct {
 	Started time.Time `json:"started"`
 	Kernel  string    `json:"guest_kernel"`
 	Server  string    `json:"server"` // version
+	Commit  string    `json:"commit"`
 	Command string    `json:"command"`
 	Clients int       `json:"clients"`
 	Held    int       `json:"held"` // connected, all at once
@@ -32,7 +33,11 @@ type Report struct {
 	GC        GC    `json:"gc"`
 
 	KernelMemory int64  `json:"kernel_bytes"` // what the kernel took for both ends, idle
-	Slabs        []Slab `json:"slabs"`
+	Slabs        []Slab `json:"slabs"`        // the largest
+	// All of the slabs, and what of them cannot be taken back.
+	Slab              int64   `json:"slab_bytes"`
+	SlabUnreclaimable int64   `json:"slab_unreclaimable_bytes"`
+	Sockets           Sockets `json:"tcp_sockets"`
 
 	Message     int           `json:"message_bytes"`
 	Delivered   uint64        `json:"delivered"`
@@ -66,9 +71,9 @@ func (r *Report) markdown() string {
 	perConn := func(n int64) float64 { return float64(n) / float64(max(1, r.Held)) }
 
 	p.Fprintf(&b, "# %d connections in one process\n\n", r.Held)
-	fmt.Fprintf(&b, "`%s`, %s, chatd %s, in a User-Mode Linux guest (kernel %s) with one CPU, in which the clients run, too.\n",
-		r.Command, r.Started.Format(time.DateOnly), r.Server, r.Kernel)
-	fmt.Fprintf(&b, "The server's flags: `%s`; a ping to each client every 54 seconds would take all of that CPU.\n\n| | |\n|---|---|\n",
+	fmt.Fprintf(&b, "`%s`, %s, chatd %s (commit %s), in a User-Mode Linux guest (kernel %s) with one CPU, in which the clients run, too.\n",
+		r.Command, r.Started.Format(time.DateOnly), r.Server, r.Commit, r.Kernel)
+	fmt.Fprintf(&b, "The server's flags: `%s`; these clients do not answer pings.\n\n| | |\n|---|---|\n",
 		strings.Join(serverFlags, " "))
 	row("connections held", "%d of %d", r.Held, r.Clients)
 	row("connected in", "%.0f s, %.0f a second; %.0f µs of the server's CPU each", r.Connecting, float64(r.Held)/r.Connecting, r.HandshakeCPU)
@@ -78,6 +83,8 @@ func (r *Report) markdown() string {
 	row("Go heap", "%.0f MiB live, at most %.0f MiB", mib(r.GC.Live), mib(r.GC.Peak))
 	row("garbage collector", "%d cycles, %d %% of the time, %.1f ms stopped in all, %.2f ms at the longest", r.GC.Cycles, r.GC.Percent, r.GC.Stopped, r.GC.Longest)
 	row("kernel memory, both ends", "%.0f MiB (%.0f bytes a connection)", mib(r.KernelMemory), perConn(r.KernelMemory))
+	row("slabs of the guest's kernel, in all", "%.0f MiB, of which %.0f MiB cannot be taken back", mib(r.Slab), mib(r.SlabUnreclaimable))
+	row("TCP sockets of the kernel", "%d, with %.0f MiB of buffers", r.Sockets.InUse, mib(r.Sockets.Bytes))
 	row("one message to all", "%d of %d delivered and verified; %d lost, %d repeated, %d damaged, %d cut off",
 		r.Delivered, r.Clients, r.Faults.Lost, r.Faults.Duplicated, r.Faults.Corrupt, r.Faults.Disconnected)
 	row("first and last delivery", "%.3f s and %.1f s after it was due; %.1f µs of the server's CPU each", r.First, r.Last, r.DeliveryCPU)
