@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +23,7 @@ type Uring struct {
 	plain Plain
 	ring  *ring
 	round uint32 // number of the fan-out, to know its completions by
+	bytes []byte // what is being sent: the kernel has only its address, so it must be on the heap, and stay
 	err   error  // why the ring is of no use any more
 	log   *slog.Logger
 
@@ -89,6 +89,7 @@ func (u *Uring) Fanout(fds []int32, p []byte, results []int32) {
 		return
 	}
 	u.round++
+	u.bytes = p
 	tail := u.ring.sqTail.Load()
 	for i, fd := range fds {
 		e := u.ring.entry(tail, i)
@@ -99,7 +100,7 @@ func (u *Uring) Fanout(fds []int32, p []byte, results []int32) {
 	}
 	u.ring.sqTail.Store(tail + uint32(len(fds)))
 	u.err = u.complete(len(fds), results)
-	runtime.KeepAlive(p)
+	u.bytes = nil
 	if u.err != nil {
 		u.log.Warn("io_uring failed, each write is a system call from now on", "err", u.err)
 		u.salvage(tail, fds, p, results)

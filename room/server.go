@@ -155,7 +155,7 @@ func (s *Server) Stats() Stats {
 // rest and returns ctx's error. The listener must have been closed.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.enter(draining)
-	webDone := make(chan struct{})
+	webDone := make(chan struct{}) // closed, once in a life
 	go func() {
 		defer close(webDone)
 		_ = s.web.shutdown(ctx) // ctx's error, which is returned below
