@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"net/netip"
 	"sync/atomic"
 
 	"github.com/mailru/easygo/netpoll"
@@ -59,6 +60,14 @@ func (c *Conn) ready(ev netpoll.EpollEvent) {
 
 // FD is the socket, -1 once it is closed.
 func (c *Conn) FD() int32 { return c.fd }
+
+// Peer is the address of the other side, the zero value if there is none any
+// more.
+func (c *Conn) Peer() netip.AddrPort { return sysPeer(c.fd) }
+
+// Traffic is what the kernel counted for the socket: payload bytes that have
+// come in and that the peer has acknowledged.
+func (c *Conn) Traffic() (in, out uint64) { return sysTraffic(c.fd) }
 
 // Read reads into p: the number of bytes, 0 at the end of the stream,
 // [WouldBlock], or another negative errno.

@@ -40,6 +40,14 @@ type Listener struct {
 	closing atomic.Bool
 	closed  chan struct{} // closed, once in a life, with the socket
 	starved bool          // owned by the Task: the present shortage has been logged
+
+	full, exhausted atomic.Uint64 // see Pauses
+}
+
+// Pauses is how often accepting was paused because the Acceptor had no room
+// (full), or the system no descriptor or memory (exhausted).
+func (l *Listener) Pauses() (full, exhausted uint64) {
+	return l.full.Load(), l.exhausted.Load()
 }
 
 // Listen opens addr ("host:port"; port 0 picks a free one). Nothing is
@@ -109,7 +117,7 @@ func (l *Listener) Run(w *Worker) {
 	l.paused.Store(false)
 	for range acceptsPerRun {
 		if !l.acceptor.Admit() {
-			l.pause("connection limit reached, new connections wait", nil)
+			l.pause(&l.full, "connection limit reached, new connections wait", nil)
 			if l.acceptor.Admit() { // room came before anybody could see the pause
 				l.task.Schedule()
 			}
@@ -124,7 +132,7 @@ func (l *Listener) Run(w *Worker) {
 			return
 		case errors.Is(errno, unix.EMFILE), errors.Is(errno, unix.ENFILE),
 			errors.Is(errno, unix.ENOBUFS), errors.Is(errno, unix.ENOMEM):
-			l.pause("out of file descriptors or memory, new connections wait", errno)
+			l.pause(&l.exhausted, "out of file descriptors or memory, new connections wait", errno)
 			return
 		default: // the connection failed while it waited: take the next
 		}
@@ -132,12 +140,13 @@ func (l *Listener) Run(w *Worker) {
 	l.task.Schedule()
 }
 
-// pause waits for Resume. A shortage is logged once, until the backlog was
+// pause waits for Resume. A shortage is logged and counted once, until the backlog was
 // empty in between.
-func (l *Listener) pause(msg string, err error) {
+func (l *Listener) pause(count *atomic.Uint64, msg string, err error) {
 	l.paused.Store(true)
 	if !l.starved {
 		l.starved = true
+		count.Add(1)
 		if err != nil {
 			l.log.Warn(msg, "err", err)
 		} else {

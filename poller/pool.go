@@ -36,6 +36,7 @@ type Pool struct {
 	workers int
 	log     *slog.Logger
 	poller  atomic.Pointer[Poller] // the worker that looks at sockets; nil: none
+	panics  atomic.Uint64          // Tasks that panicked
 }
 
 const (
@@ -60,8 +61,9 @@ const (
 func NewPool(n int, sender func() Sender, log *slog.Logger) *Pool {
 	p := &Pool{wake: make(chan struct{}, n), sender: sender, workers: n, log: log}
 	p.queue.init()
-	for range n {
+	for i := range n {
 		w := NewWorker(p, sender())
+		w.id = i + 1
 		p.done.Go(w.loop)
 	}
 	return p
@@ -75,6 +77,12 @@ func (p *Pool) Close() {
 	}
 	p.done.Wait()
 }
+
+// Workers is the number of workers: those of NewPool and the poller.
+func (p *Pool) Workers() int { return p.workers + 1 }
+
+// Panics is the number of Runs that panicked.
+func (p *Pool) Panics() uint64 { return p.panics.Load() }
 
 // Queued is the number of Tasks that wait for a worker.
 func (p *Pool) Queued() int { return int(p.queue.size.Load()) }
@@ -136,6 +144,7 @@ type Worker struct {
 	Results [FanoutMax]int32
 
 	pool      *Pool
+	id        int   // see ID
 	next      *Task // handed on by the Task that runs: goes before the queue
 	searching bool  // counted in pool.sleep as searching
 	polls     bool  // it is a Poller's
@@ -146,6 +155,10 @@ type Worker struct {
 func NewWorker(p *Pool, s Sender) *Worker {
 	return &Worker{pool: p, Sender: s, Scratch: make([]byte, ScratchSize)}
 }
+
+// ID numbers the workers of a pool from 0, that of the poller, to Workers()-1:
+// for what is counted by each worker for itself.
+func (w *Worker) ID() int { return w.id }
 
 // Busy reports whether other Tasks, or sockets, wait for a worker: a Run with
 // more to do than its share should then give way.
@@ -252,6 +265,7 @@ func (w *Worker) run(t *Task) {
 	defer t.end()
 	defer func() {
 		if cause := recover(); cause != nil {
+			w.pool.panics.Add(1)
 			w.pool.log.Error("panic in a task", "cause", cause, "stack", string(debug.Stack()))
 			t.runner.Panicked(w, cause)
 		}

@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"net/netip"
 	"syscall"
 	"unsafe"
 
@@ -58,6 +59,42 @@ func sysShutdownWrite(fd int32) {
 
 func sysClose(fd int32) {
 	syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+}
+
+// sysPeer is the address that the socket fd is connected to. (The x/sys
+// function allocates three times; this is called for each connection.)
+func sysPeer(fd int32) netip.AddrPort {
+	var sa unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(sa))
+	_, _, errno := syscall.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd),
+		uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
+		return netip.AddrPort{}
+	}
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), swapped(in.Port))
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(&sa))
+		return netip.AddrPortFrom(netip.AddrFrom16(in.Addr).Unmap(), swapped(in.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// swapped is a port in the order of the network's bytes.
+func swapped(port uint16) uint16 {
+	b := (*[2]byte)(unsafe.Pointer(&port))
+	return uint16(b[0])<<8 | uint16(b[1])
+}
+
+// sysTraffic is the kernel's count of payload bytes.
+func sysTraffic(fd int32) (in, out uint64) {
+	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return 0, 0
+	}
+	return info.Bytes_received, info.Bytes_acked
 }
 
 // Dup returns a descriptor of c's socket that c does not know of.

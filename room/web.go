@@ -40,7 +40,7 @@ func newWeb(s *Server) *web {
 		ReadHeaderTimeout: s.config.HandshakeTimeout,
 		ReadTimeout:       s.config.HandshakeTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    handshake.MaxHead,
+		MaxHeaderBytes:    handshake.DefaultMaxHead,
 		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			if state == http.StateClosed {

@@ -24,7 +24,7 @@ func TestWholeFramesCostNoAllocation(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() {
 			copy(b, f)
 			for rest := b; len(rest) > 0; {
-				_, n, ok, err := d.Next(rest, limit)
+				_, n, ok, err := d.Next(rest, plain)
 				if err != nil {
 					break
 				}
@@ -59,7 +59,7 @@ func BenchmarkNext(b *testing.B) {
 			b.SetBytes(int64(len(f)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, n, _, _ := d.Next(f, limit); n != len(f) {
+				if _, n, _, _ := d.Next(f, plain); n != len(f) {
 					b.Fatal(n)
 				}
 			}
@@ -76,7 +76,7 @@ func BenchmarkNextPipelined(b *testing.B) {
 	b.ReportAllocs()
 	rest := stream
 	for b.Loop() {
-		_, n, ok, _ := d.Next(rest, limit)
+		_, n, ok, _ := d.Next(rest, plain)
 		if !ok {
 			b.Fatal(n)
 		}
@@ -99,7 +99,7 @@ func BenchmarkNextFragments(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		copy(work, stream) // text is checked, so it must be masked anew
-		if _, n, ok, err := d.Next(work, limit); n != len(work) || !ok {
+		if _, n, ok, err := d.Next(work, plain); n != len(work) || !ok {
 			b.Fatal(n, err)
 		}
 	}

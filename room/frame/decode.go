@@ -22,7 +22,22 @@ import (
 type Message struct {
 	Op      ws.OpCode // text, binary, close, ping or pong
 	Payload []byte    // valid until the Decoder's next call; part of its input, or the fragments put together
+	// Compressed says that the payload is to be inflated (RFC 7692 §6.2). Of
+	// text, nobody has looked then whether it is UTF-8.
+	Compressed bool
 }
+
+// Rules is what a Decoder has to know of the client that it works for.
+type Rules struct {
+	MaxMessage   int  // bytes of a message, over all its fragments
+	MaxFragments int  // of a message; 0: any number
+	Deflate      bool // permessage-deflate was agreed upon (RFC 7692)
+}
+
+// deflateRoom is how many bytes more than a message the frames may have that
+// hold it compressed: where nothing can be saved it grows, by 5 bytes for each
+// block of up to 64 KiB (RFC 1951 §3.2.4).
+func deflateRoom(size int) int { return 16 + 5*(size/(1<<15)) }
 
 // Decoder holds what the stream of one client needs between calls. The zero
 // value is ready. It is one pointer wide, because a server holds very many.
@@ -34,6 +49,7 @@ type Decoder struct {
 type header struct {
 	op     ws.OpCode
 	fin    bool
+	rsv1   bool
 	mask   [4]byte
 	size   int // bytes of the header
 	length int // bytes of the payload
@@ -42,6 +58,7 @@ type header struct {
 // The two bytes at the start of a frame.
 const (
 	bitFin      = 0x80
+	bitRsv1     = 0x40 // the message is compressed (RFC 7692 §6)
 	bitsRsv     = 0x70
 	bitsOp      = 0x0f
 	bitMask     = 0x80
@@ -55,21 +72,20 @@ const (
 // Next takes the first message off b, of which n bytes are used up, and may be
 // overwritten. With ok false there is no message: either n is 0, and b does
 // not hold a whole frame, or n bytes of fragments were taken in. What follows
-// the n bytes is left as it came, to be given again with more behind it. Limit
-// is the largest message in bytes, over all its fragments.
+// the n bytes is left as it came, to be given again with more behind it.
 //
 // A violation of the protocol is an *[Error], found in the header before the
 // payload has come wherever possible; the stream can't be used any further.
-func (d *Decoder) Next(b []byte, limit int) (m Message, n int, ok bool, err error) {
+func (d *Decoder) Next(b []byte, rules Rules) (m Message, n int, ok bool, err error) {
 	for {
-		h, err := d.header(b[n:], limit)
+		h, err := d.header(b[n:], &rules)
 		if err != nil || h.size == 0 || len(b)-n < h.size+h.length {
 			return Message{}, n, false, err
 		}
 		payload := b[n+h.size : n+h.size+h.length]
 		ws.Cipher(payload, h.mask, 0)
 		n += h.size + h.length
-		if m, ok, err = d.take(h, payload, limit); err != nil {
+		if m, ok, err = d.take(h, payload, &rules); err != nil {
 			return Message{}, n, false, err
 		}
 		if ok {
@@ -80,13 +96,15 @@ func (d *Decoder) Next(b []byte, limit int) (m Message, n int, ok bool, err erro
 
 // header parses and checks the header at the start of b. Its size is 0 if it
 // is not whole.
-func (d *Decoder) header(b []byte, limit int) (h header, err error) {
+func (d *Decoder) header(b []byte, rules *Rules) (h header, err error) {
 	if len(b) == 0 {
 		return h, nil
 	}
-	h.op, h.fin = ws.OpCode(b[0]&bitsOp), b[0]&bitFin != 0
+	h.op, h.fin, h.rsv1 = ws.OpCode(b[0]&bitsOp), b[0]&bitFin != 0, b[0]&bitRsv1 != 0
 	switch {
-	case b[0]&bitsRsv != 0: // §5.2: no extension gives them a meaning
+	case b[0]&(bitsRsv&^bitRsv1) != 0: // §5.2: no extension gives them a meaning
+		return h, ErrReservedBits
+	case h.rsv1 && !(rules.Deflate && (h.op == ws.OpText || h.op == ws.OpBinary)): // RFC 7692 §6.1
 		return h, ErrReservedBits
 	case h.op.IsReserved(): // §5.2
 		return h, ErrReservedOpcode
@@ -111,7 +129,7 @@ func (d *Decoder) header(b []byte, limit int) (h header, err error) {
 	if err != nil || size == 0 {
 		return h, err
 	}
-	if !h.op.IsControl() && length > d.room(limit) { // §7.4.1
+	if !h.op.IsControl() && length > d.room(h, rules) { // §7.4.1
 		return h, ErrTooBig
 	}
 	if len(b) < size+maskSize {
@@ -123,11 +141,16 @@ func (d *Decoder) header(b []byte, limit int) (h header, err error) {
 }
 
 // room is how many bytes of payload are still within the limit.
-func (d *Decoder) room(limit int) uint64 {
+func (d *Decoder) room(h header, rules *Rules) uint64 {
+	room, compressed := rules.MaxMessage, h.rsv1
 	if d.fragments != nil {
-		limit -= len(d.fragments.payload)
+		room -= len(d.fragments.payload)
+		compressed = d.fragments.compressed
 	}
-	return uint64(max(limit, 0))
+	if compressed {
+		room += deflateRoom(rules.MaxMessage)
+	}
+	return uint64(max(room, 0))
 }
 
 // payloadLength reads the length of the payload and returns how many bytes of
@@ -159,33 +182,40 @@ func payloadLength(b []byte, short int) (size int, length uint64, err error) {
 
 // take does what a whole frame asks for: a message is complete, or a fragment
 // more has come.
-func (d *Decoder) take(h header, payload []byte, limit int) (m Message, ok bool, err error) {
+func (d *Decoder) take(h header, payload []byte, rules *Rules) (m Message, ok bool, err error) {
 	switch {
 	case h.op == ws.OpClose:
-		return Message{h.op, payload}, true, checkClose(payload)
+		return Message{Op: h.op, Payload: payload}, true, checkClose(payload)
 	case h.op.IsControl(): // §5.4: may come between fragments
-		return Message{h.op, payload}, true, nil
+		return Message{Op: h.op, Payload: payload}, true, nil
 	case h.op != ws.OpContinuation && h.fin:
-		if h.op == ws.OpText && !utf8.Valid(payload) { // §8.1
+		if h.op == ws.OpText && !h.rsv1 && !utf8.Valid(payload) { // §8.1
 			return Message{}, false, ErrBadUTF8
 		}
-		return Message{h.op, payload}, true, nil
+		return Message{h.op, payload, h.rsv1}, true, nil
 	}
 	f := d.fragments
 	if f == nil {
-		f = &fragments{op: h.op}
+		f = &fragments{op: h.op, compressed: h.rsv1}
 		d.fragments = f
 	}
-	f.add(payload, limit)
-	if f.op == ws.OpText && !f.checkUTF8(h.fin) { // §8.1
+	f.count++
+	if rules.MaxFragments > 0 && f.count > rules.MaxFragments {
+		return Message{}, false, ErrTooManyFragments
+	}
+	f.add(payload, rules.MaxMessage)
+	if f.op == ws.OpText && !f.compressed && !f.checkUTF8(h.fin) { // §8.1
 		return Message{}, false, ErrBadUTF8
 	}
 	if !h.fin {
 		return Message{}, false, nil
 	}
 	d.fragments = nil
-	return Message{f.op, f.payload}, true, nil
+	return Message{f.op, f.payload, f.compressed}, true, nil
 }
+
+// AtRest reports whether the Decoder keeps nothing.
+func (d *Decoder) AtRest() bool { return d.fragments == nil }
 
 // Want is the length in bytes of the frame at the start of b, 0 as long as
 // that can't be told. It is meant for what Next has left unused: of that, the

@@ -33,6 +33,15 @@ func AppendMessage(dst []byte, op ws.OpCode, payload []byte) []byte {
 	return append(AppendHeader(dst, op, len(payload)), payload...)
 }
 
+// AppendCompressed appends a frame with the whole message that payload is the
+// compressed form of (RFC 7692 §6.1).
+func AppendCompressed(dst []byte, op ws.OpCode, payload []byte) []byte {
+	at := len(dst)
+	dst = AppendMessage(dst, op, payload)
+	dst[at] |= bitRsv1
+	return dst
+}
+
 // AppendPong appends the answer to a ping with this payload (RFC 6455 §5.5.3).
 func AppendPong(dst, payload []byte) []byte {
 	return AppendMessage(dst, ws.OpPong, payload)

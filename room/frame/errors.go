@@ -21,6 +21,8 @@ var (
 	ErrUnexpectedContinuation = &Error{ws.StatusProtocolError, "continuation of nothing"}
 	ErrExpectedContinuation   = &Error{ws.StatusProtocolError, "message within a message"}
 	ErrBadLength              = &Error{ws.StatusProtocolError, "length is badly encoded"}
+	ErrTooManyFragments       = &Error{ws.StatusPolicyViolation, "too many fragments"}
+	ErrBadDeflate             = &Error{ws.StatusProtocolError, "message can't be inflated"}
 	ErrTooBig                 = &Error{ws.StatusMessageTooBig, "message is too big"}
 	ErrBadUTF8                = &Error{ws.StatusInvalidFramePayloadData, "text is not UTF-8"}
 	ErrCloseTooShort          = &Error{ws.StatusProtocolError, "close frame is too short"}

@@ -8,9 +8,11 @@ import (
 
 // fragments is a message of which some frames have come (RFC 6455 §5.4).
 type fragments struct {
-	op      ws.OpCode // of the first frame
-	payload []byte
-	checked int // bytes of payload that are known to be whole UTF-8 characters
+	op         ws.OpCode // of the first frame
+	compressed bool
+	count      int // of fragments
+	payload    []byte
+	checked    int // bytes of payload that are known to be whole UTF-8 characters
 }
 
 // add takes one fragment's payload in. The memory grows by doubling, but never

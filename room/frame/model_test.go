@@ -17,6 +17,8 @@ import (
 
 const limit = 70000
 
+var plain = Rules{MaxMessage: limit}
+
 // client encodes a frame as a client does.
 func client(op ws.OpCode, fin bool, payload string) []byte {
 	var b bytes.Buffer
@@ -37,7 +39,11 @@ type decoded struct {
 }
 
 func (d *decoded) add(m Message) {
-	d.messages = append(d.messages, string(rune('0'+m.Op))+string(m.Payload))
+	kind := string(rune('0' + m.Op))
+	if m.Compressed {
+		kind += "z"
+	}
+	d.messages = append(d.messages, kind+string(m.Payload))
 }
 
 func (d decoded) equal(other decoded) bool {
@@ -46,7 +52,7 @@ func (d decoded) equal(other decoded) bool {
 
 // decode feeds stream to a Decoder in the pieces that cut says. It overwrites
 // what is used, as Next allows, and checks what Next promises of each call.
-func decode(t testing.TB, stream []byte, limit int, cut func(rest int) int) (d decoded) {
+func decode(t testing.TB, stream []byte, rules Rules, cut func(rest int) int) (d decoded) {
 	t.Helper()
 	var dec Decoder
 	var kept []byte
@@ -56,7 +62,7 @@ func decode(t testing.TB, stream []byte, limit int, cut func(rest int) int) (d d
 		stream = stream[n:]
 		for used := 1; used > 0; {
 			before := bytes.Clone(kept)
-			m, n, ok, err := dec.Next(kept, limit)
+			m, n, ok, err := dec.Next(kept, rules)
 			switch {
 			case n < 0 || n > len(kept):
 				t.Fatalf("used %d of %d bytes", n, len(kept))
@@ -64,8 +70,8 @@ func decode(t testing.TB, stream []byte, limit int, cut func(rest int) int) (d d
 				t.Fatalf("message of %d bytes, error %v", n, err)
 			case !bytes.Equal(kept[n:], before[n:]):
 				t.Fatalf("changed what follows the %d bytes it used", n)
-			case dec.fragments != nil && cap(dec.fragments.payload) > limit:
-				t.Fatalf("allocated %d bytes of at most %d", cap(dec.fragments.payload), limit)
+			case dec.fragments != nil && cap(dec.fragments.payload) > rules.MaxMessage+deflateRoom(rules.MaxMessage):
+				t.Fatalf("allocated %d bytes for messages of %d", cap(dec.fragments.payload), rules.MaxMessage)
 			}
 			if err != nil {
 				d.err = err
@@ -92,10 +98,12 @@ func single(int) int     { return 1 }
 
 // reference decodes with the library's blocking reader and the RFC's rules one
 // after the other. Of a violation it knows only the close code.
-func reference(stream []byte, limit int) (d decoded, code ws.StatusCode) {
+func reference(stream []byte, rules Rules) (d decoded, code ws.StatusCode) {
 	r := bytes.NewReader(stream)
 	var op ws.OpCode
 	var message []byte
+	var compressed bool
+	var fragments int
 	for {
 		start := r.Len()
 		h, err := ws.ReadHeader(r)
@@ -106,13 +114,21 @@ func reference(stream []byte, limit int) (d decoded, code ws.StatusCode) {
 			d.rest = start
 			return d, 0
 		}
+		first := h.OpCode == ws.OpText || h.OpCode == ws.OpBinary
+		if first && op == 0 {
+			compressed = h.Rsv1() && rules.Deflate
+		}
+		room := rules.MaxMessage - len(message)
+		if compressed {
+			room += deflateRoom(rules.MaxMessage)
+		}
 		switch {
-		case h.Rsv != 0, h.OpCode.IsReserved(), !h.Masked, ws.HeaderSize(h) != start-r.Len(),
+		case h.Rsv2(), h.Rsv3(), h.Rsv1() && !(rules.Deflate && first), h.OpCode.IsReserved(), !h.Masked, ws.HeaderSize(h) != start-r.Len(),
 			h.OpCode.IsControl() && (!h.Fin || h.Length > 125),
 			h.OpCode == ws.OpContinuation && op == 0,
 			h.OpCode.IsData() && h.OpCode != ws.OpContinuation && op != 0:
 			return d, 1002
-		case h.OpCode.IsData() && h.Length > int64(limit-len(message)):
+		case h.OpCode.IsData() && h.Length > int64(room):
 			return d, 1009
 		}
 		payload := make([]byte, h.Length)
@@ -125,19 +141,22 @@ func reference(stream []byte, limit int) (d decoded, code ws.StatusCode) {
 			if code := closeViolation(payload); h.OpCode == ws.OpClose && code != 0 {
 				return d, code
 			}
-			d.add(Message{h.OpCode, payload})
+			d.add(Message{Op: h.OpCode, Payload: payload})
 			continue
 		}
 		if h.OpCode != ws.OpContinuation {
 			op = h.OpCode
 		}
+		if fragments++; !(first && h.Fin) && rules.MaxFragments > 0 && fragments > rules.MaxFragments {
+			return d, 1008
+		}
 		message = append(message, payload...)
-		if op == ws.OpText && !beginsUTF8(message, h.Fin) {
+		if op == ws.OpText && !compressed && !beginsUTF8(message, h.Fin) {
 			return d, 1007
 		}
 		if h.Fin {
-			d.add(Message{op, message})
-			op, message = 0, nil
+			d.add(Message{op, message, compressed})
+			op, message, compressed, fragments = 0, nil, false, 0
 		}
 	}
 }
@@ -175,16 +194,16 @@ func beginsUTF8(b []byte, end bool) bool {
 }
 
 // compare decodes stream with the cut and checks it against the reference.
-func compare(t testing.TB, stream []byte, limit int, cut func(rest int) int) {
+func compare(t testing.TB, stream []byte, rules Rules, cut func(rest int) int) {
 	t.Helper()
-	want, code := reference(stream, limit)
-	got := decode(t, stream, limit, cut)
+	want, code := reference(stream, rules)
+	got := decode(t, stream, rules, cut)
 	var violation *Error
 	switch found := errors.As(got.err, &violation); {
 	case found && code == 0: // in a header that has not all come: however it goes on
 		for _, b := range []byte{0, 0x01, 0x7f, 0x80, 0x85, 0xfe, 0xff} {
 			longer := append(bytes.Clone(stream), bytes.Repeat([]byte{b}, ws.MaxHeaderSize)...)
-			if _, code := reference(longer, limit); code != violation.Code {
+			if _, code := reference(longer, rules); code != violation.Code {
 				t.Fatalf("%v is premature: going on with %#x it is code %d\nstream % x", violation, b, code, stream)
 			}
 		}
@@ -203,16 +222,16 @@ func TestHowAStreamIsCutMakesNoDifference(t *testing.T) {
 		t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 7))
 			stream := randomStream(r)
-			limit := []int{100, limit}[r.IntN(2)]
-			compare(t, stream, limit, whole)
-			compare(t, stream, limit, single)
-			compare(t, stream, limit, func(rest int) int { return 1 + r.IntN(rest) })
+			rules := Rules{MaxMessage: []int{100, limit}[r.IntN(2)], MaxFragments: []int{0, 0, 2}[r.IntN(3)], Deflate: r.IntN(2) == 0}
+			compare(t, stream, rules, whole)
+			compare(t, stream, rules, single)
+			compare(t, stream, rules, func(rest int) int { return 1 + r.IntN(rest) })
 			if seed >= 200 {
 				return
 			}
 			for at := 1; at < len(stream); at++ {
-				compare(t, stream[:at], limit, whole)
-				compare(t, stream, limit, func(rest int) int {
+				compare(t, stream[:at], rules, whole)
+				compare(t, stream, rules, func(rest int) int {
 					if rest == len(stream) {
 						return at
 					}
@@ -242,7 +261,11 @@ func randomStream(r *rand.Rand) (stream []byte) {
 			if r.IntN(3) == 0 {
 				cut = r.IntN(cut + 1)
 			}
-			stream = append(stream, client(op, !inside, payload[:cut])...)
+			f := client(op, !inside, payload[:cut])
+			if r.IntN(4) == 0 {
+				f[0] |= bitRsv1
+			}
+			stream = append(stream, f...)
 		}
 	}
 	if r.IntN(3) == 0 {
@@ -259,9 +282,9 @@ func FuzzDecoder(f *testing.F) {
 	f.Add([]byte("\x01\x80\x00\x00\x00\x00\x80\x80\x00\x00\x00\x00"), uint8(2))
 	f.Add(bytes.Join([][]byte{client(ws.OpBinary, false, strings.Repeat("x", 600)), client(0, true, strings.Repeat("x", 400))}, nil), uint8(200))
 	f.Fuzz(func(t *testing.T, stream []byte, step uint8) {
-		const limit = 1000
-		compare(t, stream, limit, whole)
-		compare(t, stream, limit, func(rest int) int { return min(rest, 1+int(step)) })
-		compare(t, stream, limit, func(rest int) int { return (rest + 1) / 2 })
+		rules := Rules{MaxMessage: 1000, MaxFragments: int(step) % 5, Deflate: step%2 == 0}
+		compare(t, stream, rules, whole)
+		compare(t, stream, rules, func(rest int) int { return min(rest, 1+int(step)) })
+		compare(t, stream, rules, func(rest int) int { return (rest + 1) / 2 })
 	})
 }

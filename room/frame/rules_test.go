@@ -82,7 +82,7 @@ func TestRules(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			check := func(cut func(int) int) {
 				t.Helper()
-				got := decode(t, tt.stream, limit, cut)
+				got := decode(t, tt.stream, plain, cut)
 				if s := strings.Join(got.messages, "|"); s != tt.want || !errors.Is(got.err, tt.err) {
 					t.Fatalf("got %.100q, %v; want %.100q, %v", s, got.err, tt.want, tt.err)
 				}
@@ -144,10 +144,10 @@ func TestWantOfALengthThatNoMemoryHasIsUnknown(t *testing.T) {
 
 func TestALimitThatShrinksIsStillALimit(t *testing.T) {
 	var d Decoder
-	if _, _, _, err := d.Next(client(ws.OpBinary, false, "hello"), 5); err != nil {
+	if _, _, _, err := d.Next(client(ws.OpBinary, false, "hello"), Rules{MaxMessage: 5}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := d.Next(client(0, true, "x"), 4); err != ErrTooBig {
+	if _, _, _, err := d.Next(client(0, true, "x"), Rules{MaxMessage: 4}); err != ErrTooBig {
 		t.Fatal(err)
 	}
 }
@@ -162,11 +162,11 @@ func TestAnUnfinishedFrameIsLeftAsItCame(t *testing.T) {
 	first, second := client(ws.OpText, true, "first"), client(ws.OpText, true, "second")
 	stream := append(bytes.Clone(first), second[:len(second)-1]...)
 	var d Decoder
-	m, n, ok, err := d.Next(stream, limit)
+	m, n, ok, err := d.Next(stream, plain)
 	if !ok || err != nil || string(m.Payload) != "first" {
 		t.Fatalf("%+v, %v, %v", m, ok, err)
 	}
-	if _, more, ok, err := d.Next(stream[n:], limit); more != 0 || ok || err != nil {
+	if _, more, ok, err := d.Next(stream[n:], plain); more != 0 || ok || err != nil {
 		t.Fatal(more, ok, err)
 	}
 	if got := stream[n:]; !bytes.Equal(got, second[:len(second)-1]) {

@@ -11,6 +11,8 @@ import (
 type fields struct {
 	host, origin, key, version field
 	upgrade, connection        bool // the list has "websocket", "upgrade"
+	deflate                    offers
+	malformed                  bool // extensions are no list of them
 }
 
 // field is a header field that may come once: how often it came, and its last
@@ -94,6 +96,8 @@ func (f *fields) add(line []byte) bool {
 		f.key.add(value)
 	case is(name, "Sec-WebSocket-Version"):
 		f.version.add(value)
+	case is(name, "Sec-WebSocket-Extensions"):
+		f.malformed = f.malformed || !f.deflate.add(value)
 	}
 	return true
 }

@@ -15,7 +15,7 @@ func FuzzLook(f *testing.F) {
 	for _, seed := range []string{good, add("Origin: https://friend.example"), padded(300), with("Connection", "a, b,upgrade"),
 		"GET / HTTP/1.1\r\n\r\n", "\x16\x03", good + "\x81\x80", strings.ReplaceAll(good, "\r\n", "\n"), "GET /ws HTTP/1.1\nX:\r\n\n",
 		"CONNECT a/ws HTTP/1.1\r\nHost: a\r\n\r\n", strings.Replace(good, "/ws", "/%77s", 1), strings.Replace(good, "/ws", "http://x/ws?y", 1),
-		strings.Replace(good, "GET", "HEAD", 1), add("X: a\rb"), add("Connection: keep-alive"), padded(MaxHead + 1)} {
+		strings.Replace(good, "GET", "HEAD", 1), add("X: a\rb"), add("Connection: keep-alive"), padded(DefaultMaxHead + 1)} {
 		f.Add([]byte(seed), uint16(20))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, cut uint16) {
@@ -30,7 +30,7 @@ func FuzzLook(f *testing.F) {
 		request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(b)))
 		switch r.Verdict {
 		case Upgrade:
-			if r.N > len(b) || r.N > MaxHead || !strings.HasSuffix(input[:r.N], "\n") {
+			if r.N > len(b) || r.N > DefaultMaxHead || !strings.HasSuffix(input[:r.N], "\n") {
 				t.Fatalf("head of %d bytes", r.N)
 			}
 			res := response(t, input, r.Response)

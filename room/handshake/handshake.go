@@ -19,8 +19,8 @@ import (
 	"github.com/gobwas/httphead"
 )
 
-// MaxHead is the largest HTTP head in bytes, its blank line included.
-const MaxHead = 8 << 10
+// DefaultMaxHead is a limit for HTTP heads in bytes that is right for most.
+const DefaultMaxHead = 8 << 10
 
 // Verdict is what the first bytes of a connection are.
 type Verdict uint8
@@ -38,6 +38,7 @@ type Result struct {
 	Verdict  Verdict
 	N        int    // Upgrade: the length of the head in bytes; what follows are frames
 	Response []byte // Upgrade, Refuse: the answer to send; not to be changed
+	Deflate  bool   // Upgrade: permessage-deflate was agreed upon (RFC 7692)
 	Reason   string // Refuse: one stable word, for logs and counters
 }
 
@@ -46,14 +47,16 @@ type Result struct {
 type Handshake struct {
 	Path        string   // of the WebSocket; a request for another path is HTTP
 	AllowOrigin []string // see originAllowed
+	MaxHead     int      // the largest HTTP head in bytes, its blank line included
+	Compress    bool     // accept permessage-deflate
 }
 
 // Look judges b, all the bytes that have come so far. It doesn't change them,
 // nor keep them.
 func (h *Handshake) Look(b []byte) Result {
-	window := b[:min(len(b), MaxHead)] // where the head must end
+	window := b[:min(len(b), h.MaxHead)] // where the head must end
 	unfinished := Result{Verdict: Incomplete}
-	if len(window) == MaxHead {
+	if len(window) == h.MaxHead {
 		unfinished = refuse(headTooLarge, b)
 	}
 	line, next, whole := nextLine(window, 0)
@@ -81,11 +84,15 @@ func (h *Handshake) Look(b []byte) Result {
 	if r := h.check(request, &f, authority); r != nil {
 		return refuse(r, b)
 	}
-	response, err := upgrade(f.key.value)
+	var answer *upgrader
+	if answer = withoutDeflate; h.Compress {
+		answer = f.deflate.answer()
+	}
+	response, err := answer.upgrade(f.key.value)
 	if err != nil {
 		return refuse(badRequest, b) // not reached: the rules are stricter
 	}
-	return Result{Verdict: Upgrade, N: end, Response: response}
+	return Result{Verdict: Upgrade, N: end, Response: response, Deflate: answer != withoutDeflate}
 }
 
 // check applies the rules for a client's opening handshake (RFC 6455 §4.2.1).
@@ -106,6 +113,8 @@ func (h *Handshake) check(request httphead.RequestLine, f *fields, authority str
 		return badVersion
 	case f.key.count != 1 || !isKey(f.key.value):
 		return badKey
+	case f.malformed: // §9.1
+		return badExtensions
 	case f.origin.count == 0: // no browser
 		return nil
 	}

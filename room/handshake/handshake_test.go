@@ -38,7 +38,7 @@ func add(lines string) string {
 	return strings.TrimSuffix(good, "\r\n") + lines + "\r\n\r\n"
 }
 
-var server = &Handshake{Path: "/ws", AllowOrigin: []string{"https://Friend.example", "host.example:8443"}}
+var server = &Handshake{Path: "/ws", MaxHead: DefaultMaxHead, Compress: true, AllowOrigin: []string{"https://Friend.example", "host.example:8443"}}
 
 // response parses the answer to the request, which must be whole and nothing
 // more.
@@ -101,7 +101,7 @@ func wantHeader(t *testing.T, r *http.Response, name, want string) {
 }
 
 func TestAnyOriginMayBeAllowed(t *testing.T) {
-	anyone := &Handshake{Path: "/ws", AllowOrigin: []string{"*"}}
+	anyone := &Handshake{Path: "/ws", MaxHead: DefaultMaxHead, AllowOrigin: []string{"*"}}
 	for _, origin := range []string{"https://evil.example", "null"} {
 		if r := anyone.Look([]byte(add("Origin: " + origin))); r.Verdict != Upgrade {
 			t.Errorf("origin %s: %s", origin, r.Reason)

@@ -17,18 +17,36 @@ type refusal struct {
 // The refusals and the rules that ask for them.
 var (
 	badRequest      = newRefusal("bad_request", http.StatusBadRequest, "this is not an HTTP/1.1 request")
-	headTooLarge    = newRefusal("header_too_large", http.StatusRequestHeaderFieldsTooLarge, "the request's head is over 8 KiB") // RFC 6585 §5
-	badMethod       = newRefusal("method", http.StatusMethodNotAllowed, "a WebSocket is opened with GET", "Allow: GET")          // RFC 6455 §4.1
-	badProtocol     = newRefusal("protocol", http.StatusBadRequest, "a WebSocket is opened with HTTP/1.1")                       // RFC 6455 §4.1
-	badHost         = newRefusal("host", http.StatusBadRequest, "exactly one valid Host header is needed")                       // RFC 9112 §3.2
+	headTooLarge    = newRefusal("header_too_large", http.StatusRequestHeaderFieldsTooLarge, "the request's head is too large") // RFC 6585 §5
+	badMethod       = newRefusal("method", http.StatusMethodNotAllowed, "a WebSocket is opened with GET", "Allow: GET")         // RFC 6455 §4.1
+	badProtocol     = newRefusal("protocol", http.StatusBadRequest, "a WebSocket is opened with HTTP/1.1")                      // RFC 6455 §4.1
+	badHost         = newRefusal("host", http.StatusBadRequest, "exactly one valid Host header is needed")                      // RFC 9112 §3.2
 	upgradeRequired = newRefusal("upgrade", http.StatusUpgradeRequired, "this is a WebSocket: Upgrade: websocket and Connection: Upgrade are needed",
 		"Upgrade: websocket", "Sec-WebSocket-Version: 13") // RFC 9110 §15.5.22
 	noVersion  = newRefusal("version", http.StatusBadRequest, "exactly one Sec-WebSocket-Version header is needed")
 	badVersion = newRefusal("version", http.StatusUpgradeRequired, "only version 13 of WebSocket is spoken here",
 		"Upgrade: websocket", "Sec-WebSocket-Version: 13") // RFC 6455 §4.4
-	badKey    = newRefusal("bad_key", http.StatusBadRequest, "exactly one Sec-WebSocket-Key header of 16 bytes in base64 is needed")
-	badOrigin = newRefusal("origin", http.StatusForbidden, "pages of this origin may not connect (-allow-origin)") // RFC 6455 §10.2
+	badKey        = newRefusal("bad_key", http.StatusBadRequest, "exactly one Sec-WebSocket-Key header of 16 bytes in base64 is needed")
+	badExtensions = newRefusal("extensions", http.StatusBadRequest, "Sec-WebSocket-Extensions is not a list of extensions") // RFC 6455 §9.1
+	badOrigin     = newRefusal("origin", http.StatusForbidden, "pages of this origin may not connect (-allow-origin)")      // RFC 6455 §10.2
 )
+
+// The answers to connections that are refused before they have sent anything.
+var (
+	SourceLimit = refuse(newRefusal("source_limit", http.StatusTooManyRequests, "too many connections from this address", "Retry-After: 5"), nil) // RFC 6585 §4
+	Crowded     = refuse(newRefusal("handshake_limit", http.StatusServiceUnavailable, "too many handshakes are under way", "Retry-After: 1"), nil)
+)
+
+// Reasons are the words that [Result].Reason may have.
+func Reasons() []string {
+	var all []string
+	for _, r := range []*refusal{badRequest, headTooLarge, badMethod, badProtocol, badHost, upgradeRequired, noVersion, badKey, badExtensions, badOrigin} {
+		if !slices.Contains(all, r.reason) {
+			all = append(all, r.reason)
+		}
+	}
+	return append(all, SourceLimit.Reason, Crowded.Reason)
+}
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {
 	b := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))

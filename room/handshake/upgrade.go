@@ -2,8 +2,10 @@ package handshake
 
 import (
 	"io"
+	"strings"
 	"sync"
 
+	"github.com/gobwas/httphead"
 	"github.com/gobwas/ws"
 )
 
@@ -13,17 +15,36 @@ import (
 // Connection field, nor one in Upgrade.
 const (
 	opening = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+	offered = "\r\nSec-WebSocket-Extensions: permessage-deflate" // where one is agreed to
 	ending  = "\r\n\r\n"
 	keySize = 24 // bytes; 16 in base64 (RFC 6455 §4.1)
 )
 
-// upgrader needs buffers for the opening and for its answer, of 129 bytes.
-var upgrader = ws.Upgrader{ReadBufferSize: 256, WriteBufferSize: 256}
+// upgrader makes the answer to a valid opening handshake. It is not changed
+// once it is in use, by any number of goroutines.
+type upgrader struct {
+	ws        ws.Upgrader
+	exchanges sync.Pool
+}
+
+// newUpgrader makes one that agrees to extension, if it is not nil.
+func newUpgrader(extension *httphead.Option) *upgrader {
+	u := &upgrader{ws: ws.Upgrader{ReadBufferSize: 256, WriteBufferSize: 256}} // for the opening and its answer
+	rest := ending
+	if extension != nil {
+		u.ws.Negotiate = func(httphead.Option) (httphead.Option, error) { return *extension, nil }
+		rest = offered + ending
+	}
+	u.exchanges.New = func() any {
+		return &exchange{request: []byte(opening + strings.Repeat(" ", keySize) + rest)}
+	}
+	return u
+}
 
 // exchange is the connection that the upgrader reads a request from and writes
 // the answer to.
 type exchange struct {
-	request  [len(opening) + keySize + len(ending)]byte
+	request  []byte
 	unread   []byte // of request
 	response []byte
 }
@@ -44,21 +65,14 @@ func (e *exchange) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-var exchanges = sync.Pool{New: func() any {
-	e := new(exchange)
-	copy(e.request[:], opening)
-	copy(e.request[len(opening)+keySize:], ending)
-	return e
-}}
-
 // upgrade makes the answer to a valid opening handshake with this key (RFC 6455
 // §4.2.2).
-func upgrade(key []byte) ([]byte, error) {
-	e := exchanges.Get().(*exchange)
-	defer exchanges.Put(e)
+func (u *upgrader) upgrade(key []byte) ([]byte, error) {
+	e := u.exchanges.Get().(*exchange)
+	defer u.exchanges.Put(e)
 	copy(e.request[len(opening):], key)
-	e.unread, e.response = e.request[:], nil
-	_, err := upgrader.Upgrade(e)
+	e.unread, e.response = e.request, nil
+	_, err := u.ws.Upgrade(e)
 	response := e.response
 	e.response = nil // the caller's
 	return response, err

@@ -1,0 +1,61 @@
+package room
+
+import (
+	"sync/atomic"
+
+	"chatd/poller"
+	"chatd/room/handshake"
+)
+
+// tally is what one worker counts. Only that worker writes it, so that nothing
+// is shared when something is counted; anybody may read it. What is counted
+// outside of the pool goes to the poller's.
+type tally struct {
+	accepted   atomic.Uint64 // connections
+	joined     atomic.Uint64 // members
+	messages   atomic.Uint64 // appended to the log
+	due        atomic.Uint64 // messages × the members present
+	delivered  atomic.Uint64 // of due: written whole
+	lost       atomic.Uint64 // of due: the client was given up before
+	received   atomic.Uint64 // bytes
+	sent       atomic.Uint64 // bytes of messages
+	deflated   atomic.Uint64 // messages that were compressed
+	deflateIn  atomic.Uint64 // their bytes before
+	deflateOut atomic.Uint64 // and after
+	inflated   atomic.Uint64 // messages that came compressed
+	dropped    [reasons]atomic.Uint64
+	throttled  [limits]atomic.Uint64
+	refused    [handshake.Reasons]atomic.Uint64
+	_          [128]byte // keeps the next one's out of the same cache lines
+}
+
+// limits are the kinds of rate limits.
+const (
+	limitMessages = iota
+	limitBytes
+	limitControls
+	limits
+)
+
+var limitNames = [limits]string{"messages", "bytes", "controls"}
+
+// tallies are those of all workers.
+type tallies []tally
+
+func newTallies(p *poller.Pool) tallies { return make(tallies, p.Workers()) }
+
+// of is the tally of w, which is nil outside of the pool.
+func (t tallies) of(w *poller.Worker) *tally {
+	if w == nil {
+		return &t[0]
+	}
+	return &t[w.ID()]
+}
+
+// sum adds up one counter of all workers.
+func (t tallies) sum(counter func(*tally) *atomic.Uint64) (n uint64) {
+	for i := range t {
+		n += counter(&t[i]).Load()
+	}
+	return n
+}
