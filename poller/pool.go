@@ -263,12 +263,21 @@ func (w *Worker) runAll(t *Task) {
 func (w *Worker) run(t *Task) {
 	t.begin()
 	defer t.end()
-	defer func() {
-		if cause := recover(); cause != nil {
-			w.pool.panics.Add(1)
-			w.pool.log.Error("panic in a task", "cause", cause, "stack", string(debug.Stack()))
-			t.runner.Panicked(w, cause)
-		}
-	}()
+	defer w.recovered(nil)
+	defer w.recovered(t)
 	t.runner.Run(w)
+}
+
+// recovered, deferred, keeps a panic from going further. It logs it and tells
+// t's runner, unless t is nil: then it was the runner's Panicked that failed.
+func (w *Worker) recovered(t *Task) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	w.pool.panics.Add(1)
+	w.pool.log.Error("panic in a task", "cause", cause, "stack", string(debug.Stack()))
+	if t != nil {
+		t.runner.Panicked(w, cause)
+	}
 }

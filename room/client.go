@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 
 	"chatd/poller"
-	"chatd/room/frame"
 )
 
 // client is one connection, from accept to close.
@@ -22,13 +21,12 @@ type client struct {
 	server *Server // static
 
 	// Owned by the session.
-	decoder frame.Decoder
-	tail    *[]byte // unfinished frames or an unfinished head; nil if there is none
-	phase   phase
-	ended   bool // the peer's stream is at its end, or broken
-	back    bool // net/http has had it and gave it back
+	in    *inbound // what the peer has begun and used up; nil if that is nothing
+	phase phase
+	ended bool // the peer's stream is at its end, or broken
+	back  bool // net/http has had it and gave it back
 
-	// From the keeper to the session.
+	// From the keeper to the session, but for those bits that say otherwise.
 	status atomic.Uint32
 
 	// Handed from keeper to keeper, then static: set by the hub, read by the
@@ -38,13 +36,16 @@ type client struct {
 	// Owned by the keeper.
 	out  *outbox // what keeps the client from being caught up; nil if it is
 	slot int32   // its place in the keeper's list, -1 if in none
-	ping uint32  // the value of heard for which a ping was sent
+
+	source int32  // static: its place in Server.sources, -1 if in none
+	born   uint32 // static: the tick at which it came
 
 	// From the session (and the poller) to the keeper.
-	link   *client // of the inbox that holds it
-	mail   atomic.Pointer[mail]
-	events atomic.Uint32 // what to look at; non-zero: it is in the keeper's inbox
 	heard  atomic.Uint32 // the tick at which the peer was last heard of
+	spoke  atomic.Uint32 // the tick at which it last sent a message
+	events atomic.Uint32 // what to look at; non-zero: it is in the keeper's inbox
+	link   *client       // of the inbox that holds it
+	mail   atomic.Pointer[mail]
 }
 
 // phase is where a session is.
@@ -76,15 +77,22 @@ const (
 	lobbyEvents = eventHandshake | eventLinger | eventUpgraded | eventGone
 )
 
-// Status bits, each set once.
+// Status bits. Each is set once, but for statusExpired and statusPinged.
 const (
 	statusExpired  uint32 = 1 << iota // its time in the lobby is over
+	statusCrowded                     // it has to make room for other handshakes
+	statusRefused                     // too many from its address (set before anybody sees it)
+	statusDeflate                     // permessage-deflate was agreed upon (set by the session, before it joins)
 	statusMember                      // it is in the room
 	statusWaiting                     // its session waits for statusMember (set by the session)
+	statusPinged                      // it owes a pong (cleared by the session, too)
 	statusLeft                        // it left the room; what it says is not heard any more
 	statusReleased                    // its shard is done with the socket
 	statusLinger                      // … whose peer may not know yet: wait until it hangs up
 )
+
+// has reports whether a status bit is set.
+func (c *client) has(bit uint32) bool { return c.status.Load()&bit != 0 }
 
 // mail is what a session asks its shard to write to the session's own client,
 // between two frames of the log. A newer one replaces one that was not taken.
@@ -97,20 +105,8 @@ type mail struct {
 	limit uint64
 	// broken says that nothing can be written any more.
 	broken bool
-}
-
-// unread is what was read and is not used yet.
-func (c *client) unread() []byte {
-	if c.tail == nil {
-		return nil
-	}
-	return *c.tail
-}
-
-func (c *client) setUnread(b []byte) {
-	if c.tail = nil; len(b) > 0 {
-		c.tail = &b
-	}
+	// reason is why the server, not the client, ends it; 0: it doesn't.
+	reason Reason
 }
 
 // Link implements the inbox's element.

@@ -254,7 +254,7 @@ func TestOverloadLosesNothingAndDropsNobody(t *testing.T) {
 			t.Fatalf("client %d heard another order than client 0", i)
 		}
 	}
-	if n := s.Stats().Dropped; n != 0 {
+	if n := s.dropped(SlowConsumer); n != 0 {
 		t.Fatalf("%d healthy clients were dropped", n)
 	}
 }
@@ -296,7 +296,7 @@ func TestStuckClientIsDroppedWithItsQueueAndTheOthersLoseNothing(t *testing.T) {
 	stuck := s.join()
 	speaker, listener := s.join(), s.join()
 	sent := 0
-	for s.Stats().Dropped == 0 {
+	for s.dropped(SlowConsumer) == 0 {
 		speaker.say(masked(ws.OpBinary, true, number(sent, size)))
 		for _, p := range []*peer{speaker, listener} {
 			f, err := p.frame()
@@ -335,7 +335,7 @@ func TestStuckClientIsDroppedWithItsQueueAndTheOthersLoseNothing(t *testing.T) {
 func TestDroppedClientThatStaysStuckIsClosedAfterTheDrainTimeout(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.Queue = 4; c.DrainTimeout = time.Second })
 	stuck, speaker := s.join(), s.join()
-	for i := 0; s.Stats().Dropped == 0; i++ {
+	for i := 0; s.dropped(SlowConsumer) == 0; i++ {
 		speaker.say(masked(ws.OpBinary, true, number(i, 60<<10)))
 		if _, err := speaker.frame(); err != nil {
 			t.Fatal(err)
@@ -354,7 +354,7 @@ func TestDroppedClientThatStaysStuckIsClosedAfterTheDrainTimeout(t *testing.T) {
 func TestWhatADroppedClientSaysIsNotHeard(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.Queue = 4 })
 	stuck, speaker := s.join(), s.join()
-	for i := 0; s.Stats().Dropped == 0; i++ {
+	for i := 0; s.dropped(SlowConsumer) == 0; i++ {
 		speaker.say(masked(ws.OpBinary, true, number(i, 60<<10)))
 		if _, err := speaker.frame(); err != nil {
 			t.Fatal(err)
@@ -440,7 +440,7 @@ func TestSilentClientIsPingedAndAfterTwoIntervalsClosed(t *testing.T) {
 	dead.expect(ws.OpText, "I am")
 	ticks(9)
 	dead.expectReset()
-	s.until(func() bool { return s.Stats() == Stats{Conns: 1, Members: 1, Silent: 1} })
+	s.until(func() bool { return s.Conns() == 1 && s.dropped(PingTimeout) == 1 })
 	pinged(alive)
 }
 

@@ -59,7 +59,7 @@ func TestMembershipIsToldAfterTheHandshakesAnswerIsWritten(t *testing.T) {
 func TestLateSignalForTheShardDoesNotKeepAClientFromTheLobby(t *testing.T) {
 	for name, late := range map[string]uint32{"writable": eventWritable, "mail": eventMail} {
 		m := newModel()
-		m.join(1000)
+		m.join(1000, false)
 		c := m.clients[0]
 		m.leave(0, &mail{leave: true})
 		if c.status.Load()&statusReleased == 0 {
@@ -82,13 +82,13 @@ func TestLateSignalForTheShardDoesNotKeepAClientFromTheLobby(t *testing.T) {
 
 func TestUnsentPongGoesOutBeforeTheFarewell(t *testing.T) {
 	m := newModel()
-	m.join(1000)
+	m.join(1000, false)
 	m.net[0].got = nil
 	c := m.clients[0]
 	pong := frame.AppendPong(nil, []byte("p"))
 	bye := frame.AppendClose(nil, ws.StatusProtocolError, "")
 	c.send(nil, &mail{bytes: pong}) // not looked at before the hub has dealt with the leave
-	p := newPost()
+	p := newPost(false)
 	p.leaver, p.last = c, &mail{bytes: bye, leave: true}
 	m.server.hub.inbox.Put(p)
 	m.server.hub.Run(poller.NewWorker(m.pool, &m.net))

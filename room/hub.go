@@ -2,7 +2,6 @@ package room
 
 import (
 	"math"
-	"sync"
 	"sync/atomic"
 
 	"chatd/poller"
@@ -17,31 +16,6 @@ const (
 	// be short, enough for the work per message to vanish behind the writes.
 	shardSize = 2048
 )
-
-// post is what one run of a session publishes: encoded frames, in order, and
-// then perhaps that its client leaves.
-type post struct {
-	link   *post
-	frames []byte
-	count  int // of frames that the log has not
-	taken  int // bytes of frames that the log has
-	leaver *client
-	last   *mail // for the leaver
-}
-
-// Link implements the inbox's element.
-func (p *post) Link() **post { return &p.link }
-
-var posts = sync.Pool{New: func() any { return new(post) }}
-
-func newPost() *post { return posts.Get().(*post) }
-
-func (p *post) free() {
-	if cap(p.frames) <= 2*poller.ScratchSize { // a giant must not live on in the pool
-		*p = post{frames: p.frames[:0]}
-		posts.Put(p)
-	}
-}
 
 // parked is a session that waits until the hub has caught up.
 type parked struct {
@@ -70,14 +44,20 @@ type hub struct {
 	waiters poller.Inbox[parked, *parked]
 	backlog atomic.Int64 // bytes that were published and are not in the log
 	stalled atomic.Bool  // set by the Task: shards schedule it after their pass
+	// deflating says whether the compressed log has readers, and messages are to
+	// be compressed. Written by the Task, read by sessions.
+	deflating atomic.Bool
 
-	// Owned by the Task.
-	log    framelog.Log
-	shards []*shard
-	posts  *post  // taken from the inbox, not yet appended
-	floor  uint64 // all shards have passed this frame (the least shard.done last seen)
-	ticked uint32
-	active bool // something was appended since the last tick
+	// Owned by the Task. The two logs have the same messages under the same
+	// numbers; the compressed one only from when it got its first reader, to
+	// when it lost its last.
+	log        framelog.Log
+	compressed *framelog.Log // nil before the first reader
+	shards     []*shard
+	posts      *post  // taken from the inbox, not yet appended
+	floor      uint64 // all shards have passed this frame (the least shard.done last seen)
+	ticked     uint32
+	active     bool // something was appended since the last tick
 }
 
 func (h *hub) init(s *Server) {
@@ -88,7 +68,7 @@ func (h *hub) init(s *Server) {
 
 // publish hands p over. Sessions call it.
 func (h *hub) publish(w *poller.Worker, p *post) {
-	h.backlog.Add(int64(len(p.frames)))
+	h.backlog.Add(int64(len(p.frames.plain)))
 	h.inbox.Put(p)
 	h.ScheduleOn(w)
 }
@@ -106,6 +86,7 @@ func (h *hub) congested(c *client) bool {
 
 // Run implements poller.Runner.
 func (h *hub) Run(w *poller.Worker) {
+	h.server.answer(&h.Task)
 	for c := h.joins.TakeAll(); c != nil; {
 		next := c.link
 		h.admit(w, c)
@@ -130,7 +111,16 @@ func (h *hub) Run(w *poller.Worker) {
 
 // admit gives c to a shard that has room.
 func (h *hub) admit(w *poller.Worker, c *client) {
-	s := h.roomiest()
+	deflate := c.has(statusDeflate)
+	if deflate && !h.deflating.Load() {
+		if h.compressed == nil {
+			h.compressed = new(framelog.Log)
+			h.compressed.Init()
+		}
+		h.compressed.Restart(h.log.Head().Seq)
+		h.deflating.Store(true)
+	}
+	s := h.roomiest(deflate)
 	s.population.Add(1)
 	c.shard = s
 	c.events.Store(eventJoin)
@@ -138,13 +128,14 @@ func (h *hub) admit(w *poller.Worker, c *client) {
 	s.ScheduleOn(w)
 }
 
-func (h *hub) roomiest() *shard {
+// roomiest is a shard with room for a reader of the plain or the compressed log.
+func (h *hub) roomiest(compressed bool) *shard {
 	for _, s := range h.shards {
-		if s.population.Load() < h.server.shardSize {
+		if s.compressed == compressed && s.population.Load() < h.server.shardSize {
 			return s
 		}
 	}
-	s := newShard(h)
+	s := newShard(h, compressed)
 	h.shards = append(h.shards, s)
 	return s
 }
@@ -166,15 +157,14 @@ func (h *hub) append(w *poller.Worker) bool {
 		if n == 0 {
 			break
 		}
-		frames := p.frames[p.taken:]
-		if n < p.count {
-			frames = framelog.First(frames, n)
+		plain, compressed := p.take(n)
+		h.log.Append(plain, n)
+		if h.deflating.Load() {
+			h.compressed.Append(compressed, n)
 		}
-		h.log.Append(frames, n)
-		h.backlog.Add(-int64(len(frames)))
+		h.backlog.Add(-int64(len(plain)))
+		h.server.tallies.of(w).messages.Add(uint64(n))
 		appended = true
-		p.taken += len(frames)
-		p.count -= n
 	}
 	return appended
 }
@@ -216,7 +206,9 @@ func (h *hub) quiet() bool { return h.backlog.Load() == 0 }
 func (h *hub) passed() uint64 {
 	least := uint64(math.MaxUint64)
 	for _, s := range h.shards {
-		least = min(least, s.done.Load())
+		if s.population.Load() > 0 {
+			least = min(least, s.done.Load())
+		}
 	}
 	if least == math.MaxUint64 { // nobody is here
 		return h.log.Head().Seq
@@ -240,9 +232,15 @@ func (h *hub) wakeShards(w *poller.Worker) {
 // have something due.
 func (h *hub) tick(now uint32) {
 	h.ticked = now
-	trim := !h.active && !h.log.Trimmed()
+	if h.deflating.Load() && !h.compressedHasReaders() {
+		h.deflating.Store(false)
+	}
+	trim := !h.active && !(h.log.Trimmed() && (h.compressed == nil || h.compressed.Trimmed()))
 	if trim {
 		h.log.Trim()
+		if h.compressed != nil {
+			h.compressed.Trim()
+		}
 	}
 	h.active = false
 	for _, s := range h.shards {
@@ -252,10 +250,19 @@ func (h *hub) tick(now uint32) {
 	}
 }
 
+func (h *hub) compressedHasReaders() bool {
+	for _, s := range h.shards {
+		if s.compressed && s.population.Load() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Panicked implements poller.Runner. The post that was being appended is lost.
 func (h *hub) Panicked(w *poller.Worker, _ any) {
 	if p := h.posts; p != nil {
-		h.backlog.Add(-int64(len(p.frames) - p.taken))
+		h.backlog.Add(-int64(len(p.frames.plain) - p.frames.plainTaken))
 		h.nextPost(w)
 	}
 	h.Schedule()

@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gobwas/ws"
 
 	"chatd/poller"
+	"chatd/room/deflate"
 	"chatd/room/frame"
 )
 
@@ -77,6 +79,7 @@ func schedule(seed uint64) []op {
 
 // reference is what the original does for one client.
 type reference struct {
+	deflate  bool   // it reads compressed messages
 	free     int    // bytes the kernel takes now
 	written  []byte // bytes the kernel has taken
 	writing  []byte // the rest of what is partly written
@@ -110,13 +113,16 @@ func (c *reference) pump() {
 	}
 }
 
-func (c *reference) publish(message []byte) {
+func (c *reference) publish(message, compressed []byte) {
 	if c.gone {
 		return
 	}
+	if c.deflate {
+		message = compressed
+	}
 	if c.pump(); len(c.queue) == modelQueue {
 		c.gone, c.dropped = true, true
-		c.farewell = slowConsumer
+		c.farewell = goodbye[SlowConsumer]
 		return
 	}
 	c.queue = append(c.queue, message)
@@ -193,13 +199,8 @@ func newModel() *model {
 	m := &model{panics: new(bytes.Buffer)}
 	m.pool = poller.NewPool(0, nil, slog.New(slog.NewTextHandler(m.panics, &slog.HandlerOptions{Level: slog.LevelError})))
 	m.worker = poller.NewWorker(m.pool, &m.net)
-	m.server = &Server{
-		config: Config{Queue: modelQueue, DrainTimeout: time.Hour, Log: slog.New(slog.NewTextHandler(io.Discard, nil))},
-		pool:   m.pool,
-		freed:  func() {},
-	}
-	m.server.lobby.init(m.server)
-	m.server.hub.init(m.server)
+	m.server = &Server{freed: func() {}}
+	m.server.init(Config{Queue: modelQueue, DrainTimeout: time.Hour, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, m.pool)
 	m.server.shardSize = 3
 	m.server.stepSize = 2
 	return m
@@ -232,7 +233,7 @@ func (m *model) do(o op) {
 	}
 	switch o.kind {
 	case opJoin:
-		m.join(o.n)
+		m.join(o.n, o.who%3 == 0)
 	case opPublish:
 		m.publish(o)
 	case opRead:
@@ -272,23 +273,26 @@ func (m *model) tell(i int, what *mail) {
 // leave is what a session does once.
 func (m *model) leave(i int, last *mail) {
 	if c := m.clients[i]; c.status.Load()&statusLeft == 0 {
-		p := newPost()
+		p := newPost(false)
 		p.leaver, p.last = c, last
 		m.server.hub.publish(nil, p)
 	}
 	m.settle()
 }
 
-func (m *model) join(n int) {
+func (m *model) join(n int, deflate bool) {
 	fd := len(m.clients)
 	answer := []byte("HTTP/1.1 101\r\n\r\n")
 	c := &client{server: m.server, slot: -1}
 	st := &stub{c: c}
 	c.Attach(fd, m.pool, st)
 	c.mail.Store(&mail{bytes: answer})
+	if deflate {
+		c.status.Or(statusDeflate)
+	}
 	m.clients, m.stubs = append(m.clients, c), append(m.stubs, st)
 	m.net = append(m.net, &socket{free: n})
-	r := &reference{free: n, urgent: answer}
+	r := &reference{deflate: deflate, free: n, urgent: answer}
 	m.refs = append(m.refs, r)
 	r.pump()
 	m.server.hub.joins.Put(c)
@@ -299,10 +303,10 @@ func (m *model) join(n int) {
 // publish has one to twelve messages come before anything else happens, in one
 // or more posts.
 func (m *model) publish(o op) {
-	p := newPost()
+	p := newPost(m.server.hub.deflating.Load())
 	for k := range 1 + o.n%12 {
 		m.seq++
-		size := (o.n * (k + 3)) % 40
+		size := (o.n * (k + 3)) % 300
 		if o.n%17 == 0 {
 			size += 500
 		}
@@ -312,13 +316,17 @@ func (m *model) publish(o op) {
 			opcode = ws.OpBinary
 		}
 		message := frame.AppendMessage(nil, opcode, body)
-		for _, r := range m.refs {
-			r.publish(message)
+		compressed := message
+		if packed, ok := deflate.Append(nil, body); ok && p.deflating && len(body) >= deflate.MinSize {
+			compressed = frame.AppendCompressed(nil, opcode, packed)
 		}
-		p.frames = append(p.frames, message...)
-		if p.count++; o.who%3 == 0 {
+		for _, r := range m.refs {
+			r.publish(message, compressed)
+		}
+		p.add(m.server.tallies.of(nil), opcode, body)
+		if o.who%3 == 0 {
 			m.server.hub.publish(nil, p)
-			p = newPost()
+			p = newPost(m.server.hub.deflating.Load())
 		}
 	}
 	if p.count > 0 {
@@ -371,13 +379,21 @@ func (m *model) finish() string {
 			return fmt.Sprintf("client %d was never released", i)
 		}
 	}
-	if n := m.server.stats.members.Load(); n != 0 {
+	if n := m.server.members.Load(); n != 0 {
 		return fmt.Sprintf("%d members left over", n)
 	}
-	if n := m.server.stats.dropped.Load(); n != uint64(dropped) {
+	if n := m.server.dropped(SlowConsumer); n != uint64(dropped) {
 		return fmt.Sprintf("counted %d dropped, want %d", n, dropped)
 	}
+	if st := m.server.Stats(); st.Due != st.Delivered+st.Lost {
+		return fmt.Sprintf("%d deliveries were due, %d made and %d lost", st.Due, st.Delivered, st.Lost)
+	}
 	return m.server.hub.leftOver()
+}
+
+// dropped is how many members left for the reason r.
+func (s *Server) dropped(r Reason) uint64 {
+	return s.tallies.sum(func(t *tally) *atomic.Uint64 { return &t.dropped[r] })
 }
 
 // leftOver says what an empty room still holds, or "".
@@ -389,7 +405,11 @@ func (h *hub) leftOver() string {
 		if len(s.ready)+len(s.lagging)+int(s.population.Load()) != 0 {
 			return fmt.Sprintf("shard %d: %d ready, %d lagging, population %d", i, len(s.ready), len(s.lagging), s.population.Load())
 		}
-		if !h.log.Trimmed() || s.pos != h.log.Head() {
+		log := &h.log
+		if s.compressed {
+			log = h.compressed
+		}
+		if !log.Trimmed() || s.pos != log.Head() {
 			return fmt.Sprintf("shard %d holds segments of the log", i)
 		}
 	}

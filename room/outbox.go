@@ -22,9 +22,13 @@ type outbox struct {
 	urgent []byte
 
 	// A client that left: rest, then nothing.
-	left     bool
-	rest     [][]byte
-	deadline uint32 // tick at which it is closed, whatever is left
+	left bool
+	rest [][]byte
+	owed uint64 // frames of the log in rest
+
+	// The tick at which it is closed, whatever is left; of a member, at which it
+	// has taken nothing for too long.
+	deadline uint32
 }
 
 type progress uint8
@@ -48,7 +52,7 @@ func (o *outbox) flush(w *poller.Worker, end framelog.Cursor) progress {
 		}
 		switch n := w.Send(o.c.FD(), p); {
 		case n >= 0:
-			o.took(n)
+			o.took(w, n)
 		case n != poller.WouldBlock:
 			return broken
 		case o.armed:
@@ -86,7 +90,12 @@ func (o *outbox) next(end framelog.Cursor) []byte {
 }
 
 // took notes that the socket took n bytes of what next gave.
-func (o *outbox) took(n int) {
+func (o *outbox) took(w *poller.Worker, n int) {
+	t := o.c.server.tallies.of(w)
+	t.sent.Add(uint64(n))
+	if !o.left {
+		o.deadline = o.c.server.stallDeadline()
+	}
 	switch {
 	case o.left:
 		o.rest[0] = o.rest[0][n:]
@@ -98,7 +107,9 @@ func (o *outbox) took(n int) {
 	case len(o.urgent) > 0 && o.part == 0:
 		o.begun, o.urgent = o.urgent[n:], nil
 	default:
+		before := o.at.Seq
 		o.at, o.part = o.at.Skip(o.part + n)
+		t.delivered.Add(o.at.Seq - before)
 	}
 }
 
@@ -117,6 +128,7 @@ func (o *outbox) waiting(seq uint64) int {
 func (o *outbox) leave(limit uint64, bytes []byte) {
 	// Very many may leave at once: their memory is no larger than it must be.
 	rest := make([][]byte, 0, o.at.Pieces(limit)+4)
+	owed := limit - o.at.Seq
 	if o.part > 0 {
 		rest = append(rest, o.at.Frame()[o.part:])
 		o.at, _ = o.at.Skip(len(o.at.Frame()))
@@ -125,7 +137,7 @@ func (o *outbox) leave(limit uint64, bytes []byte) {
 	rest = appendFilled(rest, o.urgent)
 	rest = o.at.AppendUntil(rest, limit)
 	rest = appendFilled(rest, bytes)
-	*o = outbox{c: o.c, index: o.index, armed: o.armed, left: true, rest: rest}
+	*o = outbox{c: o.c, index: o.index, armed: o.armed, left: true, rest: rest, owed: owed}
 }
 
 // appendFilled appends piece unless it is empty.

@@ -2,6 +2,7 @@ package room
 
 import (
 	"sync"
+	"time"
 
 	"chatd/poller"
 	"chatd/room/framelog"
@@ -22,6 +23,7 @@ type pass struct {
 	pieces []framelog.Piece
 	end    framelog.Cursor
 	next   int
+	begun  time.Time // zero unless it is timed
 	// caught are members that fell behind during the pass and are at end again.
 	caught []*client
 }
@@ -46,6 +48,9 @@ func (s *shard) beginPass() bool {
 		p.pieces = append(p.pieces, piece)
 	}
 	p.end, p.next = end, 0
+	if s.hub.server.config.PassTime != nil {
+		p.begun = time.Now()
+	}
 	s.pass = p
 	return true
 }
@@ -57,17 +62,22 @@ func (s *shard) step(w *poller.Worker) {
 	for _, piece := range p.pieces {
 		results := w.Results[:end-p.next]
 		w.Fanout(s.fds[p.next:end], piece.Bytes, results)
+		short := 0
 		for i := len(results) - 1; i >= 0; i-- {
 			if n := int(results[i]); n != len(piece.Bytes) {
 				c := s.takeOut(p.next+i, end)
 				end--
+				short++
 				s.fellBehind(w, c, piece, n)
 			}
 		}
+		t, whole := s.tally(w), uint64(len(results)-short)
+		t.delivered.Add(whole * uint64(piece.Frames))
+		t.sent.Add(whole * uint64(len(piece.Bytes)))
 	}
 	p.next = end
 	if p.next == len(s.ready) {
-		s.endPass()
+		s.endPass(w)
 	}
 }
 
@@ -86,18 +96,28 @@ func (s *shard) takeOut(i, end int) *client {
 func (s *shard) fellBehind(w *poller.Worker, c *client, piece framelog.Piece, n int) {
 	s.current = c
 	if n < 0 && n != poller.WouldBlock {
-		s.lost(w, c)
+		s.lost(w, c, piece.Start.Seq)
 	} else {
 		o := &outbox{c: c}
 		o.at, o.part = piece.Start.Skip(max(n, 0))
+		s.tally(w).delivered.Add(o.at.Seq - piece.Start.Seq)
+		s.tally(w).sent.Add(uint64(max(n, 0)))
 		s.lag(w, o)
 	}
 	s.current = nil
 }
 
-func (s *shard) endPass() {
+func (s *shard) endPass(w *poller.Worker) {
 	p := s.pass
-	s.pass, s.pos = nil, p.end
+	s.pos = p.end
+	if s.pos.Seq > s.overflow {
+		s.dropOverflowed(w)
+	}
+	s.tally(w).due.Add((s.pos.Seq - s.counted()) * uint64(s.members))
+	s.pass = nil
+	if !p.begun.IsZero() {
+		s.hub.server.config.PassTime.Observe(time.Since(p.begun).Seconds())
+	}
 	for _, c := range p.caught {
 		s.addReady(c)
 	}

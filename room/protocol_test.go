@@ -121,7 +121,7 @@ func TestHeadThatDoesNotEndIsClosedAfterTheHandshakeTimeout(t *testing.T) {
 	s.until(func() bool { return s.Stats().Conns == 2 })
 	s.until(func() bool {
 		s.Tick()
-		return s.Stats().Refused == 1
+		return s.refusedFor["handshake_timeout"].Load() == 1
 	})
 	p.expectReset()
 	witness.say(text("noticed nothing"))

@@ -1,160 +1,183 @@
 package room
 
 import (
+	"cmp"
 	"context"
-	"log/slog"
 	"math"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gobwas/ws"
 
 	"chatd/poller"
 	"chatd/room/frame"
 	"chatd/room/handshake"
 )
 
-// Path is where the WebSocket is served.
-const Path = "/ws"
-
-// TickInterval is how often [Server.Tick] should be called: the grain of all
-// timeouts.
-const TickInterval = 100 * time.Millisecond
-
-// lingerTimeout is how long a socket stays open for its peer to hang up.
-const lingerTimeout = 2 * time.Second
-
-// The close frames that the server sends on its own (RFC 6455 §7.4.1).
-var (
-	goingAway    = frame.AppendClose(nil, ws.StatusGoingAway, "server is going away")
-	slowConsumer = frame.AppendClose(nil, 1013, "too slow: queue overflowed") // 1013: try again later
-)
-
-// Config is what a Server needs to know. The zero value is not useful.
-type Config struct {
-	Queue            int           // messages that may wait for one client
-	MaxMessage       int           // bytes of a message, over all its fragments
-	HandshakeTimeout time.Duration // for the whole HTTP head
-	DrainTimeout     time.Duration // for what is queued when a client leaves
-	PingInterval     time.Duration // silence after which a client is pinged; 0: never
-	MaxConns         int           // connections at a time; 0: no limit
-	AllowOrigin      []string      // origins that may connect besides the same one
-	Page             http.Handler  // answers every request that is not for Path
-	Log              *slog.Logger
-}
-
 // The stages of a server's life.
 const (
 	serving  uint32 = iota
-	draining        // everybody is sent away
+	draining        // members are sent away bit by bit
+	closing         // everybody is sent away
 	aborting        // everybody is cut off
 )
 
 // Server is the chat: it takes accepted sockets and does everything up to
 // their close. It implements [poller.Acceptor].
 //
-// Config and what New makes are static; the rest are atomics.
+// Config and what New makes are static; the rest are atomics, or say who owns
+// them.
 type Server struct {
-	config    Config
-	pool      *poller.Pool
-	poller    *poller.Poller
-	handshake *handshake.Handshake
-	pingTicks uint32 // Config.PingInterval; 0: never
-	shardSize int32  // members of a shard
-	stepSize  int    // writes of a step
-	lobby     lobby
-	hub       hub
-	web       *web
+	config     Config
+	pool       *poller.Pool
+	poller     *poller.Poller
+	handshake  *handshake.Handshake
+	rules      frame.Rules
+	rates      rates
+	pingTicks  uint32 // Config.PingInterval; 0: never
+	idleTicks  uint32 // Config.IdleTimeout; 0: never
+	sweepTicks uint32 // how often members are looked at for these two; 0: never
+	shardSize  int32  // members of a shard
+	stepSize   int    // writes of a step
+	lobby      lobby
+	hub        hub
+	web        *web
 
-	now   atomic.Uint32 // ticks since the start; written by Tick
-	stage atomic.Uint32
-	stats counters
+	now     atomic.Uint32 // ticks since the start; written by Tick
+	stage   atomic.Uint32
+	drainTo uint32 // the tick at which draining ends; set before the stage
+	conns   atomic.Int64
+	members atomic.Int64
+	tallies tallies
+	refusals
+	departures departures
+	curiosity
+	sources sources
+
+	paused poller.Inbox[paused, *paused] // sessions that may not read for a while
+	pauses []*paused                     // the same, once Tick has seen them; Tick's
+
 	freed func()        // called after a connection was closed
-	empty chan struct{} // closed, once in a life, when draining and no connection is left
+	empty chan struct{} // closed, once in a life, when going away and no connection is left
 	once  sync.Once     // closes empty
 }
 
-type counters struct {
-	conns, members           atomic.Int64
-	refused, dropped, silent atomic.Uint64
+// paused is a session that reads on at a certain tick.
+type paused struct {
+	link  *paused
+	c     *client
+	until uint32
 }
 
-// Stats is a snapshot of a server's counters.
-type Stats struct {
-	Conns   int64  // open connections
-	Members int64  // those in the room
-	Refused uint64 // connections whose handshake failed
-	Dropped uint64 // members whose queue overflowed
-	Silent  uint64 // members that did not answer a ping
-}
+// Link implements the inbox's element.
+func (p *paused) Link() **paused { return &p.link }
 
 // New makes a server that runs on pool and poller. Freed is called whenever a
 // connection has been closed.
 func New(config Config, pool *poller.Pool, p *poller.Poller, freed func()) *Server {
-	s := &Server{
-		config:    config,
-		pool:      pool,
-		poller:    p,
-		handshake: &handshake.Handshake{Path: Path, AllowOrigin: config.AllowOrigin},
-		pingTicks: ticks(config.PingInterval),
-		shardSize: shardSize,
-		stepSize:  poller.FanoutMax,
-		freed:     freed,
-		empty:     make(chan struct{}),
-	}
-	s.lobby.init(s)
-	s.hub.init(s)
+	s := &Server{poller: p, freed: freed}
+	s.init(config, pool)
 	s.web = newWeb(s)
 	return s
 }
 
+func (s *Server) init(config Config, pool *poller.Pool) {
+	config.MaxHead = cmp.Or(config.MaxHead, handshake.DefaultMaxHead)
+	s.config = config
+	s.pool = pool
+	s.handshake = &handshake.Handshake{Path: Path, AllowOrigin: config.AllowOrigin, MaxHead: config.MaxHead, Compress: config.Compress}
+	s.rules = frame.Rules{MaxMessage: config.MaxMessage, MaxFragments: config.MaxFragments}
+	s.rates = rates{limitMessages: config.RateMessages, limitBytes: config.RateBytes, limitControls: config.RateControls}
+	s.pingTicks, s.idleTicks = ticks(config.PingInterval), ticks(config.IdleTimeout)
+	for _, interval := range []uint32{s.pingTicks, s.idleTicks} {
+		if interval > 0 && (s.sweepTicks == 0 || interval/8 < s.sweepTicks) {
+			s.sweepTicks = max(1, interval/8)
+		}
+	}
+	s.shardSize, s.stepSize = shardSize, poller.FanoutMax
+	s.tallies = newTallies(pool)
+	s.refusals = newRefusals()
+	s.empty = make(chan struct{})
+	s.lobby.init(s)
+	s.hub.init(s)
+}
+
 // Admit implements poller.Acceptor.
 func (s *Server) Admit() bool {
-	return s.config.MaxConns == 0 || s.stats.conns.Load() < int64(s.config.MaxConns)
+	return s.config.MaxConns == 0 || s.conns.Load() < int64(s.config.MaxConns)
 }
 
 // Accept implements poller.Acceptor.
 func (s *Server) Accept(w *poller.Worker, fd int) {
-	s.stats.conns.Add(1)
+	s.conns.Add(1)
+	s.tallies.of(w).accepted.Add(1)
 	s.adopt(w, fd, nil)
 }
 
 // adopt takes over the socket fd, from which head has been read. The caller
 // need not be on a worker; w is then nil.
 func (s *Server) adopt(w *poller.Worker, fd int, head []byte) {
-	c := &client{server: s, slot: -1, back: head != nil}
+	now := s.now.Load()
+	c := &client{server: s, slot: -1, source: -1, born: now, back: head != nil}
 	c.setUnread(head)
-	c.heard.Store(s.now.Load())
+	c.heard.Store(now)
+	c.spoke.Store(now)
 	c.Attach(fd, s.pool, c)
+	if limit := s.config.MaxConnsPerSource; limit > 0 {
+		var ok bool
+		if c.source, ok = s.sources.enter(c.Peer().Addr(), limit); !ok {
+			c.status.Or(statusRefused)
+		}
+	}
 	s.lobby.signal(w, c, eventHandshake)
 	c.ScheduleOn(w)
 }
 
-// Tick moves the server's clock on by one TickInterval.
+// Tick moves the server's clock on by one TickInterval. It must not be called
+// by two at a time.
 func (s *Server) Tick() {
-	s.now.Add(1)
+	now := s.now.Add(1)
+	s.resumePaused(now)
+	if s.stage.Load() == draining && now >= s.drainTo {
+		s.enter(closing)
+	}
+	if now%ticksPerSecond == 0 {
+		s.departures.report(s.config.Log)
+	}
 	s.lobby.Schedule()
 	s.hub.Schedule()
 }
 
-// Stats returns the counters.
-func (s *Server) Stats() Stats {
-	return Stats{
-		Conns:   s.stats.conns.Load(),
-		Members: s.stats.members.Load(),
-		Refused: s.stats.refused.Load(),
-		Dropped: s.stats.dropped.Load(),
-		Silent:  s.stats.silent.Load(),
+// resumePaused has sessions go on whose pause is over.
+func (s *Server) resumePaused(now uint32) {
+	for p := s.paused.TakeAll(); p != nil; p = p.link {
+		s.pauses = append(s.pauses, p)
 	}
+	kept := s.pauses[:0]
+	for _, p := range s.pauses {
+		if now >= p.until {
+			p.c.Schedule()
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	clear(s.pauses[len(kept):])
+	s.pauses = kept
 }
 
+// Conns is the number of open connections.
+func (s *Server) Conns() int64 { return s.conns.Load() }
+
 // Shutdown sends everybody away with close code 1001, behind what is queued
-// for them, and waits until they are gone. When ctx ends first it cuts off the
-// rest and returns ctx's error. The listener must have been closed.
+// for them, spread over Config.DrainSpread, and waits until they are gone.
+// When ctx ends first it cuts off the rest and returns ctx's error. The
+// listener must have been closed.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.enter(draining)
+	if s.config.DrainSpread > 0 {
+		s.drainTo = s.after(s.config.DrainSpread)
+		s.enter(draining)
+	} else {
+		s.enter(closing)
+	}
 	webDone := make(chan struct{}) // closed, once in a life
 	go func() {
 		defer close(webDone)
@@ -169,8 +192,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		<-s.empty
 	}
 	<-webDone
+	s.departures.report(s.config.Log)
 	return err
 }
+
+// Draining reports whether the server is going away.
+func (s *Server) Draining() bool { return s.stage.Load() != serving }
 
 func (s *Server) enter(stage uint32) {
 	s.stage.Store(stage)
@@ -180,34 +207,17 @@ func (s *Server) enter(stage uint32) {
 }
 
 func (s *Server) checkEmpty() {
-	if s.stats.conns.Load() == 0 && s.stage.Load() != serving {
+	if s.conns.Load() == 0 && s.stage.Load() != serving {
 		s.once.Do(func() { close(s.empty) })
 	}
 }
 
 // closed counts a connection that is closed.
-func (s *Server) closed() {
-	s.stats.conns.Add(-1)
+func (s *Server) closed(source int32) {
+	s.sources.leave(source)
+	s.conns.Add(-1)
 	s.checkEmpty()
 	s.freed()
-}
-
-// refused counts a connection whose handshake failed.
-func (s *Server) refused(c *client, reason string) {
-	s.stats.refused.Add(1)
-	s.config.Log.Debug("handshake refused", "reason", reason, "fd", c.FD())
-}
-
-// dropped counts a member whose queue overflowed when the log was at seq.
-func (s *Server) dropped(c *client, seq uint64) {
-	s.config.Log.Debug("client dropped", "reason", "queue overflowed", "fd", c.FD(), "seq", seq)
-	s.stats.dropped.Add(1)
-}
-
-// vanished counts a member that did not answer.
-func (s *Server) vanished(c *client) {
-	s.stats.silent.Add(1)
-	s.config.Log.Debug("client dropped", "reason", "no answer to ping", "fd", c.FD())
 }
 
 // ticks is d in ticks, rounded up.
@@ -218,10 +228,10 @@ func ticks(d time.Duration) uint32 {
 // after is the first tick at which at least d will have passed.
 func (s *Server) after(d time.Duration) uint32 { return s.now.Load() + ticks(d) + 1 }
 
-// afterPing is the tick of the keep-alive sweep that follows the one at swept.
-func (s *Server) afterPing(swept uint32) uint32 {
-	if s.pingTicks == 0 {
+// stallDeadline is when a socket that takes nothing from now on is given up.
+func (s *Server) stallDeadline() uint32 {
+	if s.config.WriteTimeout == 0 {
 		return math.MaxUint32
 	}
-	return swept + max(1, s.pingTicks/8)
+	return s.after(s.config.WriteTimeout)
 }

@@ -1,10 +1,6 @@
 package room
 
 import (
-	"errors"
-
-	"github.com/gobwas/ws"
-
 	"chatd/poller"
 	"chatd/room/frame"
 	"chatd/room/handshake"
@@ -23,23 +19,26 @@ func (c *client) Run(w *poller.Worker) {
 	if c.phase == phaseNew {
 		c.begin(w)
 	}
-	if c.status.Load()&statusExpired != 0 {
+	if c.has(statusExpired) {
 		c.expired(w)
+	}
+	if c.phase == phaseHead && c.has(statusCrowded) {
+		c.refuse(w, handshake.Crowded)
 	}
 	if c.phase == phaseJoining && !c.joined(w) {
 		return
 	}
-	if c.phase == phaseOpen && c.status.Load()&statusLeft != 0 {
+	if c.phase == phaseOpen && c.has(statusLeft) {
 		c.phase = phaseLeaving
 	}
-	if c.phase == phaseLeaving && c.status.Load()&statusReleased != 0 {
+	if c.phase == phaseLeaving && c.has(statusReleased) {
 		c.released(w)
 	}
 	for range readsPerRun {
 		if c.phase == phaseClosed || c.phase == phaseJoining || c.ended {
 			return
 		}
-		if c.phase == phaseOpen && c.server.hub.congested(c) {
+		if c.phase == phaseOpen && c.mustWait() {
 			return
 		}
 		if !c.readOnce(w) {
@@ -49,12 +48,23 @@ func (c *client) Run(w *poller.Worker) {
 	c.Schedule()
 }
 
+// mustWait reports whether a member is not to be read from now. When that is
+// over its session is scheduled.
+func (c *client) mustWait() bool {
+	s := c.server
+	return s.stage.Load() >= closing || c.in != nil && c.in.meter.until > s.now.Load() || s.hub.congested(c)
+}
+
 // begin is the first run. The lobby has the client already.
 func (c *client) begin(w *poller.Worker) {
 	c.phase = phaseHead
 	if err := c.server.poller.Watch(&c.Conn); err != nil {
 		c.server.config.Log.Error("can't watch a connection", "err", err)
 		c.close(w)
+		return
+	}
+	if c.has(statusRefused) {
+		c.refuse(w, handshake.SourceLimit)
 		return
 	}
 	if head := c.unread(); len(head) > 0 { // net/http gave it back
@@ -76,6 +86,7 @@ func (c *client) readOnce(w *poller.Worker) bool {
 		return false
 	}
 	c.heard.Store(c.server.now.Load())
+	c.server.tallies.of(w).received.Add(uint64(n))
 	c.feed(w, buf[:kept+n])
 	return kept+n == len(buf) || c.Hangup()
 }
@@ -110,6 +121,7 @@ func (c *client) feed(w *poller.Worker, b []byte) {
 		used = c.feedFrames(w, b)
 	}
 	c.keep(b, used)
+	c.rest()
 }
 
 // keep remembers what follows the first used bytes of b.
@@ -129,7 +141,7 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 	if r.Verdict == handshake.HTTP && c.back {
 		// Should net/http take it for the WebSocket's all the same, the two
 		// would hand it to and fro for ever.
-		c.server.refused(c, "given_back")
+		c.server.refused(c, refusedGivenBack, 0)
 		c.linger(w)
 		return len(b)
 	}
@@ -138,6 +150,9 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		return 0
 	case handshake.Upgrade:
 		c.phase = phaseJoining
+		if r.Deflate {
+			c.status.Or(statusDeflate)
+		}
 		c.mail.Store(&mail{bytes: r.Response})
 		c.server.lobby.signal(w, c, eventUpgraded)
 		if r.N < len(b) {
@@ -147,14 +162,20 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 	case handshake.HTTP:
 		c.phase = phaseClosed
 		c.server.lobby.signal(w, c, eventGone)
-		c.server.web.take(c.Detach(), b)
+		c.in = nil
+		c.server.web.take(c.Detach(), c.source, b)
 		return len(b)
 	default:
-		c.server.refused(c, r.Reason)
-		w.Send(c.FD(), r.Response) // as much as a fresh socket takes: all
-		c.linger(w)
+		c.refuse(w, r)
 		return len(b)
 	}
+}
+
+// refuse answers a handshake that is not accepted.
+func (c *client) refuse(w *poller.Worker, r handshake.Result) {
+	c.server.refused(c, r.Reason, r.Status)
+	w.Send(c.FD(), r.Response) // as much as a fresh socket takes: all
+	c.linger(w)
 }
 
 // joined reports whether the client is a member by now; if not, the shard will
@@ -164,59 +185,16 @@ func (c *client) joined(w *poller.Worker) bool {
 		return false
 	}
 	c.phase = phaseOpen
-	if frames := c.unread(); len(frames) > 0 && c.status.Load()&statusLeft == 0 {
+	if frames := c.unread(); len(frames) > 0 && !c.has(statusLeft) {
 		c.feed(w, w.Scratch[:copy(w.Scratch, frames)])
 	}
 	return true
 }
 
-// feedFrames publishes the messages in b, answers control frames, and returns
-// how many bytes it used.
-func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
-	p := newPost()
-	var pong []byte
-	for p.last == nil {
-		m, n, ok, err := c.decoder.Next(b[used:], c.server.config.MaxMessage)
-		if err != nil {
-			var violation *frame.Error
-			errors.As(err, &violation)
-			p.last = &mail{bytes: frame.AppendClose(pong, violation.Code, violation.Reason)}
-			break
-		}
-		if used += n; n == 0 {
-			break
-		}
-		if !ok {
-			continue
-		}
-		switch m.Op {
-		case ws.OpText, ws.OpBinary:
-			p.frames = frame.AppendMessage(p.frames, m.Op, m.Payload)
-			p.count++
-		case ws.OpPing:
-			pong = frame.AppendPong(pong[:0], m.Payload)
-		case ws.OpClose:
-			p.last = &mail{bytes: frame.AppendCloseReply(pong, m.Payload)}
-		}
-	}
-	switch {
-	case p.last != nil:
-		c.leave(w, p)
-		return len(b)
-	case p.count > 0:
-		c.server.hub.publish(w, p)
-	default:
-		p.free()
-	}
-	if pong != nil {
-		c.send(w, &mail{bytes: pong})
-	}
-	return used
-}
-
 // leave publishes p, the client's last post.
 func (c *client) leave(w *poller.Worker, p *post) {
 	c.phase = phaseLeaving
+	c.in = nil
 	p.leaver, p.last.leave = c, true
 	c.server.hub.publish(w, p)
 }
@@ -224,17 +202,17 @@ func (c *client) leave(w *poller.Worker, p *post) {
 // end is called at the end of the peer's stream, or when it broke.
 func (c *client) end(w *poller.Worker, failed bool) {
 	c.ended = true
-	c.tail = nil
+	c.in = nil
 	switch {
 	case c.phase == phaseHead || c.phase == phaseLinger:
 		c.close(w)
 	case failed:
 		c.phase = phaseLeaving
-		c.send(w, &mail{broken: true})
+		c.send(w, &mail{broken: true, reason: Reset})
 	case c.phase == phaseOpen:
 		// A peer that hung up without a close frame is owed none, only what
 		// is queued, in case it still reads.
-		p := newPost()
+		p := newPost(false)
 		p.last = &mail{}
 		c.leave(w, p)
 	}
@@ -242,7 +220,7 @@ func (c *client) end(w *poller.Worker, failed bool) {
 
 // released is called when the shard is done with the socket.
 func (c *client) released(w *poller.Worker) {
-	if c.ended || c.status.Load()&statusLinger == 0 {
+	if c.ended || !c.has(statusLinger) {
 		c.close(w)
 	} else {
 		c.linger(w)
@@ -254,7 +232,7 @@ func (c *client) released(w *poller.Worker) {
 // written last from the peer.
 func (c *client) linger(w *poller.Worker) {
 	c.phase = phaseLinger
-	c.tail = nil
+	c.in = nil
 	c.ShutdownWrite()
 	c.server.lobby.signal(w, c, eventLinger)
 }
@@ -263,8 +241,8 @@ func (c *client) linger(w *poller.Worker) {
 // just left it.
 func (c *client) expired(w *poller.Worker) {
 	c.status.And(^statusExpired)
-	if c.phase == phaseHead {
-		c.server.refused(c, "handshake_timeout")
+	if c.phase == phaseHead && c.server.stage.Load() == serving {
+		c.server.refused(c, refusedTimeout, 0)
 	}
 	if c.phase == phaseHead || c.phase == phaseLinger {
 		c.close(w)
@@ -273,17 +251,19 @@ func (c *client) expired(w *poller.Worker) {
 
 func (c *client) close(w *poller.Worker) {
 	c.phase = phaseClosed
-	c.tail = nil
+	c.in = nil
 	c.server.lobby.signal(w, c, eventGone)
 	c.Close()
-	c.server.closed()
+	c.server.closed(c.source)
 }
 
 // Panicked implements poller.Runner: the connection is given up.
 func (c *client) Panicked(w *poller.Worker, _ any) {
 	switch c.phase {
 	case phaseOpen:
-		c.end(w, true)
+		c.ended, c.in = true, nil
+		c.phase = phaseLeaving
+		c.send(w, &mail{broken: true, reason: Panicked})
 	case phaseHead, phaseLinger:
 		c.close(w)
 	}

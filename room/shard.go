@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"chatd/poller"
-	"chatd/room/frame"
 	"chatd/room/framelog"
 )
 
@@ -22,8 +21,8 @@ type shard struct {
 	hub *hub // static
 
 	inbox      poller.Inbox[client, *client] // from anybody to the Task
-	population atomic.Int32                  // members and clients to come: hub adds, Task subtracts
 	done       atomic.Uint64                 // pos.Seq, for the hub
+	population atomic.Int32                  // members and clients to come: hub adds, Task subtracts
 	due        atomic.Uint32                 // the tick at which the Task has something to do
 
 	// Owned by the Task.
@@ -35,17 +34,22 @@ type shard struct {
 	// overflow is at most the number of the frame with which the first queue
 	// of a lagging member overflows.
 	overflow uint64
-	swept    uint32 // the tick of the last keep-alive sweep
-	ticked   uint32
 	current  *client // who is being worked on, for Panicked
+	members  int32   // those in ready and lagging that have not left
+	ticked   uint32
+
+	compressed bool // static: its members read the compressed log
 }
 
-func newShard(h *hub) *shard {
-	s := &shard{hub: h, pos: h.log.Head(), overflow: math.MaxUint64}
+func newShard(h *hub, compressed bool) *shard {
+	log := &h.log
+	if compressed {
+		log = h.compressed
+	}
+	s := &shard{hub: h, compressed: compressed, pos: log.Head(), overflow: math.MaxUint64}
 	s.done.Store(s.pos.Seq)
-	s.swept = h.server.now.Load()
-	s.ticked = s.swept
-	s.due.Store(h.server.afterPing(s.swept))
+	s.ticked = h.server.now.Load()
+	s.due.Store(s.nextRound(s.ticked))
 	s.Task.Init(h.server.pool, s)
 	return s
 }
@@ -55,10 +59,11 @@ func newShard(h *hub) *shard {
 func (s *shard) Run(w *poller.Worker) {
 	for {
 		if s.pass == nil {
+			s.hub.server.answer(&s.Task)
 			s.takeEvents(w)
 			if now := s.hub.server.now.Load(); now != s.ticked {
+				s.tick(w, s.ticked, now)
 				s.ticked = now
-				s.tick(w, now)
 			}
 			if !s.beginPass() {
 				break
@@ -75,18 +80,26 @@ func (s *shard) Run(w *poller.Worker) {
 		if s.hub.stalled.Load() {
 			s.hub.ScheduleOn(w)
 		}
-		if s.pos.Seq > s.overflow {
-			s.dropOverflowed(w)
-		}
 		if w.Busy() {
 			s.Schedule()
 			return
 		}
 	}
-	if s.hub.server.stage.Load() != serving && s.hub.quiet() {
-		s.closeAll(w)
+	if stage := s.hub.server.stage.Load(); stage == aborting || stage == closing && s.hub.quiet() {
+		s.closeAll(w, stage)
 	}
 }
+
+// counted is the number of the frame up to which what the members are due is in
+// the tally.
+func (s *shard) counted() uint64 {
+	if s.pass != nil {
+		return s.pass.pieces[0].Start.Seq
+	}
+	return s.pos.Seq
+}
+
+func (s *shard) tally(w *poller.Worker) *tally { return s.hub.server.tallies.of(w) }
 
 // takeEvents does what sessions and the poller asked for.
 func (s *shard) takeEvents(w *poller.Worker) {
@@ -101,7 +114,7 @@ func (s *shard) takeEvents(w *poller.Worker) {
 }
 
 func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
-	if c.status.Load()&statusReleased != 0 {
+	if c.has(statusReleased) {
 		if others := events & lobbyEvents; others != 0 {
 			s.hub.server.lobby.signal(w, c, others)
 		}
@@ -124,21 +137,45 @@ func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
 // pos on. So whoever has the answer is in. The session learns of it last: it
 // must not send mail while the answer is mail.
 func (s *shard) join(w *poller.Worker, c *client) {
+	if s.members == 0 {
+		s.skip(w)
+	}
 	s.addReady(c)
-	s.hub.server.stats.members.Add(1)
+	s.members++
+	s.hub.server.members.Add(1)
+	s.tally(w).joined.Add(1)
 	s.deliver(w, c, c.mail.Swap(nil))
 	if c.status.Or(statusMember)&statusWaiting != 0 {
 		c.ScheduleOn(w)
 	}
 }
 
+// skip moves a shard without members to the end of its log, which may have begun
+// anew.
+func (s *shard) skip(w *poller.Worker) {
+	for {
+		piece, after := s.pos.Next()
+		s.pos = after
+		if len(piece.Bytes) == 0 {
+			break
+		}
+	}
+	s.done.Store(s.pos.Seq)
+	if s.hub.stalled.Load() {
+		s.hub.ScheduleOn(w)
+	}
+}
+
 // deliver writes m to c at its next frame boundary.
 func (s *shard) deliver(w *poller.Worker, c *client, m *mail) {
 	if m.broken {
-		s.abandon(w, c)
+		s.abandon(w, c, m.reason)
 		return
 	}
 	if m.leave {
+		if m.reason != 0 && !c.has(statusLeft) {
+			s.hub.server.departed(w, c, m.reason, s.waiting(c))
+		}
 		s.leave(w, c, m.limit, m.bytes)
 		return
 	}
@@ -159,7 +196,7 @@ func (s *shard) say(w *poller.Worker, c *client, bytes []byte) {
 	switch n := w.Send(c.FD(), bytes); {
 	case n == len(bytes):
 	case n < 0 && n != poller.WouldBlock:
-		s.abandon(w, c)
+		s.abandon(w, c, Reset)
 	default:
 		o := &outbox{c: c, at: s.pos}
 		if n > 0 {
@@ -184,8 +221,12 @@ func (s *shard) leave(w *poller.Worker, c *client, limit uint64, bytes []byte) {
 	if o.left {
 		return
 	}
+	// Beyond the limit, the others' passes may have begun.
+	limit = max(limit, s.counted())
+	s.tally(w).due.Add(limit - s.counted())
 	c.status.Or(statusLeft)
-	s.hub.server.stats.members.Add(-1)
+	s.members--
+	s.hub.server.members.Add(-1)
 	o.leave(limit, bytes)
 	o.deadline = s.hub.server.after(s.hub.server.config.DrainTimeout)
 	if o.index < 0 {
@@ -199,6 +240,9 @@ func (s *shard) leave(w *poller.Worker, c *client, limit uint64, bytes []byte) {
 // once.
 func (s *shard) lag(w *poller.Worker, o *outbox) {
 	o.c.out = o
+	if !o.left {
+		o.deadline = s.hub.server.stallDeadline()
+	}
 	o.index = len(s.lagging)
 	s.lagging = append(s.lagging, o)
 	s.resume(w, o)
@@ -210,10 +254,11 @@ func (s *shard) resume(w *poller.Worker, o *outbox) {
 	case blocked:
 		s.watch(o)
 	case broken:
-		s.abandon(w, o.c)
+		s.abandon(w, o.c, Reset)
 	case caughtUp:
 		s.removeLagging(o)
 		if o.left {
+			s.tally(w).delivered.Add(o.owed)
 			s.release(w, o.c, true)
 		} else {
 			s.addReady(o.c)
@@ -223,8 +268,8 @@ func (s *shard) resume(w *poller.Worker, o *outbox) {
 
 // watch makes sure that o's next deadline or overflow is not missed.
 func (s *shard) watch(o *outbox) {
+	s.due.Store(min(s.due.Load(), o.deadline))
 	if o.left {
-		s.due.Store(min(s.due.Load(), o.deadline))
 		return
 	}
 	end := s.reach().Seq
@@ -249,9 +294,7 @@ func (s *shard) dropOverflowed(w *poller.Worker) {
 			}
 		}
 		if n := o.waiting(s.pos.Seq); n > queue {
-			s.hub.server.dropped(o.c, s.pos.Seq)
-			limit := s.pos.Seq - uint64(n-queue)
-			s.leave(w, o.c, limit, slowConsumer)
+			s.sendAway(w, o.c, SlowConsumer, s.pos.Seq-uint64(n-queue))
 		} else {
 			s.watch(o)
 		}
@@ -259,21 +302,52 @@ func (s *shard) dropOverflowed(w *poller.Worker) {
 	s.current = nil
 }
 
-// abandon gives c up without writing any more.
-func (s *shard) abandon(w *poller.Worker, c *client) {
-	if o := c.out; o != nil {
-		s.removeLagging(o)
-	} else {
-		s.removeReady(int(c.slot))
+// waiting is the length of c's queue.
+func (s *shard) waiting(c *client) int {
+	if c.out == nil || c.out.left {
+		return 0
 	}
-	s.lost(w, c)
+	return c.out.waiting(s.reach().Seq)
 }
 
-// lost ends the membership of c, which no list holds any more and whose socket
-// is of no more use.
-func (s *shard) lost(w *poller.Worker, c *client) {
+// sendAway makes c leave for a reason of the server's: of the log it gets what
+// comes before limit, then a close frame that tells why.
+func (s *shard) sendAway(w *poller.Worker, c *client, r Reason, limit uint64) {
+	s.current = c
+	s.hub.server.departed(w, c, r, s.waiting(c))
+	s.leave(w, c, limit, goodbye[r])
+	s.current = nil
+}
+
+// abandon gives c up, for reason r, without writing any more.
+func (s *shard) abandon(w *poller.Worker, c *client, r Reason) {
+	at := s.pos.Seq
+	if o := c.out; o != nil {
+		at = o.at.Seq
+		if o.left {
+			s.tally(w).lost.Add(o.owed)
+		} else if r != Reset {
+			s.hub.server.departed(w, c, r, s.waiting(c))
+		}
+		s.removeLagging(o)
+	} else {
+		if r != Reset {
+			s.hub.server.departed(w, c, r, 0)
+		}
+		s.removeReady(int(c.slot))
+	}
+	s.lost(w, c, at)
+}
+
+// lost ends the membership of c, which no list holds any more, and whose socket
+// is of no more use; it has got the frames before at.
+func (s *shard) lost(w *poller.Worker, c *client, at uint64) {
 	if c.status.Or(statusLeft)&statusLeft == 0 {
-		s.hub.server.stats.members.Add(-1)
+		end := s.reach().Seq
+		s.tally(w).due.Add(end - s.counted())
+		s.tally(w).lost.Add(end - at)
+		s.members--
+		s.hub.server.members.Add(-1)
 	}
 	s.release(w, c, false)
 }
@@ -288,66 +362,6 @@ func (s *shard) release(w *poller.Worker, c *client, linger bool) {
 	s.population.Add(-1)
 	c.status.Or(status)
 	c.ScheduleOn(w)
-}
-
-// closeAll makes everybody leave because the server goes away.
-func (s *shard) closeAll(w *poller.Worker) {
-	for i := len(s.ready) - 1; i >= 0; i-- {
-		s.leave(w, s.ready[i], s.pos.Seq, goingAway)
-	}
-	for i := len(s.lagging) - 1; i >= 0; i-- {
-		if s.hub.server.stage.Load() == aborting {
-			s.abandon(w, s.lagging[i].c)
-		} else {
-			s.leave(w, s.lagging[i].c, s.pos.Seq, goingAway)
-		}
-	}
-}
-
-// tick looks after deadlines and the members that were not heard of.
-func (s *shard) tick(w *poller.Worker, now uint32) {
-	due := s.hub.server.afterPing(s.swept)
-	if now >= due {
-		s.swept = now
-		due = s.hub.server.afterPing(now)
-		s.keepAlive(w, now)
-	}
-	for i := len(s.lagging) - 1; i >= 0; i-- {
-		switch o := s.lagging[i]; {
-		case !o.left:
-		case now >= o.deadline:
-			s.abandon(w, o.c)
-		default:
-			due = min(due, o.deadline)
-		}
-	}
-	s.due.Store(due)
-}
-
-// keepAlive pings members that were silent for an interval, and gives up those
-// that were for two.
-func (s *shard) keepAlive(w *poller.Worker, now uint32) {
-	interval := s.hub.server.pingTicks
-	check := func(c *client) {
-		heard := c.heard.Load()
-		switch silent := now - heard; {
-		case int32(silent) < int32(interval):
-		case silent >= 2*interval:
-			s.hub.server.vanished(c)
-			s.abandon(w, c)
-		case c.ping != heard+1:
-			c.ping = heard + 1
-			s.say(w, c, frame.Ping)
-		}
-	}
-	for i := len(s.ready) - 1; i >= 0; i-- {
-		check(s.ready[i])
-	}
-	for i := len(s.lagging) - 1; i >= 0; i-- {
-		if o := s.lagging[i]; !o.left {
-			check(o.c)
-		}
-	}
 }
 
 // addReady takes in a client that is caught up. During a pass it has to wait
@@ -393,8 +407,8 @@ func (s *shard) removeLagging(o *outbox) {
 func (s *shard) Panicked(w *poller.Worker, _ any) {
 	if c := s.current; c != nil {
 		s.current = nil
-		if c.status.Load()&statusReleased == 0 {
-			s.abandon(w, c)
+		if !c.has(statusReleased) {
+			s.abandon(w, c, Panicked)
 		}
 	}
 	s.Schedule()

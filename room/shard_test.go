@@ -17,8 +17,8 @@ import (
 // encoded message.
 func (m *model) publishOne(text string) []byte {
 	f := frame.AppendMessage(nil, ws.OpText, []byte(text))
-	p := newPost()
-	p.frames, p.count = append(p.frames, f...), 1
+	p := newPost(false)
+	p.frames.plain, p.count = append(p.frames.plain, f...), 1
 	m.server.hub.publish(nil, p)
 	m.settle()
 	return f
@@ -30,7 +30,7 @@ func TestRoomThatComesTooEarlyToBeToldIsFound(t *testing.T) {
 	for who := range 3 {
 		m := newModel()
 		for range 3 {
-			m.join(1000)
+			m.join(1000, false)
 		}
 		m.net[who].free, m.net[who].late = 0, 1000
 		for i := range m.net {
@@ -48,19 +48,19 @@ func TestRoomThatComesTooEarlyToBeToldIsFound(t *testing.T) {
 
 func TestStuckClientIsDroppedAtTheMessageThatWouldBeTheQueuePlusFirst(t *testing.T) {
 	m := newModel()
-	m.join(16) // takes the handshake's answer and no more
-	m.join(1 << 20)
+	m.join(16, false) // takes the handshake's answer and no more
+	m.join(1<<20, false)
 	for i := range modelQueue {
 		m.publishOne(fmt.Sprint(i))
 	}
-	if n := m.server.stats.dropped.Load(); n != 0 {
+	if n := m.server.dropped(SlowConsumer); n != 0 {
 		t.Fatalf("%d dropped with a full queue", n)
 	}
 	m.publishOne("one too many")
-	if n := m.server.stats.dropped.Load(); n != 1 {
+	if n := m.server.dropped(SlowConsumer); n != 1 {
 		t.Fatalf("%d dropped, want 1", n)
 	}
-	if n := m.server.stats.members.Load(); n != 1 {
+	if n := m.server.members.Load(); n != 1 {
 		t.Fatalf("%d members, want 1", n)
 	}
 }
@@ -74,13 +74,13 @@ func BenchmarkPass(b *testing.B) {
 			m.server.shardSize, m.server.stepSize = shardSize, poller.FanoutMax
 			m.worker.Sender = sink{}
 			for range members {
-				m.join(1 << 10)
+				m.join(1<<10, false)
 			}
 			f := frame.AppendMessage(nil, ws.OpText, bytes.Repeat([]byte{'x'}, 128))
 			b.ReportAllocs()
 			for b.Loop() {
-				p := newPost()
-				p.frames, p.count = append(p.frames, f...), 1
+				p := newPost(false)
+				p.frames.plain, p.count = append(p.frames.plain, f...), 1
 				m.server.hub.publish(nil, p)
 				m.settle()
 			}

@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 
 	"chatd/poller"
-	"chatd/room/handshake"
 )
 
 // tally is what one worker counts. Only that worker writes it, so that nothing
@@ -25,7 +24,6 @@ type tally struct {
 	inflated   atomic.Uint64 // messages that came compressed
 	dropped    [reasons]atomic.Uint64
 	throttled  [limits]atomic.Uint64
-	refused    [handshake.Reasons]atomic.Uint64
 	_          [128]byte // keeps the next one's out of the same cache lines
 }
 

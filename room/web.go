@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"chatd/poller"
-	"chatd/room/handshake"
 )
 
 // idleTimeout is how long a connection that asked for the page may stay for
@@ -40,11 +39,11 @@ func newWeb(s *Server) *web {
 		ReadHeaderTimeout: s.config.HandshakeTimeout,
 		ReadTimeout:       s.config.HandshakeTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    handshake.DefaultMaxHead,
+		MaxHeaderBytes:    s.config.MaxHead,
 		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
-		ConnState: func(_ net.Conn, state http.ConnState) {
+		ConnState: func(c net.Conn, state http.ConnState) {
 			if state == http.StateClosed {
-				s.closed()
+				s.closed(c.(*pageConn).source)
 			}
 		},
 	}
@@ -52,23 +51,24 @@ func newWeb(s *Server) *web {
 	return v
 }
 
-// take hands over the socket fd, from which head has been read.
-func (v *web) take(fd int32, head []byte) {
+// take hands over the socket fd, of a connection from source, from which head
+// has been read.
+func (v *web) take(fd, source int32, head []byte) {
 	f := os.NewFile(uintptr(fd), "")
 	conn, err := net.FileConn(f) // duplicates fd
 	f.Close()
 	if err != nil {
 		v.server.config.Log.Error("can't hand a connection to net/http", "err", err)
-		v.server.closed()
+		v.server.closed(source)
 		return
 	}
-	page := &pageConn{Conn: conn, head: append([]byte(nil), head...)}
+	page := &pageConn{Conn: conn, source: source, head: append([]byte(nil), head...)}
 	v.serving.Go(func() {
 		select {
 		case v.conns <- page:
 		case <-v.closing:
 			conn.Close()
-			v.server.closed()
+			v.server.closed(source)
 		}
 	})
 }
@@ -96,12 +96,14 @@ func (v *web) giveBack(rw http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.Close()
 	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	fd, err := poller.Dup(conn.(*pageConn).Conn.(*net.TCPConn))
+	page := conn.(*pageConn)
+	fd, err := poller.Dup(page.Conn.(*net.TCPConn))
 	if err != nil {
 		v.server.config.Log.Error("can't take a connection back from net/http", "err", err)
-		v.server.closed()
+		v.server.closed(page.source)
 		return
 	}
+	v.server.sources.leave(page.source) // it is counted anew
 	v.server.adopt(nil, fd, append(head, ahead...))
 }
 
@@ -137,7 +139,8 @@ func (v *web) Addr() net.Addr { return &net.TCPAddr{} }
 // pageConn is a connection whose first bytes have been read already.
 type pageConn struct {
 	net.Conn
-	head []byte
+	source int32 // see client
+	head   []byte
 }
 
 // Read implements net.Conn.

@@ -14,8 +14,9 @@ type Cursor struct {
 
 // Piece is a stretch of adjacent bytes of the log, made of whole frames.
 type Piece struct {
-	Start Cursor
-	Bytes []byte
+	Start  Cursor
+	Bytes  []byte
+	Frames int
 }
 
 // Next returns what was published behind c, as far as it is adjacent, and the
@@ -27,12 +28,12 @@ func (c Cursor) Next() (Piece, Cursor) {
 		size, frames := c.seg.size()
 		if size > c.off {
 			end := Cursor{seg: c.seg, off: size, Seq: c.seg.first + uint64(frames)}
-			return Piece{Start: c, Bytes: c.seg.buf[c.off:size]}, end
+			return Piece{Start: c, Bytes: c.seg.buf[c.off:size], Frames: int(end.Seq - c.Seq)}, end
 		}
 		if next == nil {
 			return Piece{Start: c}, c
 		}
-		c = Cursor{seg: next, Seq: c.Seq}
+		c = Cursor{seg: next, Seq: next.first}
 	}
 }
 
@@ -44,7 +45,7 @@ func (c Cursor) NextTo(end Cursor) (Piece, Cursor) {
 	p, after := c.Next()
 	if after.Seq > end.Seq {
 		// end is in the same segment: the one before it would have ended.
-		return Piece{Start: p.Start, Bytes: p.Bytes[:end.off-p.Start.off]}, end
+		return Piece{Start: p.Start, Bytes: p.Bytes[:end.off-p.Start.off], Frames: int(end.Seq - p.Start.Seq)}, end
 	}
 	return p, after
 }

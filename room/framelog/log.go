@@ -71,7 +71,7 @@ func (l *Log) Head() Cursor {
 func (l *Log) Append(frames []byte, n int) {
 	size, count := l.tail.size()
 	if len(frames) > len(l.tail.buf)-size {
-		l.link(max(l.grow, len(frames)))
+		l.link(max(l.grow, len(frames)), l.Head().Seq)
 		l.grow = min(2*l.grow, maxSegment)
 		size, count = 0, 0
 	}
@@ -84,16 +84,34 @@ func (l *Log) Append(frames []byte, n int) {
 // nothing to one that has been trimmed.
 func (l *Log) Trim() {
 	if l.tail.buf != nil {
-		l.link(0)
-		l.grow = minSegment
+		l.Restart(l.Head().Seq)
 	}
+}
+
+// Restart goes on with the frame number seq, in a new segment that starts
+// small. Unless it is the next number anyway, nobody may be reading.
+func (l *Log) Restart(seq uint64) {
+	l.link(0, seq)
+	l.grow = minSegment
+}
+
+// Extent is what the log holds for a reader at c: segments that have bytes, and
+// their memory in bytes.
+func (c Cursor) Extent() (segments, size int) {
+	for seg := c.seg; seg != nil; seg = seg.next.Load() {
+		if len(seg.buf) > 0 {
+			segments++
+			size += len(seg.buf)
+		}
+	}
+	return segments, size
 }
 
 // Trimmed reports whether the log has held nothing since Trim.
 func (l *Log) Trimmed() bool { return l.tail.buf == nil }
 
-func (l *Log) link(size int) {
-	next := &segment{first: l.Head().Seq}
+func (l *Log) link(size int, first uint64) {
+	next := &segment{first: first}
 	if size > 0 {
 		next.buf = make([]byte, size)
 	}

@@ -39,6 +39,7 @@ type Result struct {
 	N        int    // Upgrade: the length of the head in bytes; what follows are frames
 	Response []byte // Upgrade, Refuse: the answer to send; not to be changed
 	Deflate  bool   // Upgrade: permessage-deflate was agreed upon (RFC 7692)
+	Status   int    // Refuse: that of the answer
 	Reason   string // Refuse: one stable word, for logs and counters
 }
 

@@ -10,6 +10,7 @@ import (
 // refusal is a reason not to go on, with its answer.
 type refusal struct {
 	reason   string
+	status   int
 	response []byte
 	head     int // bytes of response without its body
 }
@@ -60,7 +61,7 @@ func newRefusal(reason string, status int, text string, headers ...string) *refu
 	b = fmt.Appendf(b, "Connection: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n", connection, len(text)+1)
 	head := len(b)
 	b = fmt.Appendf(b, "%s\n", text)
-	return &refusal{reason: reason, response: slices.Clip(b), head: head}
+	return &refusal{reason: reason, status: status, response: slices.Clip(b), head: head}
 }
 
 // refuse is the refusal of the request that begins with b.
@@ -69,5 +70,5 @@ func refuse(r *refusal, b []byte) Result {
 	if bytes.HasPrefix(b, []byte("HEAD ")) { // RFC 9110 §9.3.2
 		response = response[:r.head:r.head]
 	}
-	return Result{Verdict: Refuse, Response: response, Reason: r.reason}
+	return Result{Verdict: Refuse, Response: response, Status: r.status, Reason: r.reason}
 }

@@ -1,0 +1,192 @@
+package room
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"chatd/poller"
+)
+
+// question is something that is done on a keeper's Task, where what the keeper
+// owns can be looked at.
+type question struct {
+	task *poller.Task
+	what func()
+	done chan struct{}
+}
+
+// curiosity asks one question at a time, so that keepers, of which there may be
+// very many, need no place for it.
+type curiosity struct {
+	mu    sync.Mutex // of those who ask
+	asked atomic.Pointer[question]
+}
+
+// ask has what done on the Task t. When ctx ends first it returns ctx's error,
+// and what is not done.
+func (y *curiosity) ask(ctx context.Context, t *poller.Task, what func()) error {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	q := &question{t, what, make(chan struct{})}
+	y.asked.Store(q)
+	t.Schedule()
+	select {
+	case <-q.done:
+		return nil
+	case <-ctx.Done():
+		if y.asked.CompareAndSwap(q, nil) {
+			return ctx.Err()
+		}
+		<-q.done
+		return nil
+	}
+}
+
+// answer does what t was asked for. Keepers call it when all they own is in
+// order.
+func (y *curiosity) answer(t *poller.Task) {
+	if q := y.asked.Load(); q != nil && q.task == t && y.asked.CompareAndSwap(q, nil) {
+		q.what()
+		close(q.done)
+	}
+}
+
+// ConnInfo is what is known of a connection.
+type ConnInfo struct {
+	FD         int32          `json:"fd"`
+	Source     netip.AddrPort `json:"source"`
+	State      string         `json:"state"` // handshake, lingering, ready, lagging or leaving
+	Room       string         `json:"room"`  // empty before it is in one
+	Age        float64        `json:"age_seconds"`
+	Lag        int            `json:"lag"`       // messages that wait for it
+	BytesIn    uint64         `json:"bytes_in"`  // as the kernel counts
+	BytesOut   uint64         `json:"bytes_out"` // those that its peer has acknowledged
+	Compressed bool           `json:"compressed"`
+}
+
+// page is a part of a list that several keepers have.
+type page struct {
+	skip, limit int
+	rows        []ConnInfo
+	total       int
+}
+
+// take reports which of a keeper's n connections are on the page.
+func (p *page) take(n int) (from, to int) {
+	p.total += n
+	from = min(p.skip, n)
+	to = min(n, from+p.limit-len(p.rows))
+	p.skip -= from
+	return from, to
+}
+
+// Census is up to limit connections, without the first ones, and how many there
+// are in all (but for those that asked for the page). The order changes when
+// connections come and go.
+func (s *Server) Census(ctx context.Context, first, limit int) ([]ConnInfo, int, error) {
+	p := &page{skip: first, limit: limit}
+	l := &s.lobby
+	if err := s.ask(ctx, &l.Task, func() { l.fill(p) }); err != nil {
+		return nil, 0, err
+	}
+	shards, err := s.shards(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, sh := range shards {
+		if err := s.ask(ctx, &sh.Task, func() { sh.fill(p) }); err != nil {
+			return nil, 0, err
+		}
+	}
+	return p.rows, p.total, nil
+}
+
+// Departed is the last clients that were refused or sent away, the newest first.
+func (s *Server) Departed() []Departure { return s.departures.last() }
+
+func (s *Server) shards(ctx context.Context) ([]*shard, error) {
+	var shards []*shard
+	err := s.ask(ctx, &s.hub.Task, func() { shards = append(shards, s.hub.shards...) })
+	return shards, err
+}
+
+// info is what its keeper knows of c, whose socket is not closed.
+func (c *client) info(state, room string, lag int) ConnInfo {
+	in, out := c.Traffic()
+	age := time.Duration(c.server.now.Load()-c.born) * TickInterval
+	return ConnInfo{
+		FD: c.FD(), Source: c.Peer(), State: state, Room: room, Age: age.Seconds(), Lag: lag,
+		BytesIn: in, BytesOut: out, Compressed: c.has(statusDeflate),
+	}
+}
+
+// fill adds the lobby's connections. It knows little of them: their sockets are
+// the sessions'.
+func (l *lobby) fill(p *page) {
+	from, to := p.take(len(l.list))
+	for _, g := range l.list[from:to] {
+		state := "handshake"
+		if g.lingering {
+			state = "lingering"
+		}
+		age := time.Duration(l.server.now.Load()-g.c.born) * TickInterval
+		p.rows = append(p.rows, ConnInfo{FD: -1, State: state, Age: age.Seconds()})
+	}
+}
+
+// fill adds the shard's connections.
+func (s *shard) fill(p *page) {
+	from, to := p.take(len(s.ready))
+	for _, c := range s.ready[from:to] {
+		p.rows = append(p.rows, c.info("ready", Path, 0))
+	}
+	from, to = p.take(len(s.lagging))
+	for _, o := range s.lagging[from:to] {
+		state := "lagging"
+		if o.left {
+			state = "leaving"
+		}
+		p.rows = append(p.rows, o.c.info(state, Path, s.waiting(o.c)))
+	}
+}
+
+// Gauges is what is known only to the Tasks that own it.
+type Gauges struct {
+	Lagging  int // members that are behind
+	Segments int // of the log, that somebody has yet to read
+	LogBytes int // their memory
+}
+
+// Gauges asks for them.
+func (s *Server) Gauges(ctx context.Context) (Gauges, error) {
+	var g Gauges
+	shards, err := s.shards(ctx)
+	if err != nil {
+		return g, err
+	}
+	for _, sh := range shards {
+		if err := s.ask(ctx, &sh.Task, func() { sh.gauge(&g) }); err != nil {
+			return g, err
+		}
+	}
+	return g, nil
+}
+
+// gauge adds what the shard holds. Of several that read the same log the one
+// that is furthest behind counts.
+func (s *shard) gauge(g *Gauges) {
+	oldest := s.pos
+	for _, o := range s.lagging {
+		if !o.left {
+			g.Lagging++
+			if o.at.Seq < oldest.Seq {
+				oldest = o.at
+			}
+		}
+	}
+	segments, size := oldest.Extent()
+	g.Segments, g.LogBytes = max(g.Segments, segments), max(g.LogBytes, size)
+}

@@ -1,0 +1,52 @@
+package room
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Path is where the WebSocket is served.
+const Path = "/ws"
+
+// TickInterval is how often [Server.Tick] should be called: the grain of all
+// timeouts.
+const TickInterval = 100 * time.Millisecond
+
+// lingerTimeout is how long a socket stays open for its peer to hang up.
+const lingerTimeout = 2 * time.Second
+
+// Config is what a Server needs to know. The zero value is not useful; that of
+// a limit is none, unless it says otherwise.
+type Config struct {
+	Queue      int  // messages that may wait for one client
+	MaxMessage int  // bytes of a message, over all its fragments, and inflated
+	Compress   bool // agree to permessage-deflate (RFC 7692)
+
+	MaxConns          int   // connections at a time; more wait to be accepted
+	MaxConnsPerSource int   // connections at a time from one address; more are refused
+	MaxHandshakes     int   // unfinished handshakes at a time; more push old ones out
+	MaxHead           int   // bytes of an HTTP head; 0: handshake.DefaultMaxHead
+	MaxFragments      int   // of a message
+	RateMessages      int64 // messages that a client may send in a second
+	RateBytes         int64 // bytes …
+	RateControls      int64 // pings and unasked pongs …
+	RateClose         bool  // whoever sends more is sent away; otherwise its socket is not read for a while
+
+	HandshakeTimeout time.Duration // for the whole HTTP head
+	PingInterval     time.Duration // silence after which a client is pinged; after two it is given up
+	IdleTimeout      time.Duration // time without a message from a client
+	WriteTimeout     time.Duration // time in which a client's socket takes nothing of what waits for it
+	DrainTimeout     time.Duration // for what is queued when a client leaves; 0: no time
+	DrainSpread      time.Duration // over which everybody is sent away when the server goes away
+
+	AllowOrigin []string     // origins that may connect besides the same one
+	Page        http.Handler // answers every request that is not for Path
+	Log         *slog.Logger
+
+	PassTime Observer // seconds that each pass of a shard takes; nil: not timed
+	Lag      Observer // messages that wait for a member that is behind, once a second; nil: not sampled
+}
+
+// Observer takes the values of a histogram. Any worker may call it.
+type Observer interface{ Observe(float64) }

@@ -1,0 +1,117 @@
+package room
+
+import (
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"chatd/poller"
+	"chatd/room/handshake"
+)
+
+// Departure is a client that was refused or sent away.
+type Departure struct {
+	Time   time.Time      `json:"time"`
+	Source netip.AddrPort `json:"source"` // the zero value if it was gone
+	Reason string         `json:"reason"`
+	Code   int            `json:"code"` // that it was sent: HTTP status or close code; 0: none
+	Lag    int            `json:"lag"`  // messages that waited for it
+}
+
+// remembered is how many departures are.
+const remembered = 100
+
+// departures remembers the last ones, for whoever asks why, and tells the log
+// once a second how many there were of each kind. Anybody may add to it: it is
+// no matter of messages, so a lock is good enough.
+type departures struct {
+	mu    sync.Mutex
+	ring  [remembered]Departure
+	count int // all there ever were
+	fresh map[string]*news
+}
+
+// news is what the log has not been told.
+type news struct {
+	count int
+	last  Departure
+}
+
+func (d *departures) add(e Departure) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ring[d.count%remembered] = e
+	d.count++
+	if d.fresh == nil {
+		d.fresh = make(map[string]*news)
+	}
+	n := d.fresh[e.Reason]
+	if n == nil {
+		n = new(news)
+		d.fresh[e.Reason] = n
+	}
+	n.count++
+	n.last = e
+}
+
+// last is the remembered ones, the newest first.
+func (d *departures) last() []Departure {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := make([]Departure, 0, remembered)
+	for i := d.count - 1; i >= max(0, d.count-remembered); i-- {
+		all = append(all, d.ring[i%remembered])
+	}
+	return all
+}
+
+// report writes one line for each reason that came up since the last time.
+func (d *departures) report(log *slog.Logger) {
+	d.mu.Lock()
+	fresh := d.fresh
+	d.fresh = nil
+	d.mu.Unlock()
+	for reason, n := range fresh {
+		log.Warn("clients sent away", "reason", reason, "count", n.count, "last", n.last.Source, "code", n.last.Code, "lag", n.last.Lag)
+	}
+}
+
+// departed counts a member that is sent away or given up for a reason of the
+// server's, when lag messages waited for it.
+func (s *Server) departed(w *poller.Worker, c *client, r Reason, lag int) {
+	s.tallies.of(w).dropped[r].Add(1)
+	if !reasonTable[r].noted {
+		return
+	}
+	s.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: r.String(), Code: r.Code(), Lag: lag})
+	if r != Panicked { // which has been logged
+		s.config.Log.Debug("client dropped", "reason", r.String(), "fd", c.FD(), "lag", lag)
+	}
+}
+
+// Refusals of the server's own, besides those of package handshake.
+const (
+	refusedTimeout   = "handshake_timeout"
+	refusedGivenBack = "given_back"
+)
+
+// refusals counts handshakes that failed, by reason. The map is static.
+type refusals struct{ refusedFor map[string]*atomic.Uint64 }
+
+func newRefusals() refusals {
+	m := make(map[string]*atomic.Uint64)
+	for _, reason := range append(handshake.Reasons(), refusedTimeout, refusedGivenBack) {
+		m[reason] = new(atomic.Uint64)
+	}
+	return refusals{m}
+}
+
+// refused counts a connection whose handshake failed and was answered with an
+// HTTP status, or with 0, not at all.
+func (s *Server) refused(c *client, reason string, status int) {
+	s.refusedFor[reason].Add(1)
+	s.config.Log.Debug("handshake refused", "reason", reason, "fd", c.FD())
+	s.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: reason, Code: status})
+}

@@ -1,0 +1,44 @@
+package room
+
+import "chatd/room/frame"
+
+// inbound is what a session remembers of its peer between two reads. A peer
+// that has nothing unfinished and has used up nothing of its rates needs none.
+// It belongs to the session.
+type inbound struct {
+	tail    []byte        // unfinished frames or an unfinished head
+	decoder frame.Decoder // an unfinished message
+	meter   meter
+}
+
+// unread is what was read and is not used yet.
+func (c *client) unread() []byte {
+	if c.in == nil {
+		return nil
+	}
+	return c.in.tail
+}
+
+func (c *client) setUnread(b []byte) {
+	switch {
+	case len(b) > 0:
+		c.remember().tail = b
+	case c.in != nil:
+		c.in.tail = nil
+	}
+}
+
+// remember makes sure that there is an inbound.
+func (c *client) remember() *inbound {
+	if c.in == nil {
+		c.in = new(inbound)
+	}
+	return c.in
+}
+
+// rest lets go of what is not needed until more comes.
+func (c *client) rest() {
+	if in := c.in; in != nil && len(in.tail) == 0 && in.decoder.AtRest() && in.meter.atRest() {
+		c.in = nil
+	}
+}

@@ -1,0 +1,143 @@
+package room
+
+import (
+	"math"
+
+	"chatd/poller"
+	"chatd/room/frame"
+)
+
+// This file is what a shard does by the clock.
+
+// tick looks after deadlines and the members that were not heard of. It was last
+// called at the tick before.
+func (s *shard) tick(w *poller.Worker, before, now uint32) {
+	server := s.hub.server
+	if interval := server.sweepTicks; interval > 0 && now/interval != before/interval {
+		s.sweep(w, now)
+	}
+	if server.stage.Load() == draining {
+		s.closeSome(w, now)
+	}
+	s.due.Store(s.nextRound(now))
+	for i := len(s.lagging) - 1; i >= 0; i-- {
+		o := s.lagging[i]
+		if now >= o.deadline {
+			s.overdue(w, o, now)
+		}
+		if o.c.out == o {
+			s.due.Store(min(s.due.Load(), o.deadline))
+		}
+	}
+	if lag := server.config.Lag; lag != nil && now/ticksPerSecond != before/ticksPerSecond {
+		s.sample(lag)
+	}
+}
+
+// nextRound is the tick of the next round that is made at regular times.
+func (s *shard) nextRound(now uint32) uint32 {
+	server := s.hub.server
+	next := uint32(math.MaxUint32)
+	if interval := server.sweepTicks; interval > 0 {
+		next = (now/interval + 1) * interval
+	}
+	if server.config.Lag != nil {
+		next = min(next, (now/ticksPerSecond+1)*ticksPerSecond)
+	}
+	if server.stage.Load() == draining {
+		next = now + 1
+	}
+	return next
+}
+
+// sample observes the members that are behind.
+func (s *shard) sample(lag Observer) {
+	for _, o := range s.lagging {
+		if !o.left {
+			lag.Observe(float64(o.waiting(s.pos.Seq)))
+		}
+	}
+}
+
+// overdue goes on with a client whose socket has taken nothing for too long, or
+// that left and has not taken everything in time.
+func (s *shard) overdue(w *poller.Worker, o *outbox, now uint32) {
+	if o.left {
+		s.abandon(w, o.c, Reset)
+		return
+	}
+	s.resume(w, o) // only a socket that takes nothing is stalled
+	if o.c.out == o && !o.left && now >= o.deadline {
+		s.sendAway(w, o.c, WriteTimeout, s.pos.Seq)
+	}
+}
+
+// sweep pings members that were silent for an interval, gives up those that
+// were for two, and sends away those that have not said anything for too long.
+func (s *shard) sweep(w *poller.Worker, now uint32) {
+	for i := len(s.ready) - 1; i >= 0; i-- {
+		s.check(w, s.ready[i], now)
+	}
+	for i := len(s.lagging) - 1; i >= 0; i-- {
+		if o := s.lagging[i]; !o.left {
+			s.check(w, o.c, now)
+		}
+	}
+	s.current = nil
+}
+
+func (s *shard) check(w *poller.Worker, c *client, now uint32) {
+	server := s.hub.server
+	s.current = c
+	if idle := server.idleTicks; idle > 0 && int32(now-c.spoke.Load()) >= int32(idle) {
+		s.sendAway(w, c, Idle, s.pos.Seq)
+		return
+	}
+	interval := server.pingTicks
+	if interval == 0 {
+		return
+	}
+	switch silent := now - c.heard.Load(); {
+	case int32(silent) < int32(interval):
+		if c.has(statusPinged) {
+			c.status.And(^statusPinged)
+		}
+	case silent >= 2*interval:
+		s.abandon(w, c, PingTimeout)
+	case !c.has(statusPinged):
+		c.status.Or(statusPinged)
+		s.say(w, c, frame.Ping)
+	}
+}
+
+// closeSome sends some members away, when the server goes away over a while: at
+// each tick so many that none are left at the end.
+func (s *shard) closeSome(w *poller.Worker, now uint32) {
+	ticks := max(1, int(s.hub.server.drainTo)-int(now))
+	keep := len(s.ready) - (len(s.ready)+ticks-1)/ticks
+	for i := len(s.ready) - 1; i >= keep; i-- {
+		s.sendAway(w, s.ready[i], GoingAway, s.pos.Seq)
+	}
+}
+
+// closeAll makes everybody leave because the server goes away.
+func (s *shard) closeAll(w *poller.Worker, stage uint32) {
+	for i := len(s.ready) - 1; i >= 0; i-- {
+		s.goAway(w, s.ready[i])
+	}
+	for i := len(s.lagging) - 1; i >= 0; i-- {
+		switch o := s.lagging[i]; {
+		case stage == aborting:
+			s.abandon(w, o.c, Reset)
+		case !o.left:
+			s.goAway(w, o.c)
+		}
+	}
+}
+
+// goAway sends c away. Its session has stopped reading; now it is to discard
+// what comes.
+func (s *shard) goAway(w *poller.Worker, c *client) {
+	s.sendAway(w, c, GoingAway, s.pos.Seq)
+	c.ScheduleOn(w)
+}

@@ -1,0 +1,70 @@
+package room
+
+import "sync/atomic"
+
+// Stats is a snapshot of a server's counters, all since its start. They are
+// read one after the other while the server goes on.
+type Stats struct {
+	Conns      int64 // open connections
+	Members    int64 // those in the room
+	Handshakes int64 // those whose handshake is not done
+
+	Accepted uint64 // connections
+	Joined   uint64 // members
+	Messages uint64 // appended to the log
+
+	// When nothing is under way, Due = Delivered + Lost.
+	Due       uint64 // messages × the members present
+	Delivered uint64 // of Due: written whole
+	Lost      uint64 // of Due: the client was given up before it had taken all that was queued
+
+	Received uint64 // bytes from sockets
+	Sent     uint64 // bytes of messages to sockets
+
+	Compressed       uint64 // messages that were compressed
+	CompressedInput  uint64 // their bytes before
+	CompressedOutput uint64 // and after
+	Inflated         uint64 // messages that came compressed
+
+	Refused   map[string]uint64 // handshakes that failed, by reason
+	Dropped   map[string]uint64 // members that were sent away or lost, by Reason
+	Throttled map[string]uint64 // pauses in reading, by the limit that was exceeded
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats {
+	t := s.tallies
+	st := Stats{
+		Conns:      s.conns.Load(),
+		Members:    s.members.Load(),
+		Handshakes: s.lobby.handshakes.Load(),
+
+		Accepted:  t.sum(func(t *tally) *atomic.Uint64 { return &t.accepted }),
+		Joined:    t.sum(func(t *tally) *atomic.Uint64 { return &t.joined }),
+		Messages:  t.sum(func(t *tally) *atomic.Uint64 { return &t.messages }),
+		Due:       t.sum(func(t *tally) *atomic.Uint64 { return &t.due }),
+		Delivered: t.sum(func(t *tally) *atomic.Uint64 { return &t.delivered }),
+		Lost:      t.sum(func(t *tally) *atomic.Uint64 { return &t.lost }),
+		Received:  t.sum(func(t *tally) *atomic.Uint64 { return &t.received }),
+		Sent:      t.sum(func(t *tally) *atomic.Uint64 { return &t.sent }),
+
+		Compressed:       t.sum(func(t *tally) *atomic.Uint64 { return &t.deflated }),
+		CompressedInput:  t.sum(func(t *tally) *atomic.Uint64 { return &t.deflateIn }),
+		CompressedOutput: t.sum(func(t *tally) *atomic.Uint64 { return &t.deflateOut }),
+		Inflated:         t.sum(func(t *tally) *atomic.Uint64 { return &t.inflated }),
+
+		Refused:   make(map[string]uint64),
+		Dropped:   make(map[string]uint64),
+		Throttled: make(map[string]uint64),
+	}
+	for reason, n := range s.refusedFor {
+		st.Refused[reason] = n.Load()
+	}
+	for r := SlowConsumer; r < reasons; r++ {
+		st.Dropped[r.String()] = t.sum(func(t *tally) *atomic.Uint64 { return &t.dropped[r] })
+	}
+	for i, name := range limitNames {
+		st.Throttled[name] = t.sum(func(t *tally) *atomic.Uint64 { return &t.throttled[i] })
+	}
+	return st
+}
