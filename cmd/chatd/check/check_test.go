@@ -1,0 +1,50 @@
+package check
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestExitStatusTellsWhetherTheHostHoldsThem(t *testing.T) {
+	small := host(t, map[string]string{"proc/sys/fs/file-max": "1164\n"}) // 100 of them free
+	broken := host(t, map[string]string{"proc/sys/fs/file-max": "?\n"})
+	for _, c := range []struct {
+		root   string
+		args   string
+		status int
+		out    string // of what is printed
+		err    string
+	}{
+		{small, "", exitHolds, "This host holds about 100 idle connections. The first wall: fs.file-max.", ""},
+		{small, "-conns 100", exitHolds, "about 100 idle", ""},
+		{small, "-conns 101", exitTooFew, "To hold 101:\n  sysctl -w fs.file-max=1165\n", "101 connections are too many: this host holds about 100 idle connections"},
+		{small, "-help", exitHolds, "-conns number", ""},
+		{small, "-conns -1", exitUnknown, "", "must be from 0"},
+		{small, "-conns 9223372036854775807", exitUnknown, "", "must be from 0"},
+		{small, "-conns many", exitUnknown, "", "-conns"},
+		{small, "now", exitUnknown, "", `unexpected argument "now"`},
+		{small, "-fast", exitUnknown, "", "-fast"},
+		{broken, "", exitUnknown, "", "fs.file-max"},
+	} {
+		var out, errs bytes.Buffer
+		if got := run(c.root, strings.Fields(c.args), &out, &errs); got != c.status {
+			t.Errorf("check %s: exit status %d, want %d", c.args, got, c.status)
+		}
+		if !strings.Contains(out.String(), c.out) || c.out == "" && out.Len() > 0 {
+			t.Errorf("check %s: printed\n%swant %q", c.args, out.String(), c.out)
+		}
+		line := errs.String()
+		if c.err == "" && line != "" || !strings.Contains(line, c.err) || strings.Count(line, "\n") > 1 {
+			t.Errorf("check %s: error %q, want a line with %q", c.args, line, c.err)
+		}
+	}
+}
+
+func TestCheckOfThisHost(t *testing.T) {
+	var out, errs bytes.Buffer
+	if status := Run([]string{"-conns", "1"}, &out, &errs); status != exitHolds {
+		t.Fatalf("exit status %d: %s", status, errs.String())
+	}
+	t.Log("\n" + out.String())
+}
