@@ -4,7 +4,7 @@ ADDR        ?= :8080
 FUZZTIME    ?= 3s
 N           ?= 1000000
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook
+FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook deflate:FuzzInflate deflate:FuzzAppend
 
 # INSTALL and names of Debian packages.
 INSTALL = sudo=; test "$$(id -u)" = 0 || sudo=sudo; \

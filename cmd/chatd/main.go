@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"chatd/cmd/chatd/admin"
+	"chatd/cmd/chatd/check"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/static"
@@ -21,11 +23,14 @@ import (
 
 // Exit statuses.
 const (
-	exitFailed = 1 // the server could not start or run
+	exitFailed = 1 // the server could not start or run, or had to be ended by force
 	exitUsage  = 2 // a flag or its value is wrong
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		os.Exit(check.Run(os.Args[2:], os.Stdout, os.Stderr))
+	}
 	opts, err := parseOptions(os.Args[1:], os.Stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -37,17 +42,18 @@ func main() {
 		fmt.Println("chatd", version())
 		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	signals := make(chan os.Signal, 2) // of the process's life
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: opts.logLevel}))
-	if err := serve(ctx, opts, log); err != nil {
+	if err := serve(signals, opts, log); err != nil {
 		fmt.Fprintln(os.Stderr, "chatd:", err)
 		os.Exit(exitFailed)
 	}
 }
 
-// serve runs the server until ctx ends, and then sends everybody away.
-func serve(ctx context.Context, opts options, log *slog.Logger) error {
+// serve runs the server until the first of signals, and then sends everybody
+// away.
+func serve(signals <-chan os.Signal, opts options, log *slog.Logger) error {
 	page, err := static.Handler(opts.assets)
 	if err != nil {
 		return err
@@ -56,10 +62,18 @@ func serve(ctx context.Context, opts options, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	logCapacity(log)
 	listener, err := poller.Listen(opts.addr, log)
 	if err != nil {
 		return err
 	}
+	config := opts.room()
+	config.MaxConns, config.Page, config.Log = maxConns, page, log
+	operators, err := listenAdmin(opts.admin, &config, log)
+	if err != nil {
+		return err
+	}
+	defer operators.close()
 	limitGarbage()
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), opts.workers))
 	pool := poller.NewPool(opts.workers-1, opts.ioUring.sender(log), log)
@@ -70,24 +84,51 @@ func serve(ctx context.Context, opts options, log *slog.Logger) error {
 	}
 	defer epoll.Close()
 
-	config := opts.room()
-	config.MaxConns, config.Page, config.Log = maxConns, page, log
 	server := room.New(config, pool, epoll, listener.Resume)
 	if err := listener.Start(epoll, pool, server); err != nil {
 		return err
 	}
 	defer tick(server, listener)()
+	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version()})
 	log.Info("listening", "addr", listener.Addr(), "max_conns", maxConns, "workers", opts.workers)
-	<-ctx.Done()
+	<-signals
 
-	log.Info("shutting down", "connections", server.Stats().Conns)
+	limit := opts.drainSpread + opts.drainTimeout
+	log.Info("shutting down", "connections", server.Conns(), "at_most", limit)
+	go hurry(signals, limit+abortTimeout, log)
 	listener.Close()
-	drain, cancel := context.WithTimeout(context.Background(), opts.drainTimeout)
+	drain, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
 		log.Warn("not everybody took what was queued in time", "drain_timeout", opts.drainTimeout)
 	}
 	return nil
+}
+
+// abortTimeout is for the kernel to close the sockets of those that did not go
+// by themselves.
+const abortTimeout = 5 * time.Second
+
+// hurry ends the process at the next of signals, or when the shutdown takes
+// longer than it may: the kernel closes what is left.
+func hurry(signals <-chan os.Signal, after time.Duration, log *slog.Logger) {
+	select {
+	case <-signals:
+		log.Warn("second signal, ending at once")
+	case <-time.After(after):
+		log.Warn("the shutdown takes too long, ending at once")
+	}
+	os.Exit(exitFailed)
+}
+
+// logCapacity says how many connections the host can hold.
+func logCapacity(log *slog.Logger) {
+	machine, err := check.Read("/")
+	if err != nil {
+		log.Warn("can't tell how many connections this host can hold", "err", err)
+		return
+	}
+	log.LogAttrs(context.Background(), slog.LevelInfo, "capacity", machine.Verdict().LogAttrs()...)
 }
 
 // tick keeps the server's clock going until stop is called.
@@ -103,7 +144,7 @@ func tick(server *room.Server, listener *poller.Listener) (stop func()) {
 			case <-ticker.C:
 				server.Tick()
 				listener.Resume() // descriptors may have been freed by others
-				tidy.tick(server.Stats().Conns)
+				tidy.tick(server.Conns())
 			case <-done:
 				return
 			}

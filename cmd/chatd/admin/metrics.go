@@ -1,0 +1,144 @@
+package admin
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// NewPassTime makes the histogram of the passes' durations.
+func NewPassTime() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "chatd_pass_duration_seconds", Help: "Time that a shard of the room takes to write what is new to all its members.",
+		Buckets: prometheus.ExponentialBuckets(10e-6, 2, 16), // 10 µs to 0.33 s
+	})
+}
+
+// NewLag makes the histogram of the members that are behind.
+func NewLag() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "chatd_lag_messages", Help: "Messages that wait for a member that is behind; each such member is observed once a second.",
+		Buckets: prometheus.ExponentialBuckets(1, 2, 11), // 1 to 1024
+	})
+}
+
+// Registry makes the registry of everything that s has.
+func Registry(s Source) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		s.PassTime, s.Lag, &collector{s},
+	)
+	return r
+}
+
+// collector reads the server's own counters when they are asked for.
+type collector struct{ s Source }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+var (
+	connections = desc("chatd_connections", "Open connections.")
+	members     = desc("chatd_members", "Members of the room.")
+	handshakes  = desc("chatd_handshakes_in_flight", "Connections whose handshake is not done.")
+	maxConns    = desc("chatd_max_connections", "Connections that are taken at a time.")
+	draining    = desc("chatd_draining", "1 while the server goes away.")
+	lagging     = desc("chatd_lagging_members", "Members whose socket takes no more at the moment.")
+	logSegments = desc("chatd_log_segments", "Segments of the room's log that somebody has yet to read.")
+	logBytes    = desc("chatd_log_bytes", "Memory of the segments of the room's log.")
+	queueDepth  = desc("chatd_pool_queue_depth", "Tasks that wait for a worker.")
+	workers     = desc("chatd_pool_workers", "Workers.")
+	buildInfo   = desc("chatd_build_info", "What is running; always 1.", "version", "go_version")
+
+	accepted   = desc("chatd_accepted_total", "Connections that were accepted.")
+	joined     = desc("chatd_joined_total", "Clients that became members of the room.")
+	messages   = desc("chatd_messages_total", "Messages that were published.")
+	due        = desc("chatd_deliveries_due_total", "Messages times the members that were present.")
+	deliveries = desc("chatd_deliveries_total", "Messages that were written whole to a member's socket.")
+	lost       = desc("chatd_deliveries_lost_total", "Messages that were due to a client that was given up before it had taken what was queued.")
+	received   = desc("chatd_received_bytes_total", "Bytes that were read from sockets.")
+	sent       = desc("chatd_sent_bytes_total", "Bytes of messages that were written to sockets.")
+	failures   = desc("chatd_handshake_failures_total", "Handshakes that were refused or given up.", "reason")
+	dropped    = desc("chatd_dropped_total", "Members that the server sent away or lost.", "reason")
+	throttled  = desc("chatd_throttled_total", "Times that a client was not read for a while because it exceeded a limit.", "limit")
+	pauses     = desc("chatd_accept_pauses_total", "Times that new connections had to wait.", "reason")
+	panics     = desc("chatd_panics_total", "Bugs that cost a connection.")
+	compressed = desc("chatd_compressed_messages_total", "Messages that were compressed for the members that asked for it.")
+	input      = desc("chatd_compression_input_bytes_total", "Bytes of the compressed messages before.")
+	output     = desc("chatd_compression_output_bytes_total", "Bytes of the compressed messages after.")
+	inflated   = desc("chatd_inflated_messages_total", "Messages that came compressed.")
+)
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		connections, members, handshakes, maxConns, draining, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
+		accepted, joined, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, pauses, panics,
+		compressed, input, output, inflated,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	byLabel := func(d *prometheus.Desc, counts map[string]uint64) {
+		for label, n := range counts {
+			count(d, n, label)
+		}
+	}
+	st := c.s.Server.Stats()
+	gauge(connections, float64(st.Conns))
+	gauge(members, float64(st.Members))
+	gauge(handshakes, float64(st.Handshakes))
+	gauge(maxConns, float64(c.s.MaxConns))
+	if c.s.Server.Draining() {
+		gauge(draining, 1)
+	} else {
+		gauge(draining, 0)
+	}
+	gauge(queueDepth, float64(c.s.Pool.Queued()))
+	gauge(workers, float64(c.s.Pool.Workers()))
+	gauge(buildInfo, 1, c.s.Version, runtime.Version())
+
+	// A server that is too busy to answer leaves these out, and the scrape fails
+	// for them alone.
+	ctx, cancel := context.WithTimeout(context.Background(), questionTimeout)
+	defer cancel()
+	if g, err := c.s.Server.Gauges(ctx); err == nil {
+		gauge(lagging, float64(g.Lagging))
+		gauge(logSegments, float64(g.Segments))
+		gauge(logBytes, float64(g.LogBytes))
+	}
+
+	count(accepted, st.Accepted)
+	count(joined, st.Joined)
+	count(messages, st.Messages)
+	count(due, st.Due)
+	count(deliveries, st.Delivered)
+	count(lost, st.Lost)
+	count(received, st.Received)
+	count(sent, st.Sent)
+	byLabel(failures, st.Refused)
+	byLabel(dropped, st.Dropped)
+	byLabel(throttled, st.Throttled)
+	full, exhausted := c.s.Listener.Pauses()
+	count(pauses, full, "max_conns")
+	count(pauses, exhausted, "descriptors")
+	count(panics, c.s.Pool.Panics())
+	count(compressed, st.Compressed)
+	count(input, st.CompressedInput)
+	count(output, st.CompressedOutput)
+	count(inflated, st.Inflated)
+}
