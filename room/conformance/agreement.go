@@ -30,7 +30,7 @@ func offersIn(values []string) []offered {
 					all, at = append(all, offered{}), index
 				}
 				if key != nil {
-					all[len(all)-1][string(key)] = string(value)
+					all[len(all)-1][string(key)] = strings.ReplaceAll(string(value), `\`, "") // escapes, if it was quoted
 				}
 			}
 			return httphead.ControlContinue

@@ -10,8 +10,20 @@ import (
 
 // dialect is d on a connection for which permessage-deflate was agreed upon.
 func dialect(name string, d dialog) Case {
-	d.open = append(d.open, offers("; client_max_window_bits"))
-	return Case{Name: name, Needs: Deflate, run: d.run}
+	return Case{Name: name, Needs: Deflate, run: func(p *peer) {
+		p.compressing("; client_max_window_bits")
+		p.converse(d)
+	}}
+}
+
+// compressing opens the connection, with permessage-deflate.
+func (p *peer) compressing(parameters string) {
+	h := newHead(p.target, offers(parameters))
+	p.write(h.bytes(), 0)
+	p.opened(h)
+	if p.agreed == nil {
+		failf("the offer of permessage-deflate is declined")
+	}
 }
 
 // inflates is that frames, which may be compressed, are taken for these

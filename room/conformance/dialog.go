@@ -72,9 +72,10 @@ func (p *peer) converse(d dialog) {
 		}
 	}()
 	echoes, pongs := d.echo, d.ping
+	owed := len(d.ping) > 0 // the pong to the last ping
 	said := false
 	for {
-		if len(echoes)+len(pongs) == 0 && end.codes == nil && !said {
+		if len(echoes) == 0 && !owed && end.codes == nil && !said {
 			said, end = true, answers(1000)
 			<-sent
 			p.write(closing(1000, "").bytes(), 0)
@@ -82,10 +83,10 @@ func (p *peer) converse(d dialog) {
 		m := p.next()
 		switch {
 		case m.end != nil:
-			p.ended(d, end, echoes, pongs, m)
+			p.ended(end, len(echoes), owed, m)
 			return
 		case m.op == ws.OpClose:
-			p.ended(d, end, echoes, pongs, m)
+			p.ended(end, len(echoes), owed, m)
 			if end.none && !p.target.Strict { // it may wait for the answer
 				<-sent
 				p.write(closing(closeCode(m.payload), "").bytes(), 0)
@@ -99,6 +100,7 @@ func (p *peer) converse(d dialog) {
 				failf("a pong %.100q that answers no ping (RFC 6455 §5.5.3)", m.payload)
 			}
 			pongs = pongs[at+1:]
+			owed = owed && m.payload != d.ping[len(d.ping)-1]
 		case len(echoes) == 0:
 			failf("a message %.100q that was not sent, or comes twice", m.payload)
 		case m.op != echoes[0].op || m.payload != echoes[0].payload:
@@ -125,18 +127,16 @@ func (p *peer) checkForm(want form, m received) {
 }
 
 // ended judges the server's last word: m is a close frame or the end of the
-// stream.
-func (p *peer) ended(d dialog, want end, echoes []message, pongs []string, m received) {
+// stream. It still owed some messages, and perhaps a pong.
+func (p *peer) ended(want end, echoes int, pong bool, m received) {
 	strict := p.target.Strict
 	switch {
-	case isTimeout(m.end) && (len(echoes) > 0 || len(pongs) > 0):
-		failf("%d messages and the pong to the last of %d pings do not come", len(echoes), len(pongs))
-	case isTimeout(m.end):
-		failf("the server does not close the connection")
-	case len(echoes) > 0:
-		failf("%s before %d messages have come", m.last(), len(echoes))
-	case len(pongs) > 0:
+	case echoes > 0:
+		failf("%s before %d messages have come", m.last(), echoes)
+	case pong:
 		failf("%s before the last ping is answered (RFC 6455 §5.5.2)", m.last())
+	case isTimeout(m.end):
+		failf("the server does not close the connection (RFC 6455 §7.1.1)")
 	case want.codes == nil:
 		failf("%s for no reason", m.last())
 	case m.end != nil:
