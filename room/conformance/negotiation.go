@@ -113,8 +113,8 @@ func negotiationCases() []Case {
 	}
 	for _, bad := range []string{"0", "7", "16", "08", "015", "-8", "1.5e1", "x", "9999999999999999999"} {
 		all = append(all,
-			declines("RFC7692/7.1.2.1/server_max_window_bits_of_"+bad, offers("; server_max_window_bits="+bad)),
-			declines("RFC7692/7.1.2.2/client_max_window_bits_of_"+bad, offers("; client_max_window_bits="+bad)),
+			declines("RFC7692/7.1.2.1/server_max_window_bits_of_"+bad+"_is_not_valid", offers("; server_max_window_bits="+bad)),
+			declines("RFC7692/7.1.2.2/client_max_window_bits_of_"+bad+"_is_not_valid", offers("; client_max_window_bits="+bad)),
 		)
 	}
 	for i := range all {
