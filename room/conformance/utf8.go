@@ -158,10 +158,10 @@ func utf8Cases() []Case {
 		violates("RFC6455/8.1/invalid_text_of_fragments_of_one_byte", badText, fragments(ws.OpText, singles("κόσμε\xed\xa0\x80")...)...),
 		violates("RFC6455/8.1/invalid_behind_valid_messages", badText, text("κόσμε"), text("€"), text("\xf8\x88\x80\x80\x80")),
 		echoes("RFC6455/8.1/two_messages_do_not_make_a_character", text("a"), text("\u20ac")),
-		violates("RFC6455/8.1/invalid_first_fragment_fails_before_the_last_comes", badText, frame{op: ws.OpText, payload: "a\xffb", more: true}).at(Chatd),
-		violates("RFC6455/8.1/invalid_second_fragment_fails_before_the_last_comes", badText,
+		violates("RFC6455/8.1/first_fragment_fails_before_the_last_comes", badText, frame{op: ws.OpText, payload: "a\xffb", more: true}).at(Chatd),
+		violates("RFC6455/8.1/second_fragment_fails_before_the_last_comes", badText,
 			frame{op: ws.OpText, payload: "\xe2\x82", more: true}, frame{op: ws.OpContinuation, payload: "x", more: true}).at(Chatd),
-		violates("RFC6455/8.1/invalid_surrogate_fails_at_its_second_byte", badText, frame{op: ws.OpText, payload: "\xed\xa0", more: true}).at(Chatd),
+		violates("RFC6455/8.1/surrogate_fails_at_its_second_byte", badText, frame{op: ws.OpText, payload: "\xed\xa0", more: true}).at(Chatd),
 
 		echoes("RFC6455/5.6/binary_is_not_checked", data("\xff\xfe\xc0\xaf\xed\xa0\x80")),
 		echoes("RFC6455/5.6/fragmented_binary_is_not_checked", fragments(ws.OpBinary, "\xe2\x82", "\xff", "\x80")...),
