@@ -40,6 +40,8 @@ func testConformance(t *testing.T, deflate bool, args ...string) {
 	}
 }
 
-func TestChatdConformsToTheRFCs(t *testing.T) {
-	testConformance(t, true)
+func TestChatdConformsToTheRFCs(t *testing.T) { testConformance(t, true) }
+
+func TestChatdWithoutCompressionConformsToTheRFCs(t *testing.T) {
+	testConformance(t, false, "-compress=false")
 }

@@ -10,13 +10,13 @@ var gorillaDeviations = []deviation{
 	{"RFC6455/9.1/*_is_malformed", "parseExtensions skips what it can't parse"},
 	{"RFC7692/7/*", "Upgrade looks at no parameter of an offer"},
 	{"RFC7692/7.1/offer_of_all_parameters", "Upgrade agrees to server_max_window_bits without saying so"},
-	{"RFC7692/5.2/quoted_value_of_the_server", "Upgrade agrees to server_max_window_bits without saying so"},
+	{"RFC6455/9.1/quoted_value_of_the_server", "Upgrade agrees to server_max_window_bits without saying so"},
 	{"RFC7692/7.1.2.1/server_max_window_bits_*", "Upgrade looks at no parameter of an offer"},
 	{"RFC7692/7.1.2.2/*_is_not_valid", "Upgrade looks at no parameter of an offer"},
 	{"RFC7692/7.1.1.?/*_takeover_with_a_*value", "Upgrade looks at no parameter of an offer"},
 	{"RFC7692/6/reserved_bit_1_on_a*_p[io]ng", "advanceFrame takes RSV1 of any opcode for the sign of compression"},
 	{"RFC7692/6/reserved_bit_1_on_a_close", "advanceFrame takes RSV1 of any opcode for the sign of compression"},
-	{"RFC7692/6.1/reserved_bit_1_on_a_continuation_*", "advanceFrame takes RSV1 of any opcode for the sign of compression"},
+	{"RFC7692/6/reserved_bit_1_on_a_continuation_*", "advanceFrame takes RSV1 of any opcode for the sign of compression"},
 }
 
 // What coder/websocket 1.8.15 does differently.

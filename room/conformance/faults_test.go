@@ -48,7 +48,7 @@ var planted = []struct {
 	{"does not check inflated UTF-8", []string{"RFC6455/8.1/compressed_text_*"}},
 	{"takes messages of any size", []string{"RFC6455/10.4/*over_the_limit", "RFC6455/10.4/*inflates_to_one_byte_more"}},
 	{"compresses in one context", []string{"RFC7692/7.1.1.1/no_message_of_the_server_refers_to_another_one"}},
-	{"forgets the compression bit", []string{"RFC7692/7.2/text_of_1000_bytes", "RFC7692/6/uncompressed_text_that_shrinks_comes_compressed"}},
+	{"forgets the compression bit", []string{"RFC7692/7.2/text_of_1000_bytes", "RFC7692/6.1/uncompressed_text_that_shrinks_comes_compressed"}},
 }
 
 // TestEveryPlantedFaultIsFound shows that the cases can fail: a server without

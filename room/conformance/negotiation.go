@@ -69,12 +69,12 @@ func negotiationCases() []Case {
 		agreesTo("RFC7692/7.1.1.2/client_no_context_takeover_is_asked_for_without_an_offer_of_it", alone, offers("")),
 		agreesTo("RFC7692/7.1.2.1/server_max_window_bits_of_15_is_granted", func(a agreement) bool { return a.serverMaxWindowBits == 15 }, offers("; server_max_window_bits=15")),
 		agrees("RFC7692/7.1.2.2/client_max_window_bits_without_a_value", offers("; client_max_window_bits")),
-		agrees("RFC7692/5.2/quoted_value", offers(`; client_max_window_bits="12"`)),
-		agrees("RFC7692/5.2/quoted_value_of_the_server", offers(`; server_max_window_bits="15"`)),
-		opens("RFC7692/5.2/quoted_value_with_an_escape_is_no_violation", offers(`; client_max_window_bits="1\2"`)),
-		agrees("RFC7692/5.2/space_around_everything", add("Sec-WebSocket-Extensions", " \tpermessage-deflate ; client_max_window_bits = 15 ;  server_no_context_takeover ")),
-		agrees("RFC7692/5.2/no_space", offers(";client_max_window_bits;server_no_context_takeover")),
-		agrees("RFC7692/5.2/field_name_in_lower_case", add("sec-websocket-extensions", "permessage-deflate")),
+		agrees("RFC6455/9.1/quoted_value", offers(`; client_max_window_bits="12"`)),
+		agrees("RFC6455/9.1/quoted_value_of_the_server", offers(`; server_max_window_bits="15"`)),
+		opens("RFC6455/9.1/quoted_value_with_an_escape_is_no_violation", offers(`; client_max_window_bits="1\2"`)),
+		agrees("RFC6455/9.1/offer_with_space_around_everything", add("Sec-WebSocket-Extensions", " \tpermessage-deflate ; client_max_window_bits = 15 ;  server_no_context_takeover ")),
+		agrees("RFC6455/9.1/offer_with_no_space", offers(";client_max_window_bits;server_no_context_takeover")),
+		agrees("RFC6455/9.1/offer_with_its_field_name_in_lower_case", add("sec-websocket-extensions", "permessage-deflate")),
 
 		agrees("RFC7692/5/second_offer_when_the_first_is_not_acceptable", offers("; unknown, permessage-deflate")),
 		agrees("RFC7692/5/third_offer", offers("; unknown, permessage-deflate; server_max_window_bits=7, permessage-deflate; client_no_context_takeover")),
@@ -118,7 +118,13 @@ func negotiationCases() []Case {
 		)
 	}
 	for i := range all {
-		all[i].Needs |= Deflate // without, there is nothing to decline, either
+		all[i].Needs |= Deflate // without, there is nothing to decline, either, but:
 	}
-	return all
+	without := declines("RFC7692/5/offer_is_declined_where_there_is_no_compression", offers("; client_max_window_bits"))
+	return append(all, Case{Name: without.Name, run: func(p *peer) {
+		if p.target.Deflate {
+			panic(failure{ErrSkipped})
+		}
+		without.run(p)
+	}})
 }

@@ -74,12 +74,12 @@ func takeoverCases() []Case {
 			send: stream(raw(ws.OpText, "\xf2\x48\xcd\xc9\xc9\x07\x00"), raw(ws.OpText, "\xf2\x00\x11\x00\x00")), echo: hello[:1], end: fails(badDeflate...),
 		}),
 
-		comes("RFC7692/6/text_that_shrinks_comes_compressed", compressed, message{ws.OpText, t.payload}, zipped(t)),
-		comes("RFC7692/6/uncompressed_text_that_shrinks_comes_compressed", compressed, message{ws.OpText, t.payload}, t),
-		comes("RFC7692/6/shortest_text_that_is_compressed", compressed, message{ws.OpText, edge.payload}, edge),
-		comes("RFC7692/6/short_text_comes_plain", plain, message{ws.OpText, short.payload}, zipped(short)),
-		comes("RFC7692/6/empty_text_comes_plain", plain, message{ws.OpText, ""}, zipped(text(""))),
-		comes("RFC7692/6/noise_comes_plain", plain, message{ws.OpBinary, n.payload}, zipped(n)),
+		comes("RFC7692/6.1/text_that_shrinks_comes_compressed", compressed, message{ws.OpText, t.payload}, zipped(t)),
+		comes("RFC7692/6.1/uncompressed_text_that_shrinks_comes_compressed", compressed, message{ws.OpText, t.payload}, t),
+		comes("RFC7692/6.1/shortest_text_that_is_compressed", compressed, message{ws.OpText, edge.payload}, edge),
+		comes("RFC7692/6.1/short_text_comes_plain", plain, message{ws.OpText, short.payload}, zipped(short)),
+		comes("RFC7692/6.1/empty_text_comes_plain", plain, message{ws.OpText, ""}, zipped(text(""))),
+		comes("RFC7692/6.1/noise_comes_plain", plain, message{ws.OpBinary, n.payload}, zipped(n)),
 
 		inflatesTo("RFC6455/10.4/message_that_inflates_to_the_limit", func(limit int) dialog {
 			m := text(filler(limit))
