@@ -30,7 +30,7 @@ func TestEveryRuleNamesTestsThatExist(t *testing.T) {
 		}
 		return false
 	}
-	row := regexp.MustCompile("^\\| [0-9.]+ \\| [^|]+ \\| ([^|]+) \\|$")
+	row := regexp.MustCompile(`^\| [0-9.]+ \| [^|]+ \| ([^|]+) \|$`)
 	quoted := regexp.MustCompile("`([^`]+)`")
 	rows := 0
 	for line := range strings.Lines(string(table)) {
