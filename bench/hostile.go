@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/peterbourgon/ff/v3/ffcli"
+
+	"chatd/bench/hostile"
+)
+
+// hostileCommand compares the latencies of healthy clients with and without
+// hostile peers beside them.
+func hostileCommand(out io.Writer) *ffcli.Command {
+	fs := flag.NewFlagSet("bench hostile", flag.ContinueOnError)
+	trial := hostile.Trial{Rate: 20, Attack: attackElsewhere}
+	fs.StringVar(&trial.Program, "server", "bin/chatd", "chatd's `binary`")
+	fs.IntVar(&trial.Healthy, "clients", 500, "healthy clients")
+	fs.IntVar(&trial.Peers, "peers", 500, "hostile peers")
+	fs.DurationVar(&trial.Duration, "duration", 4*time.Second, "measured time of a round")
+	rounds := fs.Int("rounds", 3, "rounds without and with the peers, in turn")
+	only := fs.String("only", "", "the `kind` to look at; empty: all")
+	path := fs.String("out", "", "write the table to this `file`, too")
+	return &ffcli.Command{
+		Name: "hostile", ShortHelp: "hostile peers beside healthy clients: who loses, latencies with and without them", ShortUsage: "bench hostile [flags]", FlagSet: fs,
+		Exec: func(ctx context.Context, args []string) error {
+			if len(args) > 0 {
+				return usageError("unexpected argument %q", args[0])
+			}
+			if trial.Healthy < 1 || trial.Peers < 1 || *rounds < 1 || trial.Duration <= 0 {
+				return usageError("-clients, -peers, -rounds and -duration must be more than 0")
+			}
+			rows, err := hostileRows(ctx, trial, *rounds, *only)
+			if err != nil {
+				return err
+			}
+			m := thisMachine()
+			text := fmt.Sprintf("# Hostile peers\n\n%s, %d cores, %s, %s, loopback; commit %s.\n\nMedians of %d rounds of %s without and with the peers, in turn; %d healthy clients, %g messages a second.\nThe peers are in a process of their own, at nice 10, on the same cores.\n\n%s",
+				m.CPU, m.Cores, m.Kernel, m.Go, m.Commit, *rounds, trial.Duration, trial.Healthy, trial.Rate, hostile.Markdown(rows))
+			if *path != "" {
+				if err := os.WriteFile(*path, []byte(text), 0o644); err != nil {
+					return err
+				}
+			}
+			if _, err := io.WriteString(out, text); err != nil {
+				return err
+			}
+			for _, r := range rows {
+				if r.Lost > 0 {
+					return errFaults
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func hostileRows(ctx context.Context, trial hostile.Trial, rounds int, only string) (rows []hostile.Row, err error) {
+	for _, k := range hostile.Kinds {
+		if only != "" && k.Name != only {
+			continue
+		}
+		row, err := trial.Rounds(ctx, k, rounds, func(what string) { fmt.Fprintln(os.Stderr, what) })
+		if errors.Is(err, hostile.ErrPrivilege) {
+			fmt.Fprintln(os.Stderr, "left out:", err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	if rows == nil {
+		return nil, usageError("-only is %q: there is no such kind, or it can't be had here", only)
+	}
+	return rows, nil
+}
+
+const peersCommand = "hostile-peers"
+
+// attackElsewhere has the peers in a process of their own, which does not share
+// the healthy clients' scheduler and collector.
+func attackElsewhere(ctx context.Context, k *hostile.Kind, t hostile.Target, peers int) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "nice", "-n", "10", exe, peersCommand, k.Name, t.Addr, strconv.Itoa(t.PID), strconv.Itoa(peers))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // Ctrl-C is for us
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	err = cmd.Run()
+	if ctx.Err() != nil && errs.Len() == 0 {
+		return nil // that was the end
+	}
+	if strings.Contains(errs.String(), hostile.ErrPrivilege.Error()) {
+		return hostile.ErrPrivilege
+	}
+	return fmt.Errorf("peers: %w: %s", err, strings.TrimSpace(errs.String()))
+}
+
+// hostilePeers is the command line of their process, which only attackElsewhere
+// uses.
+func hostilePeers() *ffcli.Command {
+	return &ffcli.Command{Name: peersCommand, ShortHelp: "(used by hostile)",
+		Exec: func(ctx context.Context, args []string) error {
+			if len(args) != 4 {
+				return usageError("want a kind, an address, a process and a number")
+			}
+			ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+			defer stop()
+			pid, err := strconv.Atoi(args[2])
+			if err != nil {
+				return usageError("process %q", args[2])
+			}
+			peers, err := strconv.Atoi(args[3])
+			if err != nil {
+				return usageError("number %q", args[3])
+			}
+			for _, k := range hostile.Kinds {
+				if k.Name == args[0] {
+					return k.Attack(ctx, hostile.Target{Addr: args[1], PID: pid}, peers)
+				}
+			}
+			return usageError("kind %q", args[0])
+		}}
+}

@@ -1,0 +1,110 @@
+package hostile
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Chatd is a server's process that listens on all addresses, and its admin.
+type Chatd struct {
+	Target
+	admin string
+	cmd   *exec.Cmd
+	log   strings.Builder // to be read once done is closed
+	done  chan struct{}   // its log has ended
+}
+
+// StartChatd starts program, chatd's binary, and waits until it listens.
+func StartChatd(ctx context.Context, program string, flags ...string) (*Chatd, error) {
+	c := &Chatd{done: make(chan struct{})}
+	c.cmd = exec.Command(program, append([]string{"-addr", ":0", "-admin", "127.0.0.1:0"}, flags...)...)
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // Ctrl-C is for us
+	stderr, err := c.cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start chatd: %w", err)
+	}
+	c.PID = c.cmd.Process.Pid
+	listening := make(chan string, 1)
+	go func() {
+		defer close(c.done)
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			line := lines.Text()
+			fmt.Fprintln(&c.log, line)
+			_, rest, _ := strings.Cut(line, " addr=")
+			addr, _, _ := strings.Cut(rest, " ")
+			switch {
+			case strings.Contains(line, "admin listening"):
+				c.admin = addr
+			case strings.Contains(line, "msg=listening"):
+				listening <- addr
+			}
+		}
+	}()
+	select {
+	case addr := <-listening:
+		c.Addr = "127.0.0.1" + addr[strings.LastIndexByte(addr, ':'):]
+		return c, nil
+	case <-c.done:
+		_ = c.cmd.Wait() // the log says why
+		return nil, fmt.Errorf("chatd does not start: %s", c.log.String())
+	case <-ctx.Done():
+		_ = c.Stop()
+		return nil, ctx.Err()
+	}
+}
+
+// Stop sends everybody away and returns how chatd ended.
+func (c *Chatd) Stop() error {
+	_ = c.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	overdue := time.AfterFunc(30*time.Second, func() { _ = c.cmd.Process.Kill() })
+	defer overdue.Stop()
+	<-c.done
+	if err := c.cmd.Wait(); err != nil {
+		return fmt.Errorf("chatd ended with %w:\n%s", err, c.log.String())
+	}
+	return nil
+}
+
+// Log is what chatd has logged. It must have been stopped.
+func (c *Chatd) Log() string { return c.log.String() }
+
+// Metric is the value of a series of /metrics.
+func (c *Chatd) Metric(series string) (float64, error) {
+	r, err := http.Get("http://" + c.admin + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer r.Body.Close()
+	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), series+" "); ok {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, errors.New("there is no metric " + series)
+}
+
+// until waits for a metric to be as good says.
+func (c *Chatd) until(ctx context.Context, series string, good func(float64) bool) error {
+	for {
+		v, err := c.Metric(series)
+		if err != nil || good(v) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s stays at %v", series, v)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

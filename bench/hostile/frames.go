@@ -1,0 +1,91 @@
+package hostile
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsflate"
+
+	"chatd/room/deflate"
+)
+
+// joined has do go on with a new member, so many times a second.
+func joined(ctx context.Context, t Target, perSecond float64, extensions string, do func(c *conn)) {
+	again(ctx, perSecond, func() {
+		c := dial(ctx, t)
+		if c == nil {
+			return
+		}
+		defer c.end()
+		if c.join(extensions) {
+			do(c)
+		}
+	})
+}
+
+func halfFrame(ctx context.Context, t Target) {
+	whole := frame(ws.OpBinary, true, make([]byte, 60_000))
+	joined(ctx, t, 4, "", func(c *conn) {
+		c.write(whole[:len(whole)/2])
+		c.drain()
+	})
+}
+
+func pingFlood(ctx context.Context, t Target) {
+	pings := bytes.Repeat(frame(ws.OpPing, true, []byte("are you there?")), 100)
+	joined(ctx, t, 4, "", func(c *conn) {
+		var reading sync.WaitGroup
+		reading.Go(c.drain)
+		for c.write(pings) {
+		}
+		c.end()
+		reading.Wait()
+	})
+}
+
+func tinyFrames(ctx context.Context, t Target) {
+	const many = 10_000
+	pings := bytes.Repeat(frame(ws.OpPing, true, nil), many)
+	fragments := append(frame(ws.OpText, false, nil), bytes.Repeat(frame(ws.OpContinuation, false, nil), many-1)...)
+	joined(ctx, t, 2, "", func(c *conn) {
+		frames := fragments
+		if rand.N(2) == 0 {
+			frames = pings
+			c.SetDeadline(time.Now().Add(time.Second)) // then with another connection
+		}
+		c.write(frames)
+		c.drain()
+	})
+}
+
+func hugeLength(ctx context.Context, t Target) {
+	lengths := []string{
+		"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04",
+		"\x82\xff\x00\x00\x00\x01\x00\x00\x00\x00\x01\x02\x03\x04",
+		"\x82\xff\x00\x00\x00\x00\x00\x01\x00\x01\x01\x02\x03\x04",
+	}
+	joined(ctx, t, 4, "", func(c *conn) {
+		c.write([]byte(lengths[rand.N(len(lengths))]))
+		c.drain()
+	})
+}
+
+// packedBomb is a frame, which is the same for all.
+var packedBomb = sync.OnceValue(func() []byte {
+	packed, _ := deflate.Append(nil, make([]byte, 10<<20))
+	f := frame(ws.OpBinary, true, packed)
+	f[0] |= 0x40 // compressed (RFC 7692 §6)
+	return f
+})
+
+func bomb(ctx context.Context, t Target) {
+	bomb := packedBomb()
+	joined(ctx, t, 4, wsflate.ExtensionName, func(c *conn) {
+		c.write(bomb)
+		c.drain()
+	})
+}

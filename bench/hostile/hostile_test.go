@@ -1,0 +1,67 @@
+package hostile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"chatd/bench/result"
+)
+
+// program is chatd, built with the race detector if the tests are.
+var program string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "hostile")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		program = filepath.Join(dir, "chatd")
+		args := []string{"build", "-o", program}
+		if raceDetector {
+			args = append(args, "-race")
+		}
+		if out, err := exec.Command("go", append(args, "chatd/cmd/chatd")...).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// Five hundred of each kind, beside as many healthy clients, who lose nothing;
+// chatd counts what it did about them, and is rid of them when they are gone.
+func TestHealthyClientsLoseNothingBesideHostilePeers(t *testing.T) {
+	for _, k := range Kinds {
+		t.Run(k.Name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+			defer cancel()
+			trial := Trial{Program: program, Healthy: 500, Peers: 500, Rate: 10, Duration: time.Second}
+			out, err := trial.Run(ctx, k)
+			if errors.Is(err, ErrPrivilege) {
+				t.Skip(err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out.Faults != (result.Faults{}) {
+				t.Errorf("%+v %v\n%s", out.Faults, out.Causes, out.Log)
+			}
+			if out.Counted == 0 {
+				t.Error("not counted")
+			}
+			if n := strings.Count(out.Log, "out of file descriptors"); k.Name == "descriptors run out" && n == 0 {
+				t.Errorf("the log does not say that descriptors ran out:\n%s", out.Log)
+			}
+		})
+	}
+}

@@ -1,0 +1,111 @@
+package hostile
+
+import "context"
+
+// Kind is one way to be hostile.
+type Kind struct {
+	Name   string
+	Does   string   // what a peer does, and how much of it
+	Chatd  string   // what chatd does about it
+	Series string   // the counter that shows it, as in /metrics
+	Flags  []string // chatd's, besides the usual ones
+	Size   int      // bytes of the room's messages; 0: 128
+
+	// One of the two: what one peer does until ctx ends, or all of them.
+	one func(ctx context.Context, t Target)
+	all func(ctx context.Context, t Target, peers int) error
+}
+
+// Target is the server under attack.
+type Target struct {
+	Addr string // host:port
+	PID  int
+}
+
+// Kinds is all there are.
+var Kinds = []*Kind{
+	{
+		Name: "slow handshakes", Does: "a byte of the HTTP head a second",
+		Chatd:  "closes them after -handshake-timeout (here 1 s)",
+		Series: `chatd_handshake_failures_total{reason="handshake_timeout"}`,
+		Flags:  []string{"-handshake-timeout", "1s"},
+		one:    slowHandshake,
+	},
+	{
+		Name: "endless headers", Does: "header fields without end, four times a second",
+		Chatd:  "answers 431 beyond -max-header",
+		Series: `chatd_handshake_failures_total{reason="header_too_large"}`,
+		one:    endlessHeaders,
+	},
+	{
+		Name: "half frames", Does: "join, send half of a message, then nothing",
+		Chatd:  "gives them up after two -ping-interval (here 1 s)",
+		Series: `chatd_dropped_total{reason="ping_timeout"}`,
+		Flags:  []string{"-ping-interval", "1s"},
+		one:    halfFrame,
+	},
+	{
+		Name: "never reading", Does: "join and never read",
+		Chatd:  "drops them when -queue (here 16) overflows, with 1013",
+		Series: `chatd_dropped_total{reason="slow_consumer"}`,
+		Flags:  []string{"-queue", "16", "-drain-timeout", "1s"}, Size: 4096,
+		one: neverReading,
+	},
+	{
+		Name: "zero window", Does: "join, keep the window shut, keep talking",
+		Chatd:  "sends them away after -write-timeout (here 1 s), with 1013",
+		Series: `chatd_dropped_total{reason="write_timeout"}`,
+		Flags:  []string{"-queue", "100000", "-write-timeout", "1s", "-drain-timeout", "1s"}, Size: 4096,
+		one: zeroWindow,
+	},
+	{
+		Name: "ping floods", Does: "pings as fast as the socket takes them",
+		Chatd:  "reads -rate-controls (100) a second of each, and lets TCP hold the rest",
+		Series: `chatd_throttled_total{limit="controls"}`,
+		one:    pingFlood,
+	},
+	{
+		Name: "tiny frames", Does: "10,000 empty fragments, or pings, in one write, twice a second",
+		Chatd:  "closes them at -max-fragments (4096), with 1008; pings as above",
+		Series: `chatd_dropped_total{reason="fragments"}`,
+		one:    tinyFrames,
+	},
+	{
+		Name: "connect and reset", Does: "connect and reset, at once or in the head, four times a second",
+		Chatd:  "forgets them",
+		Series: `chatd_accepted_total`,
+		one:    connectAndReset,
+	},
+	{
+		Name: "huge lengths", Does: "join, announce 2^63-1, 2^32 or 65,537 bytes, four times a second",
+		Chatd:  "closes them at the header, with 1009",
+		Series: `chatd_dropped_total{reason="too_big"}`,
+		one:    hugeLength,
+	},
+	{
+		Name: "vanishing", Does: "join from another network, whose link is then cut: no FIN, no RST",
+		Chatd:  "gives them up after two -ping-interval (here 1 s)",
+		Series: `chatd_dropped_total{reason="ping_timeout"}`,
+		Flags:  []string{"-ping-interval", "1s"},
+		all:    vanish,
+	},
+	{
+		Name: "descriptors run out", Does: "connect when chatd has 100 descriptors left",
+		Chatd:  "stops accepting, says so once, and goes on when some are free",
+		Series: `chatd_accept_pauses_total{reason="descriptors"}`,
+		Flags:  []string{"-handshake-timeout", "1s"},
+		all:    exhaustDescriptors,
+	},
+	{
+		Name: "TLS and garbage", Does: "a ClientHello byte by byte, or random bytes, four times a second",
+		Chatd:  "answers 400 at the first byte that can't be HTTP",
+		Series: `chatd_handshake_failures_total{reason="bad_request"}`,
+		one:    garbage,
+	},
+	{
+		Name: "compressed bombs", Does: "10 MiB of zeros in 10 KiB, four times a second",
+		Chatd:  "stops inflating at -max-message, and closes them with 1009",
+		Series: `chatd_dropped_total{reason="too_big"}`,
+		one:    bomb,
+	},
+}

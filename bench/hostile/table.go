@@ -1,0 +1,72 @@
+package hostile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Row is what came of one kind, in several rounds without and with the peers,
+// in turn.
+type Row struct {
+	Kind          *Kind
+	Peers         int
+	Lost          uint64    // deliveries lost or damaged, and healthy clients cut off, with the peers
+	Without, With []float64 // p99 of each round, ms
+	Counted       float64   // the most of a round
+}
+
+// Rounds makes trials of kind k without and with peers, in turn; each begins
+// with what the other ended with.
+func (t Trial) Rounds(ctx context.Context, k *Kind, rounds int, tell func(string)) (Row, error) {
+	row := Row{Kind: k, Peers: t.Peers}
+	calm := t
+	calm.Peers = 0
+	for i := range rounds {
+		order := []Trial{calm, t}
+		if i%2 == 1 {
+			slices.Reverse(order)
+		}
+		for _, trial := range order {
+			tell(fmt.Sprintf("%s: round %d of %d, %d peers", k.Name, i+1, rounds, trial.Peers))
+			out, err := trial.Run(ctx, k)
+			if err != nil {
+				return row, fmt.Errorf("%s: %w", k.Name, err)
+			}
+			if trial.Peers == 0 {
+				row.Without = append(row.Without, out.P99)
+				continue
+			}
+			row.With = append(row.With, out.P99)
+			f := out.Faults
+			row.Lost += f.Lost + f.Duplicated + f.Disordered + f.OrderDiffers + f.Corrupt + f.Disconnected
+			row.Counted = max(row.Counted, out.Counted)
+		}
+	}
+	return row, nil
+}
+
+// Ratio is of the medians, with to without.
+func (r Row) Ratio() float64 { return median(r.With) / median(r.Without) }
+
+func median(all []float64) float64 {
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[len(sorted)/2]
+}
+
+// Markdown is a table of all rows.
+func Markdown(rows []Row) string {
+	var b strings.Builder
+	b.WriteString("| Peers | what each does | healthy deliveries lost | p99 without, ms | p99 with, ms | ratio | what chatd does | counter | counted |\n")
+	b.WriteString("|---|---|---:|---:|---:|---:|---|---|---:|\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %d %s | %s | %d | %s | %s | %.2f× | %s | `%s` | %.0f |\n",
+			r.Peers, r.Kind.Name, r.Kind.Does, r.Lost, spread(r.Without), spread(r.With), r.Ratio(), r.Kind.Chatd, r.Kind.Series, r.Counted)
+	}
+	return b.String()
+}
+
+func spread(all []float64) string {
+	return fmt.Sprintf("%.1f (%.1f–%.1f)", median(all), slices.Min(all), slices.Max(all))
+}

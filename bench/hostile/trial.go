@@ -1,0 +1,199 @@
+package hostile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"chatd/bench/load"
+	"chatd/bench/result"
+)
+
+const (
+	messageSize = 128 // bytes, unless the kind says otherwise
+	// tidyTime is how long chatd may take to be rid of the peers.
+	tidyTime = 30 * time.Second
+)
+
+// Trial is healthy clients and hostile peers, for a while.
+type Trial struct {
+	Program  string // chatd's binary
+	Healthy  int
+	Peers    int // 0: without
+	Rate     float64
+	Duration time.Duration // measured; it goes on until the counter shows the peers
+
+	// Attack has the peers at it until ctx ends; nil: [Kind.Attack], here.
+	Attack func(ctx context.Context, k *Kind, t Target, peers int) error
+}
+
+// Outcome is what came of a trial.
+type Outcome struct {
+	Faults  result.Faults // of the healthy clients
+	Causes  []string      // why healthy clients were cut off
+	P99     float64       // of their deliveries, in ms
+	Counted float64       // by the kind's counter
+	Log     string        // chatd's
+}
+
+// Attack has peers behave as the kind does until ctx ends.
+func (k *Kind) Attack(ctx context.Context, t Target, peers int) error {
+	if k.all != nil {
+		return k.all(ctx, t, peers)
+	}
+	var all sync.WaitGroup
+	for range peers {
+		all.Go(func() { k.one(ctx, t) })
+	}
+	all.Wait()
+	return nil
+}
+
+// Run makes a trial with peers of kind k.
+func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
+	chatd, err := StartChatd(ctx, t.Program, k.Flags...)
+	if err != nil {
+		return out, err
+	}
+	defer func() {
+		err = errors.Join(err, chatd.Stop())
+		out.Log = chatd.Log()
+		if strings.Contains(out.Log, "panic") || strings.Contains(out.Log, "DATA RACE") {
+			err = errors.Join(err, errors.New("chatd has a bug:\n"+out.Log))
+		}
+	}()
+	target, err := load.NewTarget("ws://"+chatd.Addr+"/ws", nil)
+	if err != nil {
+		return out, err
+	}
+	fleet, err := load.NewFleet(target, cmp.Or(k.Size, messageSize))
+	if err != nil {
+		return out, err
+	}
+	defer fleet.Close()
+	for i := range t.Healthy {
+		if err := fleet.Connect(i, load.Healthy); err != nil {
+			return out, err
+		}
+	}
+	fleet.Settled()
+	if err := chatd.until(ctx, "chatd_members", func(v float64) bool { return v == float64(t.Healthy) }); err != nil {
+		return out, err
+	}
+	senders, err := fleet.Senders(1, 0)
+	if err != nil {
+		return out, err
+	}
+	err = t.paced(ctx, senders, func() error { return t.besides(ctx, k, chatd, fleet, &out) })
+	if err != nil {
+		return out, err
+	}
+	if err := t.heard(ctx, fleet, senders[0].Sent()); err != nil {
+		return out, err
+	}
+	verdict := fleet.Verdict(fleet.Expected([]uint64{senders[0].Sent()}))
+	out.Faults, out.Causes = verdict.Sum(), verdict.Lines()
+	latencies := fleet.Latencies()
+	if all, _ := latencies.Percentiles(); all != nil {
+		out.P99 = all.P99
+	}
+	return out, nil
+}
+
+// paced sends while during runs.
+func (t Trial) paced(ctx context.Context, senders []*load.Sender, during func() error) error {
+	pacing, stop := context.WithCancel(ctx)
+	var sending sync.WaitGroup
+	sending.Go(func() { load.Pace(pacing, senders, t.Rate) })
+	err := during()
+	stop()
+	sending.Wait()
+	load.Flush(ctx, senders)
+	return err
+}
+
+// besides is what happens beside the sending: the peers come, the latencies are
+// taken until they have been counted, the peers go, and chatd gets rid of them.
+func (t Trial) besides(ctx context.Context, k *Kind, chatd *Chatd, fleet *load.Fleet, out *Outcome) error {
+	before, err := chatd.Metric(k.Series)
+	if err != nil {
+		return err
+	}
+	attacking, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var attack sync.WaitGroup
+	if t.Peers > 0 {
+		attack.Go(func() {
+			if err := t.attack(attacking, k, chatd.Target); err != nil {
+				stop(err)
+			}
+		})
+	}
+	from := load.Now()
+	fleet.Measure(from, from+t.Duration.Nanoseconds())
+	pause(attacking, t.Duration)
+	if t.Peers > 0 {
+		counting, cancel := context.WithTimeout(attacking, tidyTime)
+		defer cancel()
+		err = chatd.until(counting, k.Series, func(v float64) bool {
+			out.Counted = v - before
+			return v > before
+		})
+	}
+	if cause := context.Cause(attacking); cause != nil {
+		err = cause
+	}
+	stop(nil)
+	attack.Wait()
+	if err != nil {
+		return err
+	}
+	tidying, cancel := context.WithTimeout(ctx, tidyTime)
+	defer cancel()
+	if err := chatd.until(tidying, "chatd_connections", func(v float64) bool { return v == float64(t.Healthy) }); err != nil {
+		return err
+	}
+	return served(ctx, chatd.Target)
+}
+
+// served makes sure that a new client is.
+func served(ctx context.Context, t Target) error {
+	c := dial(ctx, t)
+	if c == nil {
+		return errors.New("a new client can't connect")
+	}
+	defer c.end()
+	if !c.join("") {
+		return errors.New("a new client is not let in")
+	}
+	return nil
+}
+
+func (t Trial) attack(ctx context.Context, k *Kind, target Target) error {
+	if t.Attack != nil {
+		return t.Attack(ctx, k, target, t.Peers)
+	}
+	return k.Attack(ctx, target, t.Peers)
+}
+
+// heard waits until everybody has heard everything, or been cut off, or nothing
+// comes any more.
+func (t Trial) heard(ctx context.Context, fleet *load.Fleet, sent uint64) error {
+	waiting, cancel := context.WithTimeout(ctx, tidyTime)
+	defer cancel()
+	for {
+		n := fleet.Counts()
+		if n.Delivered >= sent*uint64(n.Open) || n.Open < t.Healthy {
+			return nil
+		}
+		select {
+		case <-waiting.Done():
+			return fmt.Errorf("%d deliveries of %d messages to %d clients", n.Delivered, sent, n.Open)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
