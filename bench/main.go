@@ -74,6 +74,7 @@ func command(out io.Writer) *ffcli.Command {
 		root.Subcommands = append(root.Subcommands, scenarioCommand(c.name, c.help, out))
 	}
 	root.Subcommands = append(root.Subcommands, compareCommand(out))
+	root.Subcommands = append(root.Subcommands, soakCommand(out))
 	root.Subcommands = append(root.Subcommands, showCommands(out)...)
 	root.Subcommands = append(root.Subcommands, helperProcess())
 	return root
