@@ -82,7 +82,7 @@ func (c *client) Panicked(_ *poller.Worker, cause any) {
 
 func (c *client) begin() {
 	c.stage = shaking
-	c.place.next = c.crowd.ledger.end()
+	c.place = c.crowd.ledger.begin()
 	c.crowd.clients = append(c.crowd.clients, c)
 	if err := c.crowd.poller.Watch(&c.Conn); err != nil {
 		c.over(err)

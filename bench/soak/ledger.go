@@ -71,6 +71,14 @@ type place struct {
 	since int64 // when it had joined; later messages are due to it
 }
 
+// history is how many messages that others have heard already a new client may
+// still hear: more than chatd's -queue, as the parts of its room are not at the
+// same message.
+const history = 1024
+
+// begin is the place of a client that is about to join.
+func (l *ledger) begin() place { return place{next: max(l.base, l.end()-history)} }
+
 // hear holds a message that came to the client at p against the order. With
 // errEarly it must be called again when more was heard by others.
 func (l *ledger) hear(p *place, op ws.OpCode, payload []byte) error {
@@ -157,8 +165,9 @@ func (l *ledger) upTo(n int) uint64 {
 // prunable is how many entries pay for moving the others.
 const prunable = 1 << 14
 
-// forget drops the messages before the n-th.
+// forget drops the messages before the n-th, but for history.
 func (l *ledger) forget(n int) {
+	n = min(n, l.end()-history)
 	if n-l.base >= max(prunable, len(l.entries)/2) {
 		l.entries = append([]entry(nil), l.entries[n-l.base:]...)
 		l.base = n
