@@ -81,14 +81,13 @@ func (d *departures) report(log *slog.Logger) {
 // departed counts a member that is sent away or given up for a reason of the
 // server's, when lag messages waited for it.
 func (s *Server) departed(w *poller.Worker, c *client, r Reason, lag int) {
+	if reasonTable[r].noted {
+		s.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: r.String(), Code: r.Code(), Lag: lag})
+		if r != Panicked { // which has been logged
+			s.config.Log.Debug("client dropped", "reason", r.String(), "fd", c.FD(), "lag", lag)
+		}
+	}
 	s.tallies.of(w).dropped[r].Add(1)
-	if !reasonTable[r].noted {
-		return
-	}
-	s.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: r.String(), Code: r.Code(), Lag: lag})
-	if r != Panicked { // which has been logged
-		s.config.Log.Debug("client dropped", "reason", r.String(), "fd", c.FD(), "lag", lag)
-	}
 }
 
 // Refusals of the server's own, besides those of package handshake.
@@ -111,7 +110,7 @@ func newRefusals() refusals {
 // refused counts a connection whose handshake failed and was answered with an
 // HTTP status, or with 0, not at all.
 func (s *Server) refused(c *client, reason string, status int) {
-	s.refusedFor[reason].Add(1)
-	s.config.Log.Debug("handshake refused", "reason", reason, "fd", c.FD())
 	s.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: reason, Code: status})
+	s.config.Log.Debug("handshake refused", "reason", reason, "fd", c.FD())
+	s.refusedFor[reason].Add(1)
 }

@@ -233,7 +233,7 @@ func (m *model) do(o op) {
 	}
 	switch o.kind {
 	case opJoin:
-		m.join(o.n, o.who%3 == 0)
+		m.join(o.n, o.who%20 == 0)
 	case opPublish:
 		m.publish(o)
 	case opRead:
@@ -317,8 +317,10 @@ func (m *model) publish(o op) {
 		}
 		message := frame.AppendMessage(nil, opcode, body)
 		compressed := message
-		if packed, ok := deflate.Append(nil, body); ok && p.deflating && len(body) >= deflate.MinSize {
-			compressed = frame.AppendCompressed(nil, opcode, packed)
+		if p.deflating && len(body) >= deflate.MinSize {
+			if packed, ok := deflate.Append(nil, body); ok {
+				compressed = frame.AppendCompressed(nil, opcode, packed)
+			}
 		}
 		for _, r := range m.refs {
 			r.publish(message, compressed)

@@ -24,8 +24,8 @@ func NewLag() prometheus.Histogram {
 	})
 }
 
-// newRegistry makes the registry of everything that s has.
-func newRegistry(s Source) *prometheus.Registry {
+// Registry makes the registry of everything that s has.
+func Registry(s Source) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(
 		collectors.NewGoCollector(),

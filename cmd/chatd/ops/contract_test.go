@@ -1,65 +1,107 @@
 package ops
 
-// What the server has, and the files here may speak of.
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"chatd/cmd/chatd/admin"
+	"chatd/poller"
+	"chatd/room"
+)
+
+// What the server has, asked of the server, and the files here may speak of.
 
 // family is a metric family of /metrics.
 type family struct {
 	kind   string // counter, gauge, histogram or summary
 	label  string // besides job and instance; "" if none
-	values string // of the label, apart by spaces; "" if they are open
+	values string // of the label, apart by spaces
 }
 
-var families = map[string]family{
-	"chatd_connections":          {kind: "gauge"},
-	"chatd_members":              {kind: "gauge"},
-	"chatd_handshakes_in_flight": {kind: "gauge"},
-	"chatd_log_segments":         {kind: "gauge"},
-	"chatd_log_bytes":            {kind: "gauge"},
-	"chatd_lagging_members":      {kind: "gauge"},
-	"chatd_pool_queue_depth":     {kind: "gauge"},
-	"chatd_pool_workers":         {kind: "gauge"},
-	"chatd_draining":             {kind: "gauge"},
-	"chatd_max_connections":      {kind: "gauge"},
-	"chatd_build_info":           {kind: "gauge", label: "version"}, // and go_version
+// families are those of /metrics, and what Prometheus adds.
+var families = func() map[string]family {
+	all, err := gather()
+	if err != nil {
+		panic(err)
+	}
+	all["up"] = family{kind: "gauge"}
+	return all
+}()
 
-	"chatd_accepted_total":                 {kind: "counter"},
-	"chatd_joined_total":                   {kind: "counter"},
-	"chatd_messages_total":                 {kind: "counter"},
-	"chatd_deliveries_total":               {kind: "counter"},
-	"chatd_deliveries_due_total":           {kind: "counter"},
-	"chatd_deliveries_lost_total":          {kind: "counter"},
-	"chatd_received_bytes_total":           {kind: "counter"},
-	"chatd_sent_bytes_total":               {kind: "counter"},
-	"chatd_panics_total":                   {kind: "counter"},
-	"chatd_compressed_messages_total":      {kind: "counter"},
-	"chatd_compression_input_bytes_total":  {kind: "counter"},
-	"chatd_compression_output_bytes_total": {kind: "counter"},
-	"chatd_inflated_messages_total":        {kind: "counter"},
-	"chatd_handshake_failures_total": {kind: "counter", label: "reason",
-		values: "bad_request header_too_large method protocol host upgrade version bad_key origin handshake_timeout given_back source_limit handshake_limit"},
-	"chatd_dropped_total": {kind: "counter", label: "reason",
-		values: "slow_consumer write_timeout ping_timeout idle rate fragments protocol utf8 too_big going_away reset panic"},
-	"chatd_throttled_total":     {kind: "counter", label: "limit", values: "messages bytes controls"},
-	"chatd_accept_pauses_total": {kind: "counter", label: "reason", values: "max_conns descriptors"},
-
-	"chatd_pass_duration_seconds": {kind: "histogram"},
-	"chatd_lag_messages":          {kind: "histogram"},
-
-	"go_gc_duration_seconds":        {kind: "summary", label: "quantile", values: "0 0.25 0.5 0.75 1"},
-	"go_goroutines":                 {kind: "gauge"},
-	"go_threads":                    {kind: "gauge"},
-	"go_memstats_heap_inuse_bytes":  {kind: "gauge"},
-	"process_cpu_seconds_total":     {kind: "counter"},
-	"process_resident_memory_bytes": {kind: "gauge"},
-	"process_open_fds":              {kind: "gauge"},
-	"process_max_fds":               {kind: "gauge"},
-	"process_start_time_seconds":    {kind: "gauge"},
-
-	"up": {kind: "gauge"}, // of Prometheus
+func gather() (map[string]family, error) {
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	pool := poller.NewPool(0, poller.NewPlain, log)
+	defer pool.Close()
+	epoll, err := poller.New(pool, func(error) {})
+	if err != nil {
+		return nil, err
+	}
+	defer epoll.Close()
+	listener, err := poller.Listen("127.0.0.1:0", log)
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	server := room.New(room.Config{Queue: 1, Log: log, Page: http.NotFoundHandler()}, pool, epoll, func() {})
+	r := admin.Registry(admin.Source{Server: server, Pool: pool, Listener: listener, PassTime: admin.NewPassTime(), Lag: admin.NewLag()})
+	gathered, err := r.Gather()
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]family)
+	for _, g := range gathered {
+		f := family{kind: strings.ToLower(g.GetType().String())}
+		for _, m := range g.GetMetric() {
+			if q := m.GetSummary().GetQuantile(); len(q) > 0 {
+				f.label, f.values = "quantile", "0 0.25 0.5 0.75 1"
+			}
+			if labels := m.GetLabel(); len(labels) > 0 {
+				f.label = labels[0].GetName()
+				f.values = strings.TrimSpace(f.values + " " + labels[0].GetValue())
+			}
+		}
+		all[g.GetName()] = f
+	}
+	return all, server.Shutdown(context.Background())
 }
 
-// flags are those of chatd and of chatd check, apart by spaces.
-const flags = `addr assets workers io-uring ping-interval allow-origin log-level version
-	max-conns max-conns-per-ip max-handshakes max-header handshake-timeout
-	max-message max-fragments rate-messages rate-bytes rate-controls rate-close
-	idle-timeout write-timeout queue drain-timeout drain-spread compress admin conns`
+// flags are those of chatd and of chatd check, apart by spaces, as their -help
+// has them.
+var flags = sync.OnceValue(func() string {
+	chatd := filepath.Join(testDir, "chatd")
+	if out, err := exec.Command("go", "build", "-o", chatd, "..").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	var all []string
+	for _, args := range [][]string{{"-help"}, {"check", "-help"}} {
+		help, _ := exec.Command(chatd, args...).CombinedOutput() // a command without flags but those it names
+		for _, m := range regexp.MustCompile(`(?m)^  -(\S+)`).FindAllStringSubmatch(string(help), -1) {
+			all = append(all, m[1])
+		}
+	}
+	return strings.Join(all, " ")
+})
+
+// testDir is for what the tests build.
+var testDir string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "ops")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		testDir = dir
+		return m.Run()
+	}())
+}

@@ -49,7 +49,7 @@ func TestVariablesOfTheEnvironmentAreFlags(t *testing.T) {
 		}
 		for _, m := range names {
 			option := strings.ToLower(strings.ReplaceAll(m[1], "_", "-"))
-			if !slices.Contains(strings.Fields(flags), option) {
+			if !slices.Contains(strings.Fields(flags()), option) {
 				t.Errorf("%s sets %s, but there is no -%s", file, m[0], option)
 			}
 		}

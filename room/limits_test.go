@@ -1,0 +1,305 @@
+package room
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// expectReason reads a close frame with this code and text, and then the end of
+// the stream.
+func (p *peer) expectReason(r Reason) {
+	p.t.Helper()
+	f, err := p.frame()
+	if err != nil {
+		p.t.Fatalf("want close for %v: %v", r, err)
+	}
+	code, text := ws.ParseCloseFrameData(f.Payload)
+	if f.Header.OpCode != ws.OpClose || code != reasonTable[r].code || text != reasonTable[r].text {
+		p.t.Fatalf("got %v %q, want close %d %q", f.Header.OpCode, f.Payload, reasonTable[r].code, reasonTable[r].text)
+	}
+	p.expectEnd()
+}
+
+// departedFor checks that the last departure had this reason, and is counted.
+func (s *testServer) departedFor(reason string, code, lag int) {
+	s.t.Helper()
+	s.until(func() bool {
+		all := s.Departed()
+		return len(all) > 0 && all[0].Reason == reason
+	})
+	if d := s.Departed()[0]; d.Code != code || d.Lag != lag || d.Source.Port() == 0 {
+		s.t.Errorf("%+v, want code %d, lag %d", d, code, lag)
+	}
+	st := s.Stats()
+	if st.Dropped[reason]+st.Refused[reason] == 0 {
+		s.t.Errorf("%s is not counted", reason)
+	}
+}
+
+func TestConnectionsOfOneAddressAreLimited(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.MaxConnsPerSource = 2 })
+	a, b := s.join(), s.dial()
+	b.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n") // one that asks for the page counts, too
+	b.response()
+	third := s.dial()
+	if r := third.response(); r.StatusCode != http.StatusTooManyRequests {
+		t.Fatal(r.Status)
+	}
+	third.expectEnd()
+	s.departedFor("source_limit", 429, 0)
+	b.Close()
+	s.until(func() bool { // there is room again
+		s.Tick()
+		p := s.dial()
+		p.say(upgradeRequest)
+		r, err := http.ReadResponse(p.r, nil)
+		p.Close()
+		return err == nil && r.StatusCode == http.StatusSwitchingProtocols
+	})
+	a.say(text("still here"))
+	a.expect(ws.OpText, "still here")
+}
+
+func TestConnectionThatComesBackFromThePageCountsOnce(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.MaxConnsPerSource = 1 })
+	p := s.dial()
+	p.say("GET / HTTP/1.1\r\nHost: chat.example\r\n\r\n")
+	p.response()
+	p.say(upgradeRequest)
+	p.joined()
+}
+
+func TestHandshakesThatTakeLongMakeRoomForNewOnes(t *testing.T) {
+	const limit = 20
+	s := startServer(t, func(c *Config) { c.MaxHandshakes = limit })
+	slow := make([]*peer, limit)
+	for i := range slow {
+		slow[i] = s.dial()
+		slow[i].say("GET /ws HTTP/1.1\r\nHost:")
+	}
+	s.until(func() bool { return s.Stats().Handshakes == limit })
+	s.Tick()
+	s.join() // a new one is let in
+	s.until(func() bool { return s.Stats().Refused["handshake_limit"] == 1 })
+	s.departedFor("handshake_limit", 503, 0)
+	s.shutdown() // which ends the others without an answer
+	refused := 0
+	for _, p := range slow {
+		if r, err := http.ReadResponse(p.r, nil); err == nil && r.StatusCode == http.StatusServiceUnavailable {
+			refused++
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d were told, want 1", refused)
+	}
+}
+
+func TestHeadBeyondTheLimitIsRefused(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.MaxHead = 512 })
+	p := s.dial()
+	p.say("GET /ws HTTP/1.1\r\nX: " + strings.Repeat("x", 512))
+	if r := p.response(); r.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Fatal(r.Status)
+	}
+	s.departedFor("header_too_large", 431, 0)
+}
+
+func TestFragmentsBeyondTheLimitAreClosedWith1008(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.MaxFragments = 3 })
+	p := s.join()
+	next := masked(ws.OpContinuation, false, "")
+	p.say(masked(ws.OpText, false, "a") + next + masked(ws.OpContinuation, true, "b"))
+	p.expect(ws.OpText, "ab")
+	p.say(masked(ws.OpText, false, "a") + next + next + next)
+	p.expectClose(ws.StatusPolicyViolation)
+	s.departedFor("fragments", 1008, 0)
+}
+
+// Whoever sends too much is not read until it has paid its debt; nothing it
+// said is lost, and the others don't notice.
+func TestRatesHoldASenderUpAndLoseNothing(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"messages": func(c *Config) { c.RateMessages = 10 },
+		"bytes":    func(c *Config) { c.RateBytes = 100 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t, change)
+			sender, listener := s.join(), s.join()
+			sender.say(strings.Repeat(text("hello"), 30)) // in one read: it may overdraw
+			for range 30 {
+				listener.expect(ws.OpText, "hello")
+			}
+			if n := s.Stats().Throttled[name]; n != 1 {
+				t.Fatalf("throttled %d times, want once", n)
+			}
+			sender.say(text("later"))
+			listener.say(text("in between")) // and has been heard when this is
+			listener.expect(ws.OpText, "in between")
+			before := s.now.Load()
+			s.until(func() bool {
+				s.Tick()
+				return s.Stats().Messages == 32
+			})
+			listener.expect(ws.OpText, "later")
+			if passed := s.now.Load() - before; passed < ticksPerSecond {
+				t.Errorf("after %d ticks already", passed)
+			}
+		})
+	}
+}
+
+func TestPingsBeyondTheRateWaitAndTheNewestIsAnswered(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.RateControls = 5 })
+	p := s.join()
+	p.say(strings.Repeat(masked(ws.OpPing, true, "?"), 5) + masked(ws.OpPing, true, "!"))
+	for f := (ws.Frame{}); string(f.Payload) != "!"; {
+		var err error
+		if f, err = p.frame(); err != nil || f.Header.OpCode != ws.OpPong {
+			t.Fatal(f.Header, err)
+		}
+	}
+	if n := s.Stats().Throttled["controls"]; n != 1 {
+		t.Errorf("throttled %d times, want once", n)
+	}
+}
+
+func TestPongsThatAnswerOurPingsAreFree(t *testing.T) {
+	m := newModel()
+	m.server.rates[limitControls] = 1
+	m.join(1000, false)
+	c := m.clients[0]
+	pong := func() {
+		c.phase = phaseOpen
+		c.feed(m.worker, []byte(masked(ws.OpPong, true, "")))
+		m.settle()
+	}
+	for range 10 {
+		c.status.Or(statusPinged)
+		pong()
+	}
+	if n := m.server.Stats().Throttled["controls"]; n != 0 || c.in != nil {
+		t.Fatalf("throttled %d times, remembers %+v", n, c.in)
+	}
+	for range 3 {
+		pong()
+	}
+	if n := m.server.Stats().Throttled["controls"]; n == 0 {
+		t.Fatal("pongs that nobody asked for are free, too")
+	}
+}
+
+func TestRateCloseSendsAwayWith1008(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.RateMessages = 3; c.RateClose = true })
+	p, witness := s.join(), s.join()
+	p.say(strings.Repeat(text("spam"), 4))
+	for range 4 {
+		witness.expect(ws.OpText, "spam")
+		p.expect(ws.OpText, "spam")
+	}
+	p.expectReason(Rate)
+	s.departedFor("rate", 1008, 0)
+}
+
+func TestClientThatSaysNothingIsSentAwayAfterTheIdleTimeout(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.IdleTimeout = time.Second })
+	silent, talker := s.join(), s.join()
+	for range 30 { // three seconds, in which one of them talks and the other only pings
+		s.Tick()
+		talker.say(text("blah"))
+		talker.expect(ws.OpText, "blah")
+		if s.dropped(Idle) == 0 {
+			if _, err := io.WriteString(silent, masked(ws.OpPing, true, "")); err != nil {
+				t.Log(err) // it may just have been closed
+			}
+		}
+	}
+	s.until(func() bool { return s.dropped(Idle) == 1 })
+	s.departedFor("idle", 1008, 0)
+	if n := s.Stats().Members; n != 1 {
+		t.Errorf("%d members", n)
+	}
+}
+
+// In a quiet room no queue overflows: a client that takes nothing is found by
+// the clock.
+func TestClientThatTakesNothingIsSentAwayAfterTheWriteTimeout(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.WriteTimeout = time.Second; c.MaxMessage = 1 << 20 })
+	stuck, speaker := s.join(), s.join()
+	sent := 0
+	s.until(func() bool { // until its socket is full
+		speaker.say(masked(ws.OpBinary, true, number(sent, 1<<20)))
+		speaker.expect(ws.OpBinary, number(sent, 1<<20))
+		sent++
+		rows, _, err := s.Census(t.Context(), 0, 2)
+		return err == nil && max(rows[0].Lag, rows[1].Lag) >= 8
+	})
+	s.until(func() bool { s.Tick(); return s.dropped(WriteTimeout) == 1 })
+	if d := s.Departed()[0]; d.Reason != "write_timeout" || d.Code != 1013 {
+		t.Errorf("%+v", d)
+	}
+	// If it reads in the end, it gets what waited for it and is told.
+	for i := range sent {
+		stuck.expect(ws.OpBinary, number(i, 1<<20))
+	}
+	stuck.expectReason(WriteTimeout)
+}
+
+func TestSlowConsumerIsToldWhyAndRememberedWithItsLag(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.Queue = 4 })
+	s.join() // never reads
+	speaker := s.join()
+	for i := 0; s.dropped(SlowConsumer) == 0; i++ {
+		speaker.say(masked(ws.OpBinary, true, number(i, 60<<10)))
+		speaker.expect(ws.OpBinary, number(i, 60<<10))
+	}
+	s.departedFor("slow_consumer", 1013, 5)
+	for range ticksPerSecond {
+		s.Tick()
+	}
+	if n := s.log.count("clients sent away"); n != 1 {
+		t.Errorf("%d lines in the log, want one:\n%s", n, s.log)
+	}
+}
+
+func TestOnlyTheLastDeparturesAreRemembered(t *testing.T) {
+	var d departures
+	for i := range 3 * remembered / 2 {
+		d.add(Departure{Reason: "test", Lag: i})
+	}
+	all := d.last()
+	if len(all) != remembered || all[0].Lag != 3*remembered/2-1 || all[remembered-1].Lag != remembered/2 {
+		t.Errorf("%d, from %d to %d", len(all), all[0].Lag, all[len(all)-1].Lag)
+	}
+}
+
+func TestMetersDrainAtTheirRate(t *testing.T) {
+	r := rates{limitMessages: 10}
+	var m meter
+	if _, wait := m.charge(100, &r, cost{10, 1 << 20, 1 << 20}); wait != 0 {
+		t.Errorf("a burst of a second has to wait %d ticks", wait)
+	}
+	if limit, wait := m.charge(100, &r, cost{1}); limit != limitMessages || wait != 1 {
+		t.Errorf("one more: limit %d, %d ticks", limit, wait)
+	}
+	if _, wait := m.charge(101, &r, cost{10}); wait != 10 {
+		t.Errorf("ten more: %d ticks, want 10", wait)
+	}
+	m.charge(130, &r, cost{})
+	if !m.atRest() {
+		t.Error("not at rest after all is paid")
+	}
+	slow := rates{limitMessages: 3}
+	m = meter{}
+	m.charge(0, &slow, cost{4})
+	for tick := range uint32(20) {
+		m.charge(tick, &slow, cost{})
+	}
+	if !m.atRest() {
+		t.Error("looking at it often keeps it from draining")
+	}
+}
