@@ -210,7 +210,11 @@ func (c *crowd) allows() bool {
 // connect opens a client and returns once its handshake is under way. Only one
 // that is narrow can get stuck soon: to the others, kernels send megabytes.
 func (c *crowd) connect(number int, offers, narrow bool) (*client, error) {
-	c.permits <- struct{}{}
+	select {
+	case c.permits <- struct{}{}:
+	case <-time.After(patience):
+		return nil, fmt.Errorf("handshakes that are not answered: %w: %s", errPatience, patience)
+	}
 	fd, err := dial(c.addr, number, narrow)
 	if err != nil {
 		<-c.permits
@@ -220,16 +224,6 @@ func (c *crowd) connect(number int, offers, narrow bool) (*client, error) {
 	cl.Attach(fd, c.pool, cl)
 	cl.Schedule()
 	return cl, nil
-}
-
-// settled waits until no handshake is under way.
-func (c *crowd) settled() {
-	for range dialing {
-		c.permits <- struct{}{}
-	}
-	for range dialing {
-		<-c.permits
-	}
 }
 
 var errPatience = errors.New("not in time")

@@ -33,6 +33,7 @@ type entry struct {
 type queue struct {
 	messages []message
 	next     uint64 // number of the next to be sent
+	gone     bool   // the publisher is: the messages may never come
 }
 
 // The ways in which what a client hears is wrong.
@@ -113,7 +114,8 @@ func (l *ledger) find(p *place, id identity) error {
 			break
 		}
 	}
-	if at == l.end() && slices.ContainsFunc(l.pending, func(q queue) bool { return len(q.messages) > 0 && q.messages[0].sent <= p.since }) {
+	older := func(q queue) bool { return len(q.messages) > 0 && q.messages[0].sent <= p.since && !q.gone }
+	if at == l.end() && slices.ContainsFunc(l.pending, older) {
 		return errEarly
 	}
 	for i := first; i < at; i++ {

@@ -48,7 +48,10 @@ func (c *crowd) gather(p *Phase, r *rand.Rand, narrow bool) (all []*client, err 
 		}
 		all = append(all, cl)
 	}
-	c.settled()
+	shakes := func(cl *client) bool { return cl.stage == fresh || cl.stage == shaking }
+	if err := c.await(patience, func() bool { return !slices.ContainsFunc(all, shakes) }); err != nil {
+		return all, fmt.Errorf("handshakes: %w", err)
+	}
 	c.do(func() {
 		for _, cl := range all[:p.Publishers] {
 			cl.publish(p, r.Uint64())

@@ -37,9 +37,10 @@ func (c *client) publish(p *Phase, seed uint64) *publisher {
 
 // retire is called when its client is gone.
 func (p *publisher) retire() {
-	all := p.client.crowd.publishers
-	if i := slices.Index(all, p); i >= 0 {
-		p.client.crowd.publishers = slices.Delete(all, i, i+1)
+	c := p.client.crowd
+	c.ledger.pending[p.id].gone = true
+	if i := slices.Index(c.publishers, p); i >= 0 {
+		c.publishers = slices.Delete(c.publishers, i, i+1)
 	}
 }
 

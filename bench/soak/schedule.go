@@ -98,11 +98,11 @@ func newLife(r *rand.Rand, length time.Duration, gentle bool) Life {
 		{Kind: Flood, Start: warm / 3, Length: warm / 3, Clients: 4, Publishers: 4, Window: 16, Least: leastMessage, Most: mostMessage, Gentle: gentle, Seed: r.Uint64()},
 		{Kind: Churn, Length: warm, Clients: 200, Least: leastMessage, Most: mostMessage / 4, Gentle: gentle, Seed: r.Uint64()},
 	}
-	noise, comings := []Kind{Flood, Flood, Stuck}, []Kind{Churn, Churn, Hostile}
+	trouble := []Kind{Churn, Hostile, Stuck, Stuck}
 	if gentle {
-		noise, comings = []Kind{Flood}, []Kind{Churn}
+		trouble = []Kind{Churn}
 	}
-	for _, lane := range [][]Kind{{Steady}, noise, comings} {
+	for _, lane := range [][]Kind{{Steady}, {Flood, Flood, Churn}, trouble} {
 		for at := time.Duration(0); at < length; {
 			n := min(between(r, leastPhase, mostPhase), length-at)
 			if length-at-n < leastPhase {

@@ -18,7 +18,7 @@ func (r *Report) Write(w io.Writer) error {
 	}
 	verdict := "All checks hold."
 	if n := r.Failed(); n > 0 {
-		verdict = fmt.Sprintf("**%d checks failed.**", n)
+		verdict = fmt.Sprintf("**Checks that failed: %d.**", n)
 	}
 	if r.Cut {
 		verdict += " The run was interrupted."
