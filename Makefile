@@ -6,7 +6,7 @@ N           ?= 1000000
 SOAK        ?= 10m
 SEED        ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook
+FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook deflate:FuzzInflate deflate:FuzzAppend
 
 # INSTALL and names of Debian packages.
 INSTALL = sudo=; test "$$(id -u)" = 0 || sudo=sudo; \

@@ -6,7 +6,7 @@ import "sync/atomic"
 // put. The things are linked through themselves, so that putting allocates
 // nothing; T is a pointer to a struct with a method that gives its link.
 //
-// Put may be called by anybody, TakeAll by the owner alone.
+// Put may be called by anybody, the others by the owner alone.
 type Inbox[E any, T interface {
 	*E
 	Link() *T
@@ -38,4 +38,26 @@ func (b *Inbox[E, T]) TakeAll() T {
 		oldest, e = e, next
 	}
 	return oldest
+}
+
+// Each takes everything and calls f with each thing, the oldest first. Others,
+// and f, may put it again at once. If f panics, what it has not been called with
+// is in the inbox again.
+func (b *Inbox[E, T]) Each(f func(T)) {
+	rest := b.TakeAll()
+	if rest == nil {
+		return
+	}
+	defer func() {
+		for rest != nil { // f has panicked
+			e := rest
+			rest = *e.Link()
+			b.Put(e)
+		}
+	}()
+	for rest != nil {
+		e := rest
+		rest = *e.Link()
+		f(e)
+	}
 }

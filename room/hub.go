@@ -87,11 +87,7 @@ func (h *hub) congested(c *client) bool {
 // Run implements poller.Runner.
 func (h *hub) Run(w *poller.Worker) {
 	h.server.answer(&h.Task)
-	for c := h.joins.TakeAll(); c != nil; {
-		next := c.link
-		h.admit(w, c)
-		c = next
-	}
+	h.joins.Each(func(c *client) { h.admit(w, c) })
 	if h.append(w) {
 		h.active = true
 		h.wakeShards(w)

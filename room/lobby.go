@@ -47,11 +47,7 @@ func (l *lobby) signal(w *poller.Worker, c *client, events uint32) {
 // Run implements poller.Runner.
 func (l *lobby) Run(w *poller.Worker) {
 	l.server.answer(&l.Task)
-	for c := l.inbox.TakeAll(); c != nil; {
-		next := c.link // free to be set again once events is cleared
-		l.handle(w, c, c.events.Swap(0))
-		c = next
-	}
+	l.inbox.Each(func(c *client) { l.handle(w, c, c.events.Swap(0)) })
 	now, stage := l.server.now.Load(), l.server.stage.Load()
 	if now != l.ticked || stage != serving {
 		l.ticked = now

@@ -233,7 +233,7 @@ func (m *model) do(o op) {
 	}
 	switch o.kind {
 	case opJoin:
-		m.join(o.n, o.who%20 == 0)
+		m.join(o.n, o.who%100 == 0) // seldom: a compressor is a megabyte of memory
 	case opPublish:
 		m.publish(o)
 	case opRead:
@@ -445,6 +445,9 @@ func shorten(ops []op) []op {
 }
 
 func TestEveryScheduleDeliversAndDropsAsTheOriginalWould(t *testing.T) {
+	if ring {
+		t.Skip("its sockets are simulated")
+	}
 	first, last := uint64(1), uint64(*modelRuns)
 	if *modelSeed != 0 {
 		first, last = *modelSeed, *modelSeed

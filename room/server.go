@@ -44,7 +44,7 @@ type Server struct {
 
 	now     atomic.Uint32 // ticks since the start; written by Tick
 	stage   atomic.Uint32
-	drainTo uint32 // the tick at which draining ends; set before the stage
+	drainTo atomic.Uint32 // the tick at which draining ends; set before the stage
 	conns   atomic.Int64
 	members atomic.Int64
 	tallies tallies
@@ -137,7 +137,7 @@ func (s *Server) adopt(w *poller.Worker, fd int, head []byte) {
 func (s *Server) Tick() {
 	now := s.now.Add(1)
 	s.resumePaused(now)
-	if s.stage.Load() == draining && now >= s.drainTo {
+	if s.stage.Load() == draining && now >= s.drainTo.Load() {
 		s.enter(closing)
 	}
 	if now%ticksPerSecond == 0 {
@@ -173,7 +173,7 @@ func (s *Server) Conns() int64 { return s.conns.Load() }
 // listener must have been closed.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.config.DrainSpread > 0 {
-		s.drainTo = s.after(s.config.DrainSpread)
+		s.drainTo.Store(s.after(s.config.DrainSpread))
 		s.enter(draining)
 	} else {
 		s.enter(closing)

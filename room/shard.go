@@ -103,13 +103,10 @@ func (s *shard) tally(w *poller.Worker) *tally { return s.hub.server.tallies.of(
 
 // takeEvents does what sessions and the poller asked for.
 func (s *shard) takeEvents(w *poller.Worker) {
-	for c := s.inbox.TakeAll(); c != nil; {
-		next := c.link // free to be set again once events is cleared
-		events := c.events.Swap(0)
+	s.inbox.Each(func(c *client) {
 		s.current = c
-		s.handle(w, c, events)
-		c = next
-	}
+		s.handle(w, c, c.events.Swap(0))
+	})
 	s.current = nil
 }
 

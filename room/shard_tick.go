@@ -113,7 +113,7 @@ func (s *shard) check(w *poller.Worker, c *client, now uint32) {
 // closeSome sends some members away, when the server goes away over a while: at
 // each tick so many that none are left at the end.
 func (s *shard) closeSome(w *poller.Worker, now uint32) {
-	ticks := max(1, int(s.hub.server.drainTo)-int(now))
+	ticks := max(1, int(s.hub.server.drainTo.Load())-int(now))
 	keep := len(s.ready) - (len(s.ready)+ticks-1)/ticks
 	for i := len(s.ready) - 1; i >= keep; i-- {
 		s.sendAway(w, s.ready[i], GoingAway, s.pos.Seq)

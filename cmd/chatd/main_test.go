@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 )
@@ -58,6 +59,16 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"no message may pass", nil, []string{"-max-message", "0"}, 2, "-max-message is 0"},
 		{"no time for the handshake", nil, []string{"-handshake-timeout", "0s"}, 2, "-handshake-timeout"},
 		{"negative drain timeout", nil, []string{"-drain-timeout", "-1s"}, 2, "-drain-timeout"},
+		{"endless drain", nil, []string{"-drain-spread", "9000h"}, 2, "-drain-spread"},
+		{"negative idle timeout", nil, []string{"-idle-timeout", "-1s"}, 2, "-idle-timeout"},
+		{"negative write timeout", nil, []string{"-write-timeout", "-1s"}, 2, "-write-timeout"},
+		{"negative rate", nil, []string{"-rate-messages", "-1"}, 2, "-rate-messages"},
+		{"negative number of fragments", nil, []string{"-max-fragments", "-1"}, 2, "-max-fragments"},
+		{"negative number of connections per address", nil, []string{"-max-conns-per-ip", "-1"}, 2, "-max-conns-per-ip"},
+		{"head too small for any request", nil, []string{"-max-header", "10"}, 2, "-max-header is 10"},
+		{"admin port taken", nil, []string{"-addr", "127.0.0.1:0", "-admin", taken.Addr().String()}, 1, "-admin"},
+		{"admin address of the server itself", nil, []string{"-addr", "127.0.0.1:1", "-admin", "127.0.0.1:1"}, 2, "-admin"},
+		{"compression of no kind", nil, []string{"-compress=maybe"}, 2, "maybe"},
 		{"negative ping interval", nil, []string{"-ping-interval", "-1s"}, 2, "-ping-interval"},
 		{"negative number of connections", nil, []string{"-max-conns", "-1"}, 2, "-max-conns"},
 		{"io_uring of no kind", nil, []string{"-io-uring", "maybe"}, 2, "auto or off"},
@@ -82,7 +93,9 @@ func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
 		t.Fatalf("exit status %d", status)
 	}
 	for _, name := range []string{"addr", "assets", "queue", "workers", "io-uring", "max-message", "handshake-timeout",
-		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "log-level", "version"} {
+		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "log-level", "version", "admin", "compress", "max-conns-per-ip",
+		"max-handshakes", "max-header", "max-fragments", "rate-messages", "rate-bytes", "rate-controls", "rate-close", "idle-timeout",
+		"write-timeout", "drain-spread"} {
 		if !strings.Contains(stderr, "\n  -"+name) {
 			t.Errorf("-help says nothing of -%s", name)
 		}
@@ -185,4 +198,75 @@ func TestInterruptEndsTheServerWell(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-p.done // and Stop, at the end, checks the exit status
+}
+
+func TestSecondSignalEndsTheServerAtOnce(t *testing.T) {
+	p := startChatd(t, "-drain-spread", "1h")
+	p.dial(t)
+	p.ending = true // by this test
+	for again := time.NewTicker(10 * time.Millisecond); ; {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // that it has ended already, Wait tells
+		select {
+		case <-again.C:
+			continue
+		case <-p.done:
+		case <-time.After(patience):
+			t.Fatal("it goes on")
+		}
+		break
+	}
+	if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("ended with %v", err)
+	}
+	if log := p.log.String(); !strings.Contains(log, "second signal") {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
+func TestStartTellsWhatTheHostCanHold(t *testing.T) {
+	p := startChatd(t)
+	p.Stop()
+	if log := p.log.String(); !strings.Contains(log, "msg=capacity") || !strings.Contains(log, "first_wall=") {
+		t.Fatalf("log:\n%s", log)
+	}
+}
+
+func TestCheckTellsWhatTheHostCanHold(t *testing.T) {
+	if stdout, _, status := runChatd(t, nil, "check"); status != 0 || !strings.Contains(stdout, "This host holds about") {
+		t.Errorf("exit status %d: %s", status, stdout)
+	}
+	if _, stderr, status := runChatd(t, nil, "check", "-conns", "1000000000"); status != 1 || !strings.Contains(stderr, "too many") {
+		t.Errorf("exit status %d: %s", status, stderr)
+	}
+}
+
+// The page's browser asks for permessage-deflate; so does a client here, and
+// the operators see it.
+func TestAdminShowsWhatTheServerDoes(t *testing.T) {
+	p := startChatd(t, "-admin", "127.0.0.1:0", "-workers", "1")
+	conn, r, err := websocket.Dial(t.Context(), "ws://"+p.Addr+"/ws", &websocket.DialOptions{CompressionMode: websocket.CompressionNoContextTakeover})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	if e := r.Header.Get("Sec-WebSocket-Extensions"); !strings.HasPrefix(e, "permessage-deflate") {
+		t.Errorf("extensions %q", e)
+	}
+	get := func(path string) string {
+		response, err := http.Get("http://" + p.Admin + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatal(response.Status, err)
+		}
+		return string(body)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	if body := get("/metrics"); !strings.Contains(body, "\nchatd_members 1\n") {
+		t.Errorf("/metrics:\n%s", body)
+	}
+	get("/readyz")
 }

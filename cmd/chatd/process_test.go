@@ -32,7 +32,8 @@ func TestMain(m *testing.M) {
 
 // process is a running chatd.
 type process struct {
-	Addr string // host:port that it listens on
+	Addr  string // host:port that it listens on
+	Admin string // that of -admin, if it has it
 
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -66,12 +67,13 @@ func startChatd(t *testing.T, args ...string) *process {
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			fmt.Fprintln(&p.log, lines.Text())
 			fields := strings.Fields(lines.Text())
-			if !slices.Contains(fields, "msg=listening") {
-				continue
-			}
 			for _, field := range fields {
-				if addr, ok := strings.CutPrefix(field, "addr="); ok {
+				switch addr, ok := strings.CutPrefix(field, "addr="); {
+				case !ok:
+				case slices.Contains(fields, "msg=listening"):
 					listening <- addr
+				case strings.Contains(lines.Text(), "admin listening"):
+					p.Admin = addr // before it listens
 				}
 			}
 		}
