@@ -54,18 +54,17 @@ type crowd struct {
 
 // Tally is what a crowd counted.
 type Tally struct {
-	Connected  int            // handshakes that succeeded
-	Deflating  int            // of them with permessage-deflate
-	Sent       uint64         // messages
-	Heard      uint64         // deliveries to clients that read everything they were sent
-	Loose      uint64         // deliveries to others
-	Inflated   uint64         // of all of them that came compressed
-	Stuck      int            // clients that did not read for a while
-	GoingAway  int            // clients that got 1001, after a SIGTERM
-	Ended      int            // stuck clients whose stream ended, after a SIGTERM
-	Refused    map[string]int // hostile clients that were closed as they had to be, by the reason
-	Faults     map[string]int // what went wrong, and how often
-	restarting int            // clients at the SIGTERM
+	Connected int            // handshakes that succeeded
+	Deflating int            // of them with permessage-deflate
+	Sent      uint64         // messages
+	Heard     uint64         // deliveries to clients that read everything they were sent
+	Loose     uint64         // deliveries to others
+	Inflated  uint64         // of all of them that came compressed
+	Stuck     int            // clients that did not read for a while
+	GoingAway int            // clients that got 1001, after a SIGTERM
+	Ended     int            // stuck clients whose stream ended, after a SIGTERM
+	Refused   map[string]int // hostile clients that were closed as they had to be, by the reason
+	Faults    map[string]int // what went wrong, and how often
 }
 
 func newCrowd(addr netip.AddrPort) (*crowd, error) {

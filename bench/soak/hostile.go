@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -150,16 +149,24 @@ func exchange(conn net.Conn, r *bufio.Reader, request []byte) (status int, err e
 // closeCode reads until the server's close frame.
 func closeCode(r io.Reader) (int, error) {
 	for {
-		f, err := ws.ReadFrame(r)
-		switch {
-		case err != nil:
+		h, err := ws.ReadHeader(r)
+		if err != nil {
 			return 0, err
-		case f.Header.OpCode == ws.OpClose:
-			code, _ := ws.ParseCloseFrameData(f.Payload)
+		}
+		if h.Length > mostMessage {
+			return 0, fmt.Errorf("%w: %+v", errBroken, h)
+		}
+		payload := make([]byte, h.Length)
+		if _, err := io.ReadFull(r, payload); err != nil {
+			return 0, err
+		}
+		switch h.OpCode {
+		case ws.OpClose:
+			code, _ := ws.ParseCloseFrameData(payload)
 			return int(code), nil
-		case slices.Contains([]ws.OpCode{ws.OpText, ws.OpBinary, ws.OpPing}, f.Header.OpCode) && f.Header.Fin && f.Header.Length <= mostMessage:
+		case ws.OpText, ws.OpBinary, ws.OpPing: // of the room, which it has joined
 		default:
-			return 0, errors.New("a frame that chatd does not send")
+			return 0, fmt.Errorf("%w: %+v", errBroken, h)
 		}
 	}
 }

@@ -79,10 +79,12 @@ func (l *life) live(ctx context.Context) (err error) {
 	e.Tally = l.crowd.counts()
 
 	l.say("restarting")
-	l.crowd.close()
-	if l.crowd, err = newCrowd(l.server.Addr); err != nil {
+	fresh, err := newCrowd(l.server.Addr)
+	if err != nil {
 		return err
 	}
+	l.crowd.close()
+	l.crowd = fresh
 	e.Exit = l.restart(ctx)
 	e.Restart = l.crowd.counts()
 	e.Log = l.server.Log()
@@ -223,7 +225,7 @@ func (l *life) restart(ctx context.Context) error {
 		}
 	})
 	if err := l.server.Terminate(); err != nil {
-		return err
+		c.failed(err) // it has ended before
 	}
 	told := time.Now()
 	exit := l.exit()
