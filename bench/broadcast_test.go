@@ -140,7 +140,7 @@ func broadcast(b *testing.B, listeners, outstanding int) {
 	wg.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64(b.N*listeners)/b.Elapsed().Seconds(), "deliveries/s")
-	if n := server.Stats().Dropped; n != 0 {
+	if n := server.Stats().Dropped["slow_consumer"]; n != 0 {
 		b.Errorf("%d clients dropped", n)
 	}
 	for _, c := range append(clients, sender) {

@@ -10,6 +10,10 @@
 //	          reads, parses,    one order       framelog        passes: one write
 //	          unmasks           for all                         per member and pass
 //
+// For members that agreed upon permessage-deflate there is a second log, of the
+// same messages under the same numbers, compressed. It is made only while it
+// has readers; who reads a message compresses it, once for all (post.go).
+//
 // The log is all the queues there are. A member that is caught up has no state
 // beyond its place in a list; one that is not has an outbox with a cursor into
 // the log. A message is encoded once and stored once, whatever the number of
@@ -19,10 +23,11 @@
 //
 // Everything serial is a [poller.Task]:
 //
-//	session (client.go, session.go)  reads one socket, and closes it
+//	session (client.go, session.go, inbound.go, messages.go, meter.go)
+//	                                 reads one socket, as fast as it may, and closes it
 //	lobby                            clients before and after the room, and their deadlines
 //	hub                              the order of messages, the log's end, who goes into which shard
-//	shard (shard.go, pass.go, outbox.go)
+//	shard (shard.go, shard_tick.go, pass.go, outbox.go)
 //	                                 a part of the members: who is in, how far each is, all writes
 //
 // A client is in the hands of one keeper at a time: lobby → hub → shard →
@@ -34,7 +39,13 @@
 // There is no mutex and no channel operation for a message or a delivery. A
 // message crosses from session to hub through an inbox (one compare-and-swap),
 // from hub to shards as the log's published length (one atomic store), and
-// each crossing schedules a Task (one compare-and-swap).
+// each crossing schedules a Task (one compare-and-swap). Each worker counts in
+// a tally of its own (tally.go). Where connections of an address are limited
+// (sources.go), and when a client is sent away (departures.go), a mutex is used:
+// that is no matter of messages.
+//
+// Whoever runs the server can ask keepers about what they own (census.go): the
+// question is answered on the keeper's own Task.
 //
 // # Invariants
 //
@@ -42,6 +53,8 @@
 //   - The hub is at most Config.Queue messages ahead of the slowest shard.
 //   - A member leaves at the message that would be the Queue+1st to wait for
 //     it, however late the shard finds that out; it gets those that waited.
+//   - All members' dues, counted by when they came and left, are what they got
+//     and what was lost with them, once nothing is under way.
 //   - A session touches its socket until it has closed it; a shard touches it
 //     until it has set statusReleased, which comes first.
 package room

@@ -459,7 +459,7 @@ func TestClientThatResetsIsRemoved(t *testing.T) {
 		p.Conn.(*net.TCPConn).SetLinger(0)
 		p.Close()
 	}
-	s.until(func() bool { return s.Stats().Conns == 0 && s.Stats().Members == 0 })
+	s.until(func() bool { return s.Conns() == 0 && s.dropped(Reset) == 50 })
 }
 
 func TestConnectionsBeyondTheLimitWait(t *testing.T) {

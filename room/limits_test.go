@@ -3,6 +3,7 @@ package room
 import (
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,35 @@ func TestConnectionsOfOneAddressAreLimited(t *testing.T) {
 	})
 	a.say(text("still here"))
 	a.expect(ws.OpText, "still here")
+}
+
+func TestSourcesAreAddressesOrNetworksOfASubscriber(t *testing.T) {
+	var s sources
+	enter := func(addr string) int32 {
+		place, ok := s.enter(netip.MustParseAddr(addr), 2)
+		if !ok {
+			return -1
+		}
+		return place
+	}
+	a, b := enter("10.0.0.1"), enter("10.0.0.1")
+	if a < 0 || a != b || enter("10.0.0.1") >= 0 || enter("10.0.0.2") < 0 {
+		t.Error("IPv4 is not limited by address")
+	}
+	c, d := enter("2001:db8:1:2::1"), enter("2001:db8:1:2:ffff::9")
+	if c < 0 || c != d || enter("2001:db8:1:2::3") >= 0 || enter("2001:db8:1:3::1") < 0 {
+		t.Error("IPv6 is not limited by /64")
+	}
+	s.leave(a)
+	if enter("10.0.0.1") < 0 {
+		t.Error("one that left is still counted")
+	}
+	s.leave(c)
+	s.leave(c)
+	if e := enter("10.0.0.3"); e != c {
+		t.Errorf("place %d is not used again, but %d", c, e)
+	}
+	s.leave(-1)
 }
 
 func TestConnectionThatComesBackFromThePageCountsOnce(t *testing.T) {

@@ -24,7 +24,7 @@ type outbox struct {
 	// A client that left: rest, then nothing.
 	left bool
 	rest [][]byte
-	owed uint64 // frames of the log in rest
+	owed uint64 // frames of the log in rest; 0 for a member
 
 	// The tick at which it is closed, whatever is left; of a member, at which it
 	// has taken nothing for too long.

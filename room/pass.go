@@ -96,7 +96,7 @@ func (s *shard) takeOut(i, end int) *client {
 func (s *shard) fellBehind(w *poller.Worker, c *client, piece framelog.Piece, n int) {
 	s.current = c
 	if n < 0 && n != poller.WouldBlock {
-		s.lost(w, c, piece.Start.Seq)
+		s.lost(w, c, piece.Start.Seq, Reset)
 	} else {
 		o := &outbox{c: c}
 		o.at, o.part = piece.Start.Skip(max(n, 0))

@@ -321,26 +321,20 @@ func (s *shard) abandon(w *poller.Worker, c *client, r Reason) {
 	at := s.pos.Seq
 	if o := c.out; o != nil {
 		at = o.at.Seq
-		if o.left {
-			s.tally(w).lost.Add(o.owed)
-		} else if r != Reset {
-			s.hub.server.departed(w, c, r, s.waiting(c))
-		}
+		s.tally(w).lost.Add(o.owed)
 		s.removeLagging(o)
 	} else {
-		if r != Reset {
-			s.hub.server.departed(w, c, r, 0)
-		}
 		s.removeReady(int(c.slot))
 	}
-	s.lost(w, c, at)
+	s.lost(w, c, at, r)
 }
 
 // lost ends the membership of c, which no list holds any more, and whose socket
 // is of no more use; it has got the frames before at.
-func (s *shard) lost(w *poller.Worker, c *client, at uint64) {
+func (s *shard) lost(w *poller.Worker, c *client, at uint64, r Reason) {
 	if c.status.Or(statusLeft)&statusLeft == 0 {
 		end := s.reach().Seq
+		s.hub.server.departed(w, c, r, int(end-at))
 		s.tally(w).due.Add(end - s.counted())
 		s.tally(w).lost.Add(end - at)
 		s.members--
@@ -402,11 +396,11 @@ func (s *shard) removeLagging(o *outbox) {
 // Panicked implements poller.Runner: the client that was being worked on is
 // given up.
 func (s *shard) Panicked(w *poller.Worker, _ any) {
+	defer s.Schedule() // whatever comes
 	if c := s.current; c != nil {
 		s.current = nil
 		if !c.has(statusReleased) {
 			s.abandon(w, c, Panicked)
 		}
 	}
-	s.Schedule()
 }

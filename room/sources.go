@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// sources counts the connections of each address. It is used only where they
+// sources counts the connections of each address; of IPv6, of each network of
+// 64 bits, which is what a subscriber has. It is used only where they
 // are limited, when a connection comes and goes.
 type sources struct {
 	mu    sync.Mutex
@@ -22,6 +23,9 @@ type source struct {
 // enter counts a connection of addr and returns the place that leave wants. It
 // reports false, and counts nothing, if there are limit of them already.
 func (s *sources) enter(addr netip.Addr, limit int) (place int32, ok bool) {
+	if addr.Is6() {
+		addr = netip.PrefixFrom(addr, 64).Masked().Addr()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	place, known := s.of[addr]

@@ -9,11 +9,12 @@ package deflate
 
 import (
 	"bytes"
+	"compress/flate"
 	"errors"
 	"io"
 	"sync"
 
-	"github.com/klauspost/compress/flate"
+	fast "github.com/klauspost/compress/flate"
 )
 
 // MinSize is the length in bytes of the shortest message that is compressed:
@@ -42,7 +43,7 @@ var (
 
 // compressor is a writer and where it writes to.
 type compressor struct {
-	w   *flate.Writer
+	w   *fast.Writer
 	out []byte
 }
 
@@ -54,7 +55,7 @@ func (c *compressor) Write(p []byte) (int, error) {
 
 var compressors = sync.Pool{New: func() any {
 	c := new(compressor)
-	c.w, _ = flate.NewWriter(c, level) // fails only for a level that there is not
+	c.w, _ = fast.NewWriter(c, level) // fails only for a level that there is not
 	return c
 }}
 
@@ -75,7 +76,8 @@ func Append(dst, message []byte) ([]byte, bool) {
 	return out, true
 }
 
-// inflater is a reader and what it reads from.
+// inflater is a reader and what it reads from. The reader is the standard
+// library's: the faster one takes some invalid distance codes for valid.
 type inflater struct {
 	r      io.ReadCloser
 	source bytes.Reader

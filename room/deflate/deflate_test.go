@@ -2,18 +2,19 @@ package deflate
 
 import (
 	"bytes"
-	stdlib "compress/flate"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/flate"
 )
 
 // unpack is what another implementation makes of a compressed message.
 func unpack(t testing.TB, b []byte) []byte {
 	t.Helper()
-	got, err := io.ReadAll(stdlib.NewReader(io.MultiReader(bytes.NewReader(b), strings.NewReader(ending))))
+	got, err := io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(b), strings.NewReader(ending))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +92,7 @@ func TestWhatIsNotValidIsRefused(t *testing.T) {
 	for name, payload := range map[string]string{
 		"no block at all":      "",
 		"reserved block type":  "\x07",
+		"invalid distance":     "\xed\xc61\r\x00 \f\x04@+/\x00[!0u(\xfe\x83\x8c.\xb7\xe5VVV%",
 		"cut off":              string(whole[:len(whole)/2]),
 		"distance into naught": "\x03\x02\x00",
 		"wrong stored length":  "\x00\x05\x00\xfa\xfeHello",
@@ -131,7 +133,7 @@ func FuzzInflate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		other, failed := io.ReadAll(stdlib.NewReader(io.MultiReader(bytes.NewReader(payload), strings.NewReader(ending))))
+		other, failed := io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(payload), strings.NewReader(ending))))
 		if failed != nil || !bytes.HasPrefix(got[1:], other) {
 			t.Fatalf("%q, another implementation: %q, %v", got, other, failed)
 		}
