@@ -150,16 +150,21 @@ func (s *shard) join(w *poller.Worker, c *client) {
 // skip moves a shard without members to the end of its log, which may have begun
 // anew.
 func (s *shard) skip(w *poller.Worker) {
-	for {
-		piece, after := s.pos.Next()
-		s.pos = after
-		if len(piece.Bytes) == 0 {
-			break
-		}
-	}
+	s.pos = s.head()
 	s.done.Store(s.pos.Seq)
 	if s.hub.stalled.Load() {
 		s.hub.ScheduleOn(w)
+	}
+}
+
+// head is the end of the shard's log.
+func (s *shard) head() framelog.Cursor {
+	for at := s.pos; ; {
+		piece, after := at.Next()
+		if len(piece.Bytes) == 0 {
+			return after
+		}
+		at = after
 	}
 }
 

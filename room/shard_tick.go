@@ -90,7 +90,7 @@ func (s *shard) check(w *poller.Worker, c *client, now uint32) {
 	server := s.hub.server
 	s.current = c
 	if idle := server.idleTicks; idle > 0 && int32(now-c.spoke.Load()) >= int32(idle) {
-		s.sendAway(w, c, Idle, s.pos.Seq)
+		s.sendAway(w, c, Idle, s.head().Seq)
 		return
 	}
 	interval := server.pingTicks
@@ -115,8 +115,9 @@ func (s *shard) check(w *poller.Worker, c *client, now uint32) {
 func (s *shard) closeSome(w *poller.Worker, now uint32) {
 	ticks := max(1, int(s.hub.server.drainTo.Load())-int(now))
 	keep := len(s.ready) - (len(s.ready)+ticks-1)/ticks
+	limit := s.head().Seq // others may have heard it already
 	for i := len(s.ready) - 1; i >= keep; i-- {
-		s.sendAway(w, s.ready[i], GoingAway, s.pos.Seq)
+		s.sendAway(w, s.ready[i], GoingAway, limit)
 	}
 }
 

@@ -35,9 +35,9 @@ type Rules struct {
 }
 
 // deflateRoom is how many bytes more than a message the frames may have that
-// hold it compressed: where nothing can be saved it grows, by 5 bytes for each
-// block of up to 64 KiB (RFC 1951 §3.2.4).
-func deflateRoom(size int) int { return 16 + 5*(size/(1<<15)) }
+// hold it compressed: where nothing can be saved it grows, by an eighth with the
+// fixed codes, which give 9 bits to some bytes (RFC 1951 §3.2.6).
+func deflateRoom(size int) int { return 64 + size/8 }
 
 // Decoder holds what the stream of one client needs between calls. The zero
 // value is ready. It is one pointer wide, because a server holds very many.

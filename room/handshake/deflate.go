@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/gobwas/httphead"
@@ -40,20 +41,98 @@ const maxWindowBits = 15
 
 // add takes in the value of a field and reports whether it is a list of
 // extensions (RFC 6455 §9.1). The first acceptable offer counts (RFC 7692 §5).
+//
+//	list      = [ extension ] *( "," [ extension ] )       (RFC 9110 §5.6.1)
+//	extension = token *( ";" token [ "=" ( token | quoted-string ) ] )
+//
+// (httphead's own parsers take more than that.)
 func (o *offers) add(value []byte) bool {
-	current, at := offer{}, -1
-	ok := httphead.ScanOptions(value, func(index int, name, key, value []byte) httphead.Control {
-		if index != at {
-			o.consider(current)
-			current, at = offer{deflate: string(name) == wsflate.ExtensionName}, index
+	rest := lexer(value)
+	for {
+		name := rest.token()
+		if name != "" {
+			f, ok := rest.offer(name)
+			if !ok {
+				return false
+			}
+			o.consider(f)
 		}
-		if key != nil {
-			current.add(string(key), string(value))
+		if !rest.separator(',') {
+			return len(rest) == 0
 		}
-		return httphead.ControlContinue
-	})
-	o.consider(current)
-	return ok
+	}
+}
+
+// lexer is what is left of a field's value.
+type lexer []byte
+
+// offer is the extension of that name, whose parameters follow.
+func (l *lexer) offer(name string) (f offer, ok bool) {
+	f.deflate = name == wsflate.ExtensionName
+	for l.separator(';') {
+		key, value := l.token(), ""
+		if key == "" {
+			return f, false
+		}
+		if l.separator('=') {
+			if value = l.word(); value == "" {
+				return f, false
+			}
+		}
+		f.add(key, value)
+	}
+	return f, true
+}
+
+// space skips what may stand between all parts (RFC 9110 §5.6.3).
+func (l *lexer) space() { *l = bytes.TrimLeft(*l, " \t") }
+
+// separator takes c off, and reports whether it was there.
+func (l *lexer) separator(c byte) bool {
+	l.space()
+	found := len(*l) > 0 && (*l)[0] == c
+	if found {
+		*l = (*l)[1:]
+	}
+	return found
+}
+
+// token takes a token off (RFC 9110 §5.6.2); "" if there is none.
+func (l *lexer) token() string {
+	l.space()
+	n := 0
+	for n < len(*l) && httphead.OctetTypes[(*l)[n]].IsToken() {
+		n++
+	}
+	token := (*l)[:n]
+	*l = (*l)[n:]
+	return string(token)
+}
+
+// word takes off a token, or a quoted string (RFC 9110 §5.6.4) that would be one
+// without the quotes; "" if there is neither.
+func (l *lexer) word() string {
+	if !l.separator('"') {
+		return l.token()
+	}
+	var word []byte
+	for i := 0; i < len(*l); i++ {
+		switch c := (*l)[i]; {
+		case c == '"':
+			*l = (*l)[i+1:]
+			return string(word)
+		case c == '\\':
+			if i++; i == len(*l) {
+				return ""
+			}
+		}
+		c := (*l)[i]
+		if !httphead.OctetTypes[c].IsToken() {
+			return ""
+		}
+		word = append(word, c)
+	}
+	return ""
 }
 
 func (o *offers) consider(f offer) {

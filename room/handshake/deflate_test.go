@@ -18,6 +18,9 @@ func TestDeflateOffersAreAnsweredByTheRules(t *testing.T) {
 		{"§7.1.1.2 client_no_context_takeover", "permessage-deflate; client_no_context_takeover", plain},
 		{"§7.1.2.1 the largest window", "permessage-deflate; server_max_window_bits=15", window},
 		{"§7.1.2.1 a quoted window", `permessage-deflate; server_max_window_bits="15"`, window},
+		{"§7.1.2.1 a quoted and escaped window", `permessage-deflate; server_max_window_bits="1\5"`, window},
+		{"RFC 9110 §5.6.1 empty elements", ", ,permessage-deflate,,", plain},
+		{"RFC 9110 §5.6.3 space anywhere", "x-other ;\ta = b\t, permessage-deflate ; client_max_window_bits", plain},
 		{"§7.1.2.1 a smaller window is declined", "permessage-deflate; server_max_window_bits=10", ""},
 		{"§7.1.2.1 a window without a value is declined", "permessage-deflate; server_max_window_bits", ""},
 		{"§7.1.2.1 a leading zero is declined", "permessage-deflate; server_max_window_bits=015", ""},
@@ -56,7 +59,7 @@ func TestDeflateIsNotAgreedToUnlessItIsOn(t *testing.T) {
 }
 
 func TestMalformedExtensionsAreRefused(t *testing.T) {
-	for _, value := range []string{"a;;b", "=", "permessage-deflate; =15", `a; b="`} {
+	for _, value := range []string{"a;;b", "=", "permessage-deflate; =15", `a; b="`, `a; b="\`, "a b", "a;", "a; b=", `a, "`, `a; b="c d"`, `a; b=""`, "a; b=c d", "(a)"} {
 		if r := server.Look([]byte(add("Sec-WebSocket-Extensions: " + value))); r.Verdict != Refuse || r.Reason != "extensions" {
 			t.Errorf("%q: verdict %v, reason %s", value, r.Verdict, r.Reason)
 		}

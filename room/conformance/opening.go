@@ -1,0 +1,231 @@
+package conformance
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// at is c at another level.
+func (c Case) at(l Level) Case {
+	c.Level = l
+	return c
+}
+
+// opens is that the connection is established, and a message comes back.
+func opens(name string, changes ...change) Case {
+	return Case{Name: name, run: dialog{open: changes, send: stream(text(name)), echo: messages(text(name))}.run}
+}
+
+// opensInPieces is the same with a head that comes in pieces.
+func opensInPieces(name string, pieces int, changes ...change) Case {
+	return Case{Name: name, run: func(p *peer) {
+		h := newHead(p.target, changes...)
+		p.write(h.bytes(), pieces)
+		p.opened(h)
+		p.converse(dialog{send: stream(text(name)), echo: messages(text(name))})
+	}}
+}
+
+// refuses is that the server answers with an error: chatd with this status,
+// others with any (RFC 6455 §4.2.1).
+func refuses(name string, status int, changes ...change) Case {
+	return Case{Name: name, run: func(p *peer) {
+		h := newHead(p.target, changes...)
+		p.write(h.bytes(), 0)
+		p.refused(h.method, status)
+	}}
+}
+
+// refused reads the answer to a request that is not acceptable.
+func (p *peer) refused(method string, status int) *http.Response {
+	r := p.response(method)
+	if r.StatusCode < 400 || r.StatusCode > 599 || p.target.Strict && r.StatusCode != status {
+		failf("status %s, want %d (RFC 6455 §4.2.1)", r.Status, status)
+	}
+	if !p.target.Strict {
+		return r
+	}
+	switch status {
+	case http.StatusMethodNotAllowed:
+		wantField(r, "Allow", "GET") // RFC 9110 §15.5.6
+	case http.StatusUpgradeRequired:
+		wantField(r, "Upgrade", "websocket") // RFC 9110 §15.5.22
+		wantField(r, "Sec-WebSocket-Version", "13")
+	}
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		failf("the answer's body: %v", err)
+	}
+	if status != http.StatusNotFound { // which a request for any page may get
+		_, err := p.in.Peek(1)
+		p.finished(err)
+	}
+	return r
+}
+
+func wantField(r *http.Response, name, value string) {
+	if got := r.Header.Values(name); !slices.Equal(got, []string{value}) {
+		failf("%s with %s %q, want %q", r.Status, name, got, value)
+	}
+}
+
+// refusesVersion is that the server says which version it speaks instead (RFC
+// 6455 §4.4).
+func refusesVersion(name string, status int, changes ...change) Case {
+	return Case{Name: name, run: func(p *peer) {
+		h := newHead(p.target, changes...)
+		p.write(h.bytes(), 0)
+		if r := p.refused(h.method, status); !hasToken(r.Header.Values("Sec-WebSocket-Version"), "13") {
+			failf("Sec-WebSocket-Version %q, want 13 (RFC 6455 §4.4)", r.Header.Values("Sec-WebSocket-Version"))
+		}
+	}}
+}
+
+// padded makes a head this long in bytes.
+func padded(n int) change {
+	return func(h *head) {
+		add("X-Padding", "")(h)
+		set("X-Padding", strings.Repeat("x", n-len(h.bytes())))(h)
+	}
+}
+
+// maxHead is the longest head in bytes that chatd takes by default.
+const maxHead = 8192
+
+func openingCases() []Case {
+	return []Case{
+		opens("RFC6455/1.3/sample_key_gets_the_sample_accept"),
+		opens("RFC6455/4.1/key_of_the_example_with_stray_bits", set("Sec-WebSocket-Key", "AQIDBAUGBwgJCgsMDQ4PEC==")).at(Chatd),
+		opens("RFC6455/4.2.2/another_key_gets_another_accept", set("Sec-WebSocket-Key", "x3JJHMbDL1EzLkh9GBhXDw==")),
+		opens("RFC6455/4.2.2/key_of_slashes_and_pluses", set("Sec-WebSocket-Key", "+/+/+/+/+/+/+/+/+/+/+w==")),
+		opens("RFC6455/4.2.2/key_of_zeros", set("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")),
+		opens("RFC6455/4.2.2/space_around_the_key_does_not_count", set("Sec-WebSocket-Key", "\t "+sampleNonce+" \t")),
+		opens("RFC6455/4.2.1/fields_in_another_order", reversed),
+		opens("RFC6455/4.2.1/field_names_in_lower_case", names(strings.ToLower)),
+		opens("RFC6455/4.2.1/field_names_in_upper_case", names(strings.ToUpper)),
+		opens("RFC6455/4.2.1/no_space_behind_the_colon", without("Upgrade"), line("Upgrade:websocket")),
+		opens("RFC6455/4.2.1/tabs_around_a_value", set("Upgrade", "\twebsocket\t")),
+		opens("RFC6455/4.2.1/websocket_in_mixed_case", set("Upgrade", "WebSocket")),
+		opens("RFC6455/4.2.1/websocket_in_upper_case", set("Upgrade", "WEBSOCKET")),
+		opens("RFC6455/4.2.1/websocket_in_a_list", set("Upgrade", "h2c, websocket")),
+		opens("RFC6455/4.2.1/websocket_in_a_second_field", first("Upgrade", "h2c")),
+		opens("RFC6455/4.2.1/upgrade_token_in_lower_case", set("Connection", "upgrade")),
+		opens("RFC6455/4.2.1/upgrade_token_in_upper_case", set("Connection", "UPGRADE")),
+		opens("RFC6455/4.2.1/upgrade_token_in_a_list", set("Connection", "keep-alive, Upgrade")),
+		opens("RFC6455/4.2.1/upgrade_token_first_in_a_list", set("Connection", "Upgrade,keep-alive")),
+		opens("RFC6455/4.2.1/upgrade_token_in_a_list_with_odd_space", set("Connection", "keep-alive \t,\t Upgrade")),
+		opens("RFC6455/4.2.1/upgrade_token_in_a_list_with_empty_elements", set("Connection", ",, Upgrade ,")),
+		opens("RFC6455/4.2.1/upgrade_token_in_a_second_field", first("Connection", "keep-alive")),
+		opens("RFC6455/4.2.1/unknown_fields_are_ignored", add("Cookie", "a=b"), add("X-Custom", "?"), add("Authorization", "Basic eDp4")),
+		opens("RFC6455/4.2.1/user_agent_of_a_browser", first("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)"), add("Pragma", "no-cache"), add("Cache-Control", "no-cache")),
+		opens("RFC6455/4.2.1/target_with_a_query", query("?room=1&name=%C3%A9")),
+		opens("RFC6455/4.2.1/absolute_target", absolute),
+		opens("RFC6455/4.2.1/absolute_target_with_a_query", absolute, query("?x")),
+		opensInPieces("RFC6455/4.2.1/head_byte_by_byte", 1),
+		opensInPieces("RFC6455/4.2.1/head_in_pieces_of_7", 7, add("X-Long", strings.Repeat("x", 500))),
+		opensInPieces("RFC6455/4.2.1/head_in_pieces_of_63", 63),
+
+		refuses("RFC6455/4.2.1/method_post", 405, method("POST")),
+		refuses("RFC6455/4.2.1/method_put", 405, method("PUT")),
+		refuses("RFC6455/4.2.1/method_head", 405, method("HEAD")),
+		refuses("RFC6455/4.2.1/method_options", 405, method("OPTIONS")),
+		refuses("RFC6455/4.2.1/method_in_lower_case", 405, method("get")),
+		refuses("RFC6455/4.2.1/http_1.0", 400, version("HTTP/1.0")),
+		refuses("RFC6455/4.2.1/http_0.9", 400, version("HTTP/0.9")),
+		refuses("RFC6455/4.2.1/http_2.0_in_the_form_of_1.1", 400, version("HTTP/2.0")),
+		refuses("RFC6455/4.2.1/no_host", 400, without("Host")),
+		refuses("RFC6455/4.2.1/no_upgrade", 426, without("Upgrade")),
+		refuses("RFC6455/4.2.1/empty_upgrade", 426, set("Upgrade", "")),
+		refuses("RFC6455/4.2.1/other_upgrade", 426, set("Upgrade", "h2c")),
+		refuses("RFC6455/4.2.1/upgrade_that_begins_with_websocket", 426, set("Upgrade", "websocket2")),
+		refuses("RFC6455/4.2.1/upgrade_that_ends_with_websocket", 426, set("Upgrade", "xwebsocket")),
+		refuses("RFC6455/4.2.1/upgrade_in_letters_that_fold_to_websocket", 426, set("Upgrade", "web\u017focket")),
+		refuses("RFC6455/4.2.1/no_connection", 426, without("Connection")),
+		refuses("RFC6455/4.2.1/other_connection", 426, set("Connection", "keep-alive")),
+		refuses("RFC6455/4.2.1/connection_of_two_words", 426, set("Connection", "keep-alive Upgrade")),
+		refuses("RFC6455/4.2.1/connection_that_begins_with_upgrade", 426, set("Connection", "Upgraded")),
+		refuses("RFC6455/4.2.1/no_key", 400, without("Sec-WebSocket-Key")),
+		refuses("RFC6455/4.2.1/empty_key", 400, set("Sec-WebSocket-Key", "")),
+		refuses("RFC6455/4.2.1/key_of_15_bytes", 400, set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25j")),
+		refuses("RFC6455/4.2.1/key_of_17_bytes", 400, set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZTE=")),
+		refuses("RFC6455/4.2.1/key_of_18_bytes", 400, set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZTEy")),
+		refuses("RFC6455/4.2.1/key_of_32_bytes", 400, set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZXRoZSBzYW1wbGUgbm9uY2U=")),
+		refuses("RFC6455/4.2.1/key_without_padding", 400, set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ")),
+		refuses("RFC6455/4.2.1/key_in_the_url_alphabet", 400, set("Sec-WebSocket-Key", "-_-_-_-_-_-_-_-_-_-_-w==")),
+		refuses("RFC6455/4.2.1/key_that_is_no_base64", 400, set("Sec-WebSocket-Key", "!!!!!!!!!!!!!!!!!!!!!!==")),
+		refuses("RFC6455/4.2.1/key_with_a_space", 400, set("Sec-WebSocket-Key", "dGhlIHNhbXB sZSBub25jZQ==")),
+		refuses("RFC6455/11.3.1/two_keys", 400, add("Sec-WebSocket-Key", sampleNonce)),
+		refuses("RFC6455/11.3.1/two_keys_that_differ", 400, add("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")),
+		refuses("RFC6455/4.2.1/no_version", 400, without("Sec-WebSocket-Version")),
+		refuses("RFC6455/4.2.1/empty_version", 400, set("Sec-WebSocket-Version", "")),
+		refuses("RFC6455/11.3.5/version_twice", 400, add("Sec-WebSocket-Version", "13")),
+		refuses("RFC6455/11.3.5/two_versions", 400, add("Sec-WebSocket-Version", "8")),
+		refusesVersion("RFC6455/4.4/version_0", 426, set("Sec-WebSocket-Version", "0")),
+		refusesVersion("RFC6455/4.4/version_7", 426, set("Sec-WebSocket-Version", "7")),
+		refusesVersion("RFC6455/4.4/version_8", 426, set("Sec-WebSocket-Version", "8")),
+		refusesVersion("RFC6455/4.4/version_12", 426, set("Sec-WebSocket-Version", "12")),
+		refusesVersion("RFC6455/4.4/version_14", 426, set("Sec-WebSocket-Version", "14")),
+		refusesVersion("RFC6455/4.4/version_25", 426, set("Sec-WebSocket-Version", "25")),
+		refusesVersion("RFC6455/4.4/version_255", 426, set("Sec-WebSocket-Version", "255")),
+		refusesVersion("RFC6455/4.4/version_256", 426, set("Sec-WebSocket-Version", "256")),
+		refusesVersion("RFC6455/4.3/version_with_a_leading_zero", 426, set("Sec-WebSocket-Version", "013")),
+		refusesVersion("RFC6455/4.3/negative_version", 426, set("Sec-WebSocket-Version", "-13")),
+		refusesVersion("RFC6455/4.3/version_with_a_fraction", 426, set("Sec-WebSocket-Version", "13.0")),
+		refusesVersion("RFC6455/4.3/version_that_is_no_number", 426, set("Sec-WebSocket-Version", "abc")),
+		refusesVersion("RFC6455/4.3/list_of_versions", 426, set("Sec-WebSocket-Version", "13, 8")),
+		refuses("RFC6455/4.2.2/other_path_is_no_websocket", 404, query("-no-such-service")),
+
+		opens("RFC6455/4.2.2/subprotocol_is_not_invented", add("Sec-WebSocket-Protocol", "chat")),
+		opens("RFC6455/4.2.2/none_of_many_subprotocols", add("Sec-WebSocket-Protocol", "soap, wamp"), add("Sec-WebSocket-Protocol", "mqtt")),
+		opens("RFC6455/4.2.2/extension_is_not_invented"),
+		opens("RFC6455/9.1/unknown_extension_is_declined", add("Sec-WebSocket-Extensions", "x-unknown")),
+		opens("RFC6455/9.1/unknown_extensions_with_parameters", add("Sec-WebSocket-Extensions", `foo; a=1; b="2", bar; baz`)),
+		opens("RFC6455/9.1/unknown_extensions_in_two_fields", add("Sec-WebSocket-Extensions", "foo"), add("Sec-WebSocket-Extensions", "bar; baz=2")),
+		refuses("RFC6455/9.1/empty_parameter_is_malformed", 400, add("Sec-WebSocket-Extensions", "foo;")),
+		refuses("RFC6455/9.1/parameter_of_no_name_is_malformed", 400, add("Sec-WebSocket-Extensions", "foo; =1")),
+		refuses("RFC6455/9.1/quote_that_does_not_end_is_malformed", 400, add("Sec-WebSocket-Extensions", `foo; a="1`)),
+		refuses("RFC6455/9.1/extension_of_two_words_is_malformed", 400, add("Sec-WebSocket-Extensions", "foo bar")),
+
+		opens("RFC6455/10.2/no_origin_is_no_browser"),
+		opens("RFC6455/10.2/own_origin", func(h *head) { add("Origin", "http://"+h.get("Host")[0])(h) }),
+		refuses("RFC6455/10.2/other_origin", 403, add("Origin", "https://other.example")).at(Chatd),
+		refuses("RFC6455/10.2/opaque_origin", 403, add("Origin", "null")).at(Chatd),
+		refuses("RFC6455/10.2/empty_origin", 403, add("Origin", "")).at(Chatd),
+
+		refuses("RFC9112/3.2/two_hosts", 400, add("Host", "other.example")),
+		refuses("RFC9112/3.2/host_with_a_space", 400, set("Host", "a b")),
+		refuses("RFC9112/5.1/space_before_the_colon", 400, without("Upgrade"), line("Upgrade : websocket")),
+		refuses("RFC9112/5.2/folded_field", 400, line("X-Folded: a\r\n b")).at(Chatd),
+		refuses("RFC9112/5/line_that_is_no_field", 400, line("nonsense")),
+		refuses("RFC9112/5/field_without_a_name", 400, line(": x")),
+		refuses("RFC9110/5.5/nul_in_a_value", 400, add("X-Nul", "a\x00b")),
+		opens("RFC9110/5.5/bytes_beyond_ascii_in_a_value", add("X-Bytes", "\xff\xfe")),
+		opens("RFC9112/2.2/lines_that_end_in_bare_line_feeds", bareLineFeeds),
+		refuses("RFC9112/3/two_spaces_in_the_request_line", 400, method("GET ")),
+		refuses("RFC9112/2.3/version_of_another_protocol", 400, version("SPDY/1")),
+		opens("RFC6585/5/head_of_8192_bytes", padded(maxHead)).at(Chatd),
+		refuses("RFC6585/5/head_over_8192_bytes", 431, padded(maxHead+1)).at(Chatd),
+
+		{Name: "RFC6455/4.1/frames_behind_the_head_are_not_lost", Level: Chatd, run: func(p *peer) {
+			h := newHead(p.target)
+			m := []frame{text("one"), text("two"), data("three")}
+			p.write(append(h.bytes(), stream(m...)...), 0)
+			p.opened(h)
+			p.converse(dialog{echo: messages(m...)})
+		}},
+		{Name: "RFC6455/4.1/part_of_a_frame_behind_the_head_is_not_lost", Level: Chatd, run: func(p *peer) {
+			h := newHead(p.target)
+			m := stream(text("in two parts"))
+			p.write(append(h.bytes(), m[:9]...), 0)
+			p.opened(h)
+			p.converse(dialog{send: m[9:], echo: messages(text("in two parts"))})
+		}},
+		{Name: "RFC6455/4.1/close_behind_the_head_is_answered", Level: Chatd, run: func(p *peer) {
+			h := newHead(p.target)
+			p.write(append(h.bytes(), closing(1000, "").bytes()...), 0)
+			p.opened(h)
+			p.converse(dialog{end: answers(1000)})
+		}},
+	}
+}
