@@ -3,6 +3,8 @@
 ADDR        ?= :8080
 FUZZTIME    ?= 3s
 N           ?= 1000000
+SOAK        ?= 10m
+SEED        ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook deflate:FuzzInflate deflate:FuzzAppend
 
@@ -69,6 +71,9 @@ million: build ## hold N (default 1000000) connections in one process, in a User
 	@command -v linux.uml >/dev/null || { $(INSTALL) user-mode-linux; }
 	CGO_ENABLED=0 go build -trimpath -o bin/million ./bench/million
 	bin/million -n $(N) -out $(if $(filter 1000000,$(N)),bench/million,bin/report/million)
+
+soak: bench ## everything at random for SOAK (default 10m) from SEED (default: a new one), chatd's counts held against its clients'
+	bin/chatbench soak -duration $(SOAK) -seed $(SEED) -out $(if $(filter 10m,$(SOAK)),bench/soak/SUMMARY.md,bin/report/soak.md)
 
 tools: ## install what the tests need, if it is missing (Debian)
 	@need=; \

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/peterbourgon/ff/v3/ffcli"
+
+	"chatd/bench/soak"
+)
+
+// errSoak says that a check of a soak failed.
+var errSoak = errors.New("checks failed")
+
+// spread is how long a server takes to tell all clients that it ends.
+const spread = time.Second
+
+// soakCommand is the command line of a soak.
+func soakCommand(out io.Writer) *ffcli.Command {
+	var server, file string
+	var duration time.Duration
+	var seed uint64
+	fs := flag.NewFlagSet("bench soak", flag.ContinueOnError)
+	fs.StringVar(&server, "server", "bin/chatd", "chatd's `command`; -addr, -admin and -drain-spread are added")
+	fs.DurationVar(&duration, "duration", 10*time.Minute, "time of all phases; warm-ups, checks and restarts come on top")
+	fs.Uint64Var(&seed, "seed", 0, "decides what happens; 0: a random one, which the report names")
+	fs.StringVar(&file, "out", "", "write the report to this `file`, too")
+	return &ffcli.Command{
+		Name: "soak", ShortHelp: "everything at random, from a seed, over several lives of chatd: no message lost, no byte leaked, all counts agree",
+		ShortUsage: "bench soak [flags]", FlagSet: fs,
+		Exec: func(ctx context.Context, args []string) error {
+			switch {
+			case len(args) > 0:
+				return usageError("unexpected argument %q", args[0])
+			case duration <= 0:
+				return usageError("-duration is %s: must be more than 0", duration)
+			}
+			if seed == 0 {
+				seed = rand.Uint64()
+			}
+			return runSoak(ctx, server, soak.NewSchedule(seed, duration), file, out)
+		},
+	}
+}
+
+func runSoak(ctx context.Context, command string, schedule *soak.Schedule, file string, out io.Writer) error {
+	p := newProgress(os.Stderr, fmt.Sprintf("seed %d, ", schedule.Seed))
+	report, err := soak.Run(ctx, soak.Config{
+		Schedule: schedule, Progress: p.show,
+		Start: func(ctx context.Context) (*soak.Server, error) { return startForSoak(ctx, command) },
+	})
+	p.done()
+	if err := report.Write(out); err != nil {
+		return err
+	}
+	if file != "" {
+		if err := writeReport(file, report); err != nil {
+			return err
+		}
+	}
+	if n := report.Failed(); err == nil && n > 0 {
+		err = fmt.Errorf("%d %w", n, errSoak)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; the same again: -seed %d", err, schedule.Seed)
+	}
+	return nil
+}
+
+func writeReport(file string, report *soak.Report) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return errors.Join(report.Write(f), f.Sync())
+}
+
+// startForSoak starts chatd for one life.
+func startForSoak(ctx context.Context, command string) (*soak.Server, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	admin, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	s, err := startServer(ctx, fmt.Sprintf("%s -addr %s -admin %s -drain-spread %s", command, addr, admin, spread), "ws://"+addr)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := netip.ParseAddrPort(addr)
+	return &soak.Server{
+		Addr: parsed, Admin: admin,
+		Terminate: func() error { return s.cmd.Process.Signal(syscall.SIGTERM) },
+		Ended:     s.done,
+		Log:       s.log.String,
+		Kill:      func() { _ = s.cmd.Process.Kill() }, // it may have ended
+	}, err
+}

@@ -1,0 +1,138 @@
+package soak
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The metrics of memory.
+const (
+	resident = "process_resident_memory_bytes"
+	heap     = "go_memstats_heap_inuse_bytes"
+)
+
+// returns is a metric that is back where it was when everybody has left.
+type returns struct {
+	what, name string
+	more       float64 // by which it may have grown
+	exact      bool    // it may not have shrunk either
+}
+
+var returning = []returns{
+	{what: "resident memory is back, but for 8 MiB", name: resident, more: 8 << 20},
+	{what: "the heap is back, but for 1 MiB", name: heap, more: 1 << 20},
+	{what: "descriptors are back", name: "process_open_fds", exact: true},
+	{what: "goroutines are back, but for 2", name: "go_goroutines", more: 2},
+	{what: "log segments are back", name: "chatd_log_segments"},
+}
+
+func (r *returns) ok(baseline, now Snapshot) bool {
+	was, is := baseline[r.name], now[r.name]
+	return is <= was+r.more && (!r.exact || is >= was)
+}
+
+// Evidence is what one life of the server left.
+type Evidence struct {
+	Gentle   bool     // as the life's
+	Baseline Snapshot // after the warm-up, when everybody had left
+	End      Snapshot // as above, after all phases
+	Tally    Tally    // up to then
+	Calm     error    // why it did not become calm, if it didn't
+	Restart  Tally    // of the clients of the restart
+	Online   int      // clients that were there at the SIGTERM
+	Exit     error    // of the process, after SIGTERM
+	Log      string
+	Figures  Figures
+}
+
+// Check is something that must hold, and whether it did.
+type Check struct {
+	Name   string
+	OK     bool
+	Detail string // the figures
+}
+
+// judge looks at what must hold. The order is that of the report.
+func (e *Evidence) judge() (checks []Check) {
+	check := func(name string, ok bool, format string, args ...any) {
+		checks = append(checks, Check{name, ok, fmt.Sprintf(format, args...)})
+	}
+	missing := []string{}
+	value := func(s Snapshot, name string) float64 {
+		v, ok := s[name]
+		if !ok && !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+		return v
+	}
+	end := func(name string) float64 { return value(e.End, name) }
+
+	faults := lines(e.Tally.Faults)
+	check("healthy clients hear everything once, in order, intact, and are not cut off", len(faults) == 0, "%s", strings.Join(faults, "; "))
+
+	members, conns := end("chatd_members"), end("chatd_connections")
+	check("it becomes calm", e.Calm == nil && members == 0 && conns == 0, "members %.0f, connections %.0f, error %v", members, conns, e.Calm)
+
+	sent := end("chatd_messages_total")
+	check("messages are those that were sent", sent == float64(e.Tally.Sent), "server %.0f, publishers %d", sent, e.Tally.Sent)
+
+	due, done, lost := end("chatd_deliveries_due_total"), end("chatd_deliveries_total"), end("chatd_deliveries_lost_total")
+	check("deliveries due are those made and those lost", due == done+lost, "due %.0f, made %.0f, lost %.0f", due, done, lost)
+
+	heard, loose := float64(e.Tally.Heard), float64(e.Tally.Loose)
+	detail := fmt.Sprintf("made %.0f, heard %.0f, heard by clients that left or slept with something unread %.0f", done, heard, loose)
+	if e.Gentle {
+		check("deliveries made are those heard", done == heard+loose, "%s", detail)
+	} else {
+		check("deliveries made are at least those heard", done >= heard+loose, "%s", detail)
+	}
+
+	e.checkDrops(check, end)
+
+	for _, r := range returning {
+		check(r.what, r.ok(e.Baseline, e.End), "from %.0f to %.0f", value(e.Baseline, r.name), end(r.name))
+	}
+
+	panics := end("chatd_panics_total")
+	check("nothing panics", panics == 0 && !strings.Contains(e.Log, "panic"), "%.0f counted", panics)
+	check("no data races", !strings.Contains(e.Log, "DATA RACE"), "")
+
+	faults = lines(e.Restart.Faults)
+	check("at SIGTERM everybody is told 1001 behind what is queued, or the stream ends", len(faults) == 0 && e.Online == e.Restart.GoingAway+e.Restart.Ended && e.Online > 0,
+		"%d clients, %d told, %d ended; %s", e.Online, e.Restart.GoingAway, e.Restart.Ended, strings.Join(faults, "; "))
+	check("it exits with status 0", e.Exit == nil, "%v", e.Exit)
+	check("all metrics are there", len(missing) == 0, "missing: %s", strings.Join(missing, ", "))
+	return checks
+}
+
+// checkDrops compares whom the server dropped with who had to be.
+func (e *Evidence) checkDrops(check func(string, bool, string, ...any), end func(string) float64) {
+	slow := end(`chatd_dropped_total{reason="slow_consumer"}`) + end(`chatd_dropped_total{reason="write_timeout"}`)
+	check("only stuck clients are dropped as slow", slow <= float64(e.Tally.Stuck), "%.0f dropped, %d stuck", slow, e.Tally.Stuck)
+
+	var wrong []string
+	for _, reason := range []string{"ping_timeout", "idle", "rate", "fragments", "going_away", "panic"} {
+		if n := end(fmt.Sprintf("chatd_dropped_total{reason=%q}", reason)); n != 0 {
+			wrong = append(wrong, fmt.Sprintf("%s %.0f", reason, n))
+		}
+	}
+	for _, a := range attacks {
+		if a.series == "" {
+			continue
+		}
+		if n, want := end(a.series), e.Tally.Refused[a.series]; n != float64(want) {
+			wrong = append(wrong, fmt.Sprintf("%s is %.0f, not %d", a.series, n, want))
+		}
+	}
+	check("hostile clients are sent away, for what they did, and nobody else", wrong == nil, "%s", strings.Join(wrong, "; "))
+}
+
+// lines is what went wrong and how often, in order.
+func lines(faults map[string]int) (all []string) {
+	for what, n := range faults {
+		all = append(all, fmt.Sprintf("%s (%d times)", what, n))
+	}
+	slices.Sort(all)
+	return all
+}

@@ -1,0 +1,270 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"chatd/poller"
+)
+
+const (
+	// dialing is how many connections may be in their handshake at a time.
+	dialing = 128
+	// sources is how many loopback addresses the clients come from, so that
+	// those that have left don't use up the ports.
+	sources = 16
+	// underWay is how many messages may have been sent that not every healthy
+	// client has heard: half of chatd's -queue, so that whoever is dropped for
+	// being slow was the server's fault.
+	underWay = 128
+	// bytesUnderWay is the same in bytes, over all clients: what the kernel's
+	// buffers may come to.
+	bytesUnderWay = 128 << 20
+	// pumping is how often it is looked at who may send.
+	pumping = 2 * time.Millisecond
+	// manyFaults is how many different ones are told apart.
+	manyFaults = 20
+)
+
+// crowd is all clients of a life. All of it belongs to its one worker, which
+// [crowd.do] has run a function, but for what is static.
+type crowd struct {
+	addr    netip.AddrPort
+	permits chan struct{} // for handshakes in flight
+	pool    *poller.Pool
+	poller  *poller.Poller
+	pump    pump
+	stop    func()
+
+	ledger      ledger
+	clients     []*client // those that have a connection
+	publishers  []*publisher
+	slowest     int  // the message that a healthy client must hear next
+	terminating bool // the server was told to end
+	inflater    inflater
+	deflater    deflater
+	tally       Tally
+}
+
+// Tally is what a crowd counted.
+type Tally struct {
+	Connected int            // handshakes that succeeded
+	Deflating int            // of them with permessage-deflate
+	Sent      uint64         // messages
+	Heard     uint64         // deliveries to clients that read everything they were sent
+	Loose     uint64         // deliveries to others
+	Inflated  uint64         // of all of them that came compressed
+	Stuck     int            // clients that did not read for a while
+	GoingAway int            // clients that got 1001, after a SIGTERM
+	Ended     int            // stuck clients whose stream ended, after a SIGTERM
+	Refused   map[string]int // hostile clients that were closed as they had to be, by the reason
+	Faults    map[string]int // what went wrong, and how often
+}
+
+func newCrowd(addr netip.AddrPort) (*crowd, error) {
+	c := &crowd{addr: addr, permits: make(chan struct{}, dialing)}
+	c.tally = Tally{Refused: make(map[string]int), Faults: make(map[string]int)}
+	c.pool = poller.NewPool(0, poller.NewPlain, slog.Default()) // all of it runs on the poller's goroutine
+	var err error
+	if c.poller, err = poller.New(c.pool, func(err error) { slog.Error("waiting for events failed", "err", err) }); err != nil {
+		return nil, err
+	}
+	c.pump.crowd = c
+	c.pump.Init(c.pool, &c.pump)
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		every(ctx, pumping, func() bool { c.pump.Schedule(); return true })
+	}()
+	c.stop = func() { stop(); <-done }
+	return c, nil
+}
+
+// close disconnects everybody.
+func (c *crowd) close() {
+	c.do(func() {
+		for len(c.clients) > 0 {
+			c.clients[0].gone()
+		}
+	})
+	c.stop()
+	c.poller.Close()
+	c.pool.Close()
+}
+
+// every calls f at intervals until it returns false or ctx ends.
+func every(ctx context.Context, interval time.Duration, f func() bool) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for ctx.Err() == nil && f() {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// job is a function that the worker runs.
+type job struct {
+	poller.Task
+	run  func()
+	done chan any // what it panicked with, nil if it didn't
+}
+
+// Run implements poller.Runner.
+func (j *job) Run(*poller.Worker) {
+	j.run()
+	j.done <- nil
+}
+
+// Panicked implements poller.Runner.
+func (j *job) Panicked(_ *poller.Worker, cause any) { j.done <- cause }
+
+// do has the worker run a function and waits for it.
+func (c *crowd) do(run func()) {
+	j := &job{run: run, done: make(chan any, 1)}
+	j.Init(c.pool, j)
+	j.Schedule()
+	if cause := <-j.done; cause != nil {
+		panic(cause)
+	}
+}
+
+// fault notes that something is wrong. It belongs to the worker.
+func (c *crowd) fault(err error) {
+	what := err.Error()
+	if _, known := c.tally.Faults[what]; !known && len(c.tally.Faults) >= manyFaults {
+		what = "others"
+	}
+	c.tally.Faults[what]++
+}
+
+// failed notes what went wrong elsewhere.
+func (c *crowd) failed(err error) { c.do(func() { c.fault(err) }) }
+
+// counts is what was counted so far.
+func (c *crowd) counts() (t Tally) {
+	c.do(func() {
+		t = c.tally
+		t.Sent = c.ledger.sent
+		for _, cl := range c.clients {
+			cl.count(&t)
+		}
+	})
+	return t
+}
+
+// pump lets publishers send what the slowest client allows.
+type pump struct {
+	poller.Task
+	crowd *crowd
+	turn  int // whose it is to be first
+}
+
+// Run implements poller.Runner.
+func (p *pump) Run(w *poller.Worker) {
+	c := p.crowd
+	oldest := c.ledger.end()
+	c.slowest = oldest
+	for _, cl := range c.clients {
+		if cl.stage == fresh {
+			continue
+		}
+		if cl.early {
+			cl.Schedule()
+		}
+		oldest = min(oldest, cl.place.next)
+		if cl.stage == open && cl.full && cl.place.known {
+			c.slowest = min(c.slowest, cl.place.next)
+		}
+	}
+	c.ledger.forget(oldest)
+	p.turn++
+	for i := range c.publishers {
+		c.publishers[(p.turn+i)%len(c.publishers)].fill(w)
+	}
+}
+
+// Panicked implements poller.Runner.
+func (p *pump) Panicked(_ *poller.Worker, cause any) {
+	p.crowd.fault(fmt.Errorf("harness: %v", cause))
+}
+
+// allows reports whether another message may be under way.
+func (c *crowd) allows() bool {
+	l := &c.ledger
+	if l.sent == uint64(c.slowest) {
+		return true
+	}
+	return l.sent-uint64(c.slowest) < underWay && (l.volume-l.upTo(c.slowest))*uint64(len(c.clients)) < bytesUnderWay
+}
+
+// connect opens a client and returns once its handshake is under way. Only one
+// that is narrow can get stuck soon: to the others, kernels send megabytes.
+func (c *crowd) connect(number int, offers, narrow bool) (*client, error) {
+	select {
+	case c.permits <- struct{}{}:
+	case <-time.After(patience):
+		return nil, fmt.Errorf("handshakes that are not answered: %w: %s", errPatience, patience)
+	}
+	fd, err := dial(c.addr, number, narrow)
+	if err != nil {
+		<-c.permits
+		return nil, err
+	}
+	cl := &client{crowd: c, offers: offers, full: true}
+	cl.Attach(fd, c.pool, cl)
+	cl.Schedule()
+	return cl, nil
+}
+
+var errPatience = errors.New("not in time")
+
+// await waits until the worker finds that something holds.
+func (c *crowd) await(patience time.Duration, holds func() bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	done := false
+	every(ctx, 5*time.Millisecond, func() bool {
+		c.do(func() { done = holds() })
+		return !done
+	})
+	if !done {
+		return fmt.Errorf("%w: %s", errPatience, patience)
+	}
+	return nil
+}
+
+// dial connects a socket that does not block.
+func dial(addr netip.AddrPort, number int, narrow bool) (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open a socket: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			unix.Close(fd)
+		}
+	}()
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // ports are spread better with it
+	if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(2 + number%sources)}}); err != nil {
+		return -1, fmt.Errorf("bind a socket: %w", err)
+	}
+	if narrow {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1460) // it only gets stuck later without
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096)   // as above
+	}
+	if err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}); err != nil {
+		return -1, fmt.Errorf("connect to %s: %w", addr, err)
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // only latency depends on it
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, unix.O_NONBLOCK)
+	return fd, err
+}

@@ -1,0 +1,161 @@
+package soak
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Kind is what a phase does.
+type Kind uint8
+
+// The kinds of phases.
+const (
+	Steady  Kind = iota // listeners, and publishers with a fixed rate
+	Flood               // publishers that send as fast as their messages come back
+	Churn               // clients that come and leave
+	Stuck               // clients that don't read; some read on later
+	Hostile             // half frames, bad handshakes, resets
+	Restart             // SIGTERM under load: the end of each life
+	kinds
+)
+
+func (k Kind) String() string {
+	return [kinds]string{"steady", "flood", "churn", "stuck", "hostile", "restart"}[k]
+}
+
+// Phase is one thing that is done for a while.
+type Phase struct {
+	Kind       Kind
+	Start      time.Duration // since the life's beginning
+	Length     time.Duration
+	Clients    int     // at a time; Churn, Hostile: over the whole phase
+	Deflate    int     // percent of the clients that offer permessage-deflate
+	Publishers int     // of the clients
+	Rate       float64 // messages per second of all publishers; 0: as they come back
+	Window     int     // messages of a publisher under way, when there is no rate
+	Least      int     // bytes of a message
+	Most       int     // as above
+	Gentle     bool    // nobody leaves by a reset
+	Seed       uint64  // of all that is decided within
+}
+
+func (p *Phase) rand() *rand.Rand { return rand.New(rand.NewPCG(p.Seed, 0)) }
+
+// Life is the server's, from its start to its SIGTERM.
+type Life struct {
+	// Gentle lives have only clients that read everything and say goodbye, so
+	// that deliveries agree with what they heard to the message.
+	Gentle  bool
+	Warmup  []Phase // before the baseline is taken
+	Phases  []Phase // in the order of their starts
+	Length  time.Duration
+	Restart Phase
+}
+
+// Schedule is everything that happens.
+type Schedule struct {
+	Seed  uint64
+	Lives []Life
+}
+
+const (
+	leastLife, mostLife   = 45 * time.Second, 90 * time.Second
+	leastPhase, mostPhase = 5 * time.Second, 20 * time.Second
+	longestWarmup         = 5 * time.Second
+	leastMessage          = minMessage
+	mostMessage           = 60 << 10
+	// listenersSecond bounds the rate of a steady phase: its deliveries per
+	// second must leave room for what goes on beside it.
+	listenersSecond = 25000
+)
+
+// NewSchedule decides what a run with this seed does, whose phases take length
+// in all (warm-ups, checks and restarts come on top): two lives at least.
+func NewSchedule(seed uint64, length time.Duration) *Schedule {
+	s := &Schedule{Seed: seed}
+	r := rand.New(rand.NewPCG(seed, 1))
+	for left := length; left > 0; {
+		n := min(between(r, leastLife, mostLife), length/2)
+		if left-n < min(leastLife, n)/2 {
+			n = left
+		}
+		left -= n
+		// The second life is gentle, so that every run has one of each.
+		gentle := r.IntN(3) == 0
+		if i := len(s.Lives); i < 2 {
+			gentle = i == 1
+		}
+		s.Lives = append(s.Lives, newLife(r, n, gentle))
+	}
+	return s
+}
+
+func newLife(r *rand.Rand, length time.Duration, gentle bool) Life {
+	l := Life{Gentle: gentle, Length: length}
+	warm := min(longestWarmup, length/2)
+	l.Warmup = []Phase{
+		{Kind: Steady, Length: warm, Clients: 1200, Deflate: 10, Publishers: 4, Rate: 15, Least: leastMessage, Most: mostMessage / 4, Gentle: gentle, Seed: r.Uint64()},
+		{Kind: Flood, Start: warm / 3, Length: warm / 3, Clients: 4, Publishers: 4, Window: 16, Least: leastMessage, Most: mostMessage, Gentle: gentle, Seed: r.Uint64()},
+		{Kind: Churn, Length: warm, Clients: 200, Least: leastMessage, Most: mostMessage / 4, Gentle: gentle, Seed: r.Uint64()},
+	}
+	trouble := []Kind{Churn, Hostile, Stuck, Stuck}
+	if gentle {
+		trouble = []Kind{Churn}
+	}
+	for _, lane := range [][]Kind{{Steady}, {Flood, Flood, Churn}, trouble} {
+		for at := time.Duration(0); at < length; {
+			n := min(between(r, leastPhase, mostPhase), length-at)
+			if length-at-n < leastPhase {
+				n = length - at // no stub at the end
+			}
+			p := newPhase(r, lane[r.IntN(len(lane))])
+			p.Start, p.Length, p.Gentle = at, n, gentle
+			l.Phases = append(l.Phases, p)
+			at += n
+		}
+	}
+	l.Restart = newPhase(r, Restart)
+	l.Restart.Length, l.Restart.Gentle = min(between(r, time.Second, 4*time.Second), length), gentle
+	return l
+}
+
+// newPhase decides what a phase is like, but for when it is.
+func newPhase(r *rand.Rand, kind Kind) Phase {
+	p := Phase{Kind: kind, Seed: r.Uint64()}
+	p.Least, p.Most = sizes(r)
+	switch kind {
+	case Steady:
+		p.Clients, p.Publishers = 500+r.IntN(1501), 1+r.IntN(8)
+		p.Rate = min(2+r.Float64()*48, listenersSecond/float64(p.Clients))
+		p.Deflate = r.IntN(15)
+		p.Most = min(p.Most, 4<<10)
+	case Flood:
+		p.Publishers, p.Window = 1+r.IntN(8), 1+r.IntN(32)
+		p.Clients = p.Publishers + r.IntN(100)
+		p.Deflate = r.IntN(30)
+	case Churn:
+		p.Clients, p.Deflate = 100+r.IntN(1400), r.IntN(15)
+	case Stuck:
+		p.Clients = 5 + r.IntN(150)
+	case Hostile:
+		p.Clients = 50 + r.IntN(500)
+	case Restart:
+		p.Clients, p.Publishers, p.Window = 100+r.IntN(900), 1+r.IntN(4), 1+r.IntN(16)
+		p.Deflate = r.IntN(15)
+	}
+	return p
+}
+
+// sizes decides how long messages are: mostly short, now and then up to the
+// longest.
+func sizes(r *rand.Rand) (least, most int) {
+	if r.IntN(3) == 0 {
+		return leastMessage, mostMessage
+	}
+	least = leastMessage + r.IntN(1<<10)
+	return least, least + r.IntN(4<<10)
+}
+
+func between(r *rand.Rand, least, most time.Duration) time.Duration {
+	return least + time.Duration(r.Int64N(int64(most-least)))
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"chatd/bench/soak"
+)
+
+// buildChatd builds the server, with the race detector if the test has it.
+func buildChatd(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "chatd")
+	args := []string{"build", "-o", path}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "-race" && s.Value == "true" {
+				args = append(args, "-race")
+			}
+		}
+	}
+	if out, err := exec.Command("go", append(args, "chatd/cmd/chatd")...).CombinedOutput(); err != nil {
+		t.Fatalf("build chatd: %v\n%s", err, out)
+	}
+	return path
+}
+
+func TestSoakOfChatdHolds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("half a minute")
+	}
+	var out strings.Builder
+	file := filepath.Join(t.TempDir(), "new", "soak.md")
+	err := command(&out).ParseAndRun(t.Context(), []string{"soak", "-server", buildChatd(t) + " -drain-timeout 2s", "-duration", "5s", "-seed", "11", "-out", file})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	written, err := os.ReadFile(file)
+	if err != nil || string(written) != out.String() || !strings.Contains(out.String(), "All checks hold.") {
+		t.Errorf("%v\n%s\n%s", err, out.String(), written)
+	}
+}
+
+func TestSoakFindsHealthyClientsThatAreCutOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("half a minute")
+	}
+	var out strings.Builder
+	err := runSoak(t.Context(), buildChatd(t)+" -max-message 4096 -drain-timeout 2s", soak.NewSchedule(11, 2*time.Second), "", &out)
+	if !errors.Is(err, errSoak) || !strings.Contains(err.Error(), "-seed 11") {
+		t.Error(err)
+	}
+	if !strings.Contains(out.String(), "a healthy client was cut off: 1009") {
+		t.Error(out.String())
+	}
+}
+
+func TestSoakOfAServerThatDoesNotStartSaysSo(t *testing.T) {
+	var out strings.Builder
+	err := runSoak(context.Background(), "/bin/false", soak.NewSchedule(11, time.Second), "", &out)
+	if err == nil || !strings.Contains(err.Error(), "the server ended") {
+		t.Error(err)
+	}
+}
