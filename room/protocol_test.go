@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -123,7 +124,10 @@ func TestHeadThatDoesNotEndIsClosedAfterTheHandshakeTimeout(t *testing.T) {
 		s.Tick()
 		return s.refusedFor["handshake_timeout"].Load() == 1
 	})
-	p.expectReset()
+	if r := p.response(); r.StatusCode != http.StatusRequestTimeout {
+		t.Error(r.Status)
+	}
+	p.expectEnd()
 	witness.say(text("noticed nothing"))
 	witness.expect(ws.OpText, "noticed nothing")
 }

@@ -242,7 +242,9 @@ func (c *client) linger(w *poller.Worker) {
 func (c *client) expired(w *poller.Worker) {
 	c.status.And(^statusExpired)
 	if c.phase == phaseHead && c.server.stage.Load() == serving {
-		c.server.refused(c, refusedTimeout, 0)
+		r := handshake.TimedOut
+		c.server.refused(c, r.Reason, r.Status)
+		w.Send(c.FD(), r.Response)
 	}
 	if c.phase == phaseHead || c.phase == phaseLinger {
 		c.close(w)

@@ -32,10 +32,11 @@ var (
 	badOrigin     = newRefusal("origin", http.StatusForbidden, "pages of this origin may not connect (-allow-origin)")      // RFC 6455 §10.2
 )
 
-// The answers to connections that are refused before they have sent anything.
+// The answers to connections that are refused whatever they have sent.
 var (
 	SourceLimit = refuse(newRefusal("source_limit", http.StatusTooManyRequests, "too many connections from this address", "Retry-After: 5"), nil) // RFC 6585 §4
 	Crowded     = refuse(newRefusal("handshake_limit", http.StatusServiceUnavailable, "too many handshakes are under way", "Retry-After: 1"), nil)
+	TimedOut    = refuse(newRefusal("handshake_timeout", http.StatusRequestTimeout, "the request's head took too long"), nil) // RFC 9110 §15.5.9
 )
 
 // Reasons are the words that [Result].Reason may have.
@@ -46,7 +47,7 @@ func Reasons() []string {
 			all = append(all, r.reason)
 		}
 	}
-	return append(all, SourceLimit.Reason, Crowded.Reason)
+	return append(all, SourceLimit.Reason, Crowded.Reason, TimedOut.Reason)
 }
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {
