@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,14 +22,10 @@ type attack struct {
 	join bool
 	send []byte
 	// code is the HTTP status or the close code with which it is to be sent
-	// away (or noAnswer), series the metric that must count it; 0: it leaves,
-	// by a reset.
+	// away, series the metric that must count it; 0: it leaves, by a reset.
 	code   int
 	series string
 }
-
-// noAnswer is the code of those that are just closed.
-const noAnswer = -1
 
 // The pieces of attacks.
 var (
@@ -44,7 +39,7 @@ var attacks = []attack{
 	{name: "half a frame", join: true, send: masked[:len(masked)/2]},
 	{name: "half a frame's header", join: true, send: masked[:3]},
 	{name: "half a head, and then nothing", send: []byte(head[:len(head)/3]),
-		code: noAnswer, series: `chatd_handshake_failures_total{reason="handshake_timeout"}`},
+		code: http.StatusRequestTimeout, series: `chatd_handshake_failures_total{reason="handshake_timeout"}`},
 	{name: "another method", send: []byte(strings.Replace(head, "GET", "POST", 1)),
 		code: http.StatusMethodNotAllowed, series: `chatd_handshake_failures_total{reason="method"}`},
 	{name: "another version", send: []byte(strings.Replace(head, "Version: 13", "Version: 12", 1)),
@@ -137,10 +132,7 @@ func exchange(conn net.Conn, r *bufio.Reader, request []byte) (status int, err e
 		return 0, err
 	}
 	answer, err := http.ReadResponse(r, nil)
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF): // how it says that the stream ended
-		return noAnswer, nil
-	case err != nil:
+	if err != nil {
 		return 0, err
 	}
 	return answer.StatusCode, nil
