@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 // sound is the evidence of a life in which all was well.
@@ -122,7 +123,7 @@ func onlyFails(t *testing.T, e *Evidence, name string) {
 func TestReportTellsWhatFailedAndHowToRepeatIt(t *testing.T) {
 	bad := sound(false)
 	bad.End["chatd_members"] = 3
-	r := &Report{Schedule: NewSchedule(4711, 1e9), Phases: map[Kind]int{Churn: 5}}
+	r := &Report{Schedule: NewSchedule(4711, 10*time.Minute), Phases: map[Kind]int{Churn: 5}}
 	for _, e := range []*Evidence{sound(false), bad, sound(true)} {
 		r.Lives = append(r.Lives, Outcome{*e, e.judge()})
 	}
@@ -134,7 +135,7 @@ func TestReportTellsWhatFailedAndHowToRepeatIt(t *testing.T) {
 		t.Errorf("%d failed", r.Failed())
 	}
 	for _, want := range []string{
-		"**Checks that failed: 1.**", "make soak SOAK=1s SEED=4711", "| churn | 5 |", "| dropped: slow_consumer | 6 |",
+		"**Checks that failed: 1.**", "make soak SOAK=10m SEED=4711", "| churn | 5 |", "| dropped: slow_consumer | 6 |",
 		"| it becomes calm | **fails** | members 3, connections 0, error <nil> |", "| deliveries heard | 3000 |",
 	} {
 		if !strings.Contains(b.String(), want) {

@@ -24,13 +24,22 @@ func (r *Report) Write(w io.Writer) error {
 		verdict += " The run was interrupted."
 	}
 	fmt.Fprintf(&b, "# Soak\n\n%s\n\nSeed %d, %s of phases in %d lives of the server, begun %s; with warm-ups, checks and restarts it took %s.\nThe same again: `make soak SOAK=%s SEED=%d`.\n",
-		verdict, r.Schedule.Seed, length, len(r.Schedule.Lives), r.Began.UTC().Format("2006-01-02 15:04 MST"), r.Took.Round(time.Second), length, r.Schedule.Seed)
+		verdict, r.Schedule.Seed, length, len(r.Schedule.Lives), r.Began.UTC().Format("2006-01-02 15:04 MST"), r.Took.Round(time.Second), asFlag(length), r.Schedule.Seed)
 	r.writePhases(&b)
 	r.writeTotals(&b)
 	r.writeLives(&b)
 	r.writeChecks(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// asFlag is d as one writes it: 10m rather than 10m0s.
+func asFlag(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	return s
 }
 
 // what is done in the phases of each kind.
