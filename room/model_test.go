@@ -387,10 +387,34 @@ func (m *model) finish() string {
 	if n := m.server.dropped(SlowConsumer); n != uint64(dropped) {
 		return fmt.Sprintf("counted %d dropped, want %d", n, dropped)
 	}
+	written := uint64(0)
+	for _, s := range m.net {
+		written += messagesIn(s.got)
+	}
+	if n := m.server.Stats().Delivered; n != written {
+		return fmt.Sprintf("%d deliveries were counted, %d made", n, written)
+	}
 	if st := m.server.Stats(); st.Due != st.Delivered+st.Lost {
 		return fmt.Sprintf("%d deliveries were due, %d made and %d lost", st.Due, st.Delivered, st.Lost)
 	}
 	return m.server.hub.leftOver()
+}
+
+// messagesIn is the number of whole messages that a client got.
+func messagesIn(got []byte) (n uint64) {
+	if _, frames, ok := bytes.Cut(got, []byte("\r\n\r\n")); ok { // else it was replaced by a pong
+		got = frames
+	}
+	for r := bytes.NewReader(got); ; {
+		h, err := ws.ReadHeader(r)
+		if err != nil || int64(r.Len()) < h.Length {
+			return n
+		}
+		if h.OpCode.IsData() {
+			n++
+		}
+		_, _ = r.Seek(h.Length, io.SeekCurrent) // within what there is
+	}
 }
 
 // dropped is how many members left for the reason r.

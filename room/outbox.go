@@ -2,6 +2,7 @@ package room
 
 import (
 	"chatd/poller"
+	"chatd/room/frame"
 	"chatd/room/framelog"
 )
 
@@ -21,10 +22,15 @@ type outbox struct {
 	begun  []byte
 	urgent []byte
 
-	// A client that left: rest, then nothing.
-	left bool
-	rest [][]byte
-	owed uint64 // frames of the log in rest; 0 for a member
+	// A client that left: rest, then nothing. Its pieces are the log's, of which
+	// the first begins with a frame that has part bytes written, but for lead
+	// ones before those, and the farewell behind them.
+	left     bool
+	half     bool // the first piece is the end of a frame of the log
+	farewell bool
+	lead     uint8
+	rest     [][]byte
+	owed     uint64 // frames of the log in rest; 0 for a member
 
 	// The tick at which it is closed, whatever is left; of a member, at which it
 	// has taken nothing for too long.
@@ -73,7 +79,7 @@ func (o *outbox) next(end framelog.Cursor) []byte {
 		if len(o.rest) == 0 {
 			return nil
 		}
-		return o.rest[0]
+		return o.rest[0][o.part:]
 	case len(o.begun) > 0:
 		return o.begun
 	case len(o.urgent) > 0 && o.part == 0:
@@ -98,10 +104,7 @@ func (o *outbox) took(w *poller.Worker, n int) {
 	}
 	switch {
 	case o.left:
-		o.rest[0] = o.rest[0][n:]
-		if len(o.rest[0]) == 0 {
-			o.rest = o.rest[1:]
-		}
+		t.delivered.Add(o.tookRest(n))
 	case len(o.begun) > 0:
 		o.begun = o.begun[n:]
 	case len(o.urgent) > 0 && o.part == 0:
@@ -111,6 +114,32 @@ func (o *outbox) took(w *poller.Worker, n int) {
 		o.at, o.part = o.at.Skip(o.part + n)
 		t.delivered.Add(o.at.Seq - before)
 	}
+}
+
+// tookRest notes that n bytes of the first piece of rest were taken, and returns
+// how many frames of the log are whole with them.
+func (o *outbox) tookRest(n int) (whole uint64) {
+	piece := &o.rest[0]
+	switch {
+	case o.lead > 0 || o.farewell && len(o.rest) == 1:
+		if *piece = (*piece)[n:]; len(*piece) == 0 && o.lead > 0 {
+			o.lead--
+			if o.half {
+				o.half, whole = false, 1
+			}
+		}
+	default:
+		for o.part += n; len(*piece) > 0 && o.part >= frame.Len(*piece); whole++ {
+			size := frame.Len(*piece)
+			*piece = (*piece)[size:]
+			o.part -= size
+		}
+	}
+	if len(*piece) == 0 {
+		o.rest = o.rest[1:]
+	}
+	o.owed -= whole
+	return whole
 }
 
 // waiting is the length of the client's queue when the log's head is at seq:
@@ -133,11 +162,14 @@ func (o *outbox) leave(limit uint64, bytes []byte) {
 		rest = append(rest, o.at.Frame()[o.part:])
 		o.at, _ = o.at.Skip(len(o.at.Frame()))
 	}
+	half := len(rest) > 0
 	rest = appendFilled(rest, o.begun)
 	rest = appendFilled(rest, o.urgent)
+	lead := uint8(len(rest))
 	rest = o.at.AppendUntil(rest, limit)
 	rest = appendFilled(rest, bytes)
-	*o = outbox{c: o.c, index: o.index, armed: o.armed, left: true, rest: rest, owed: owed}
+	*o = outbox{c: o.c, index: o.index, armed: o.armed, left: true, rest: rest, owed: owed,
+		half: half, lead: lead, farewell: len(bytes) > 0}
 }
 
 // appendFilled appends piece unless it is empty.

@@ -260,7 +260,6 @@ func (s *shard) resume(w *poller.Worker, o *outbox) {
 	case caughtUp:
 		s.removeLagging(o)
 		if o.left {
-			s.tally(w).delivered.Add(o.owed)
 			s.release(w, o.c, true)
 		} else {
 			s.addReady(o.c)

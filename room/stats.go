@@ -16,7 +16,7 @@ type Stats struct {
 	// When nothing is under way, Due = Delivered + Lost.
 	Due       uint64 // messages × the members present
 	Delivered uint64 // of Due: written whole
-	Lost      uint64 // of Due: the client was given up before it had taken all that was queued
+	Lost      uint64 // of Due: not written whole when the client was given up
 
 	Received uint64 // bytes from sockets
 	Sent     uint64 // bytes of messages to sockets

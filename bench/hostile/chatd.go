@@ -27,7 +27,9 @@ type Chatd struct {
 func StartChatd(ctx context.Context, program string, flags ...string) (*Chatd, error) {
 	c := &Chatd{done: make(chan struct{})}
 	c.cmd = exec.Command(program, append([]string{"-addr", ":0", "-admin", "127.0.0.1:0"}, flags...)...)
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // Ctrl-C is for us
+	// Ctrl-C is for us. (It can't be told to die with us: that is with the thread
+	// that starts it, and the one that vanishes ends.)
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stderr, err := c.cmd.StderrPipe()
 	if err != nil {
 		return nil, err

@@ -186,8 +186,10 @@ func (l *life) settle(s Snapshot, baseline Snapshot) (Snapshot, error) {
 	if err != nil {
 		return s, err
 	}
-	if err := l.admin.collect(context.Background()); err != nil {
-		return s, err
+	for range 2 { // what a sync.Pool holds survives one
+		if err := l.admin.collect(context.Background()); err != nil {
+			return s, err
+		}
 	}
 	collected, err := l.admin.scrape(context.Background())
 	s[heap] = collected[heap]

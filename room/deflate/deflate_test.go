@@ -104,18 +104,6 @@ func TestWhatIsNotValidIsRefused(t *testing.T) {
 	}
 }
 
-func TestInflatingAllocatesNothingButTheMessage(t *testing.T) {
-	message := []byte(strings.Repeat("so it goes, ", 100))
-	b, _ := Append(nil, message)
-	out, in := make([]byte, 0, 2*len(message)), make([]byte, 0, 2*len(message))
-	if n := testing.AllocsPerRun(100, func() {
-		_, _ = Append(out, message)
-		_, _ = Inflate(in, b, len(message))
-	}); n >= 1 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
 // Whatever is inflated stays within the limit, and is what another
 // implementation makes of it, where that reads it as one stream.
 func FuzzInflate(f *testing.F) {
@@ -171,6 +159,7 @@ func BenchmarkAppend(b *testing.B) {
 		b.Run(byteSize(size), func(b *testing.B) {
 			message, out := chatter(size), make([]byte, 0, 2*size)
 			var n int
+			b.ReportAllocs()
 			for b.Loop() {
 				z, _ := Append(out, message)
 				n = len(z)
@@ -185,6 +174,7 @@ func BenchmarkInflate(b *testing.B) {
 		b.Run(byteSize(size), func(b *testing.B) {
 			z, _ := Append(nil, chatter(size))
 			out := make([]byte, 0, 2*size)
+			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := Inflate(out, z, size); err != nil {
 					b.Fatal(err)

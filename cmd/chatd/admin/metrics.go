@@ -60,7 +60,7 @@ var (
 	messages   = desc("chatd_messages_total", "Messages that were published.")
 	due        = desc("chatd_deliveries_due_total", "Messages times the members that were present.")
 	deliveries = desc("chatd_deliveries_total", "Messages that were written whole to a member's socket.")
-	lost       = desc("chatd_deliveries_lost_total", "Messages that were due to a client that was given up before it had taken what was queued.")
+	lost       = desc("chatd_deliveries_lost_total", "Messages that were due to a client and not written whole when it was given up.")
 	received   = desc("chatd_received_bytes_total", "Bytes that were read from sockets.")
 	sent       = desc("chatd_sent_bytes_total", "Bytes of messages that were written to sockets.")
 	failures   = desc("chatd_handshake_failures_total", "Handshakes that were refused or given up.", "reason")
