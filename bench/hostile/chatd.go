@@ -27,8 +27,8 @@ type Chatd struct {
 func StartChatd(ctx context.Context, program string, flags ...string) (*Chatd, error) {
 	c := &Chatd{done: make(chan struct{})}
 	c.cmd = exec.Command(program, append([]string{"-addr", ":0", "-admin", "127.0.0.1:0"}, flags...)...)
-	// Ctrl-C is for us. (It can't be told to die with us: that is with the thread
-	// that starts it, and the one that vanishes ends.)
+	// Ctrl-C is for us. (It is not told to die with us: that would be with the
+	// thread that happens to start it.)
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stderr, err := c.cmd.StderrPipe()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -182,8 +183,9 @@ func served(ctx context.Context, t Target) error {
 	}
 	c.SetDeadline(time.Now().Add(patience))
 	c.write(frame(ws.OpText, true, []byte("hello")))
-	if f, err := ws.ReadFrame(c.r); err != nil || string(f.Payload) != "hello" {
-		return fmt.Errorf("a new client hears %q, %v", f.Payload, err)
+	echo := make([]byte, len("\x81\x05hello"))
+	if _, err := io.ReadFull(c.r, echo); err != nil || string(echo) != "\x81\x05hello" {
+		return fmt.Errorf("a new client hears %q, %v", echo, err)
 	}
 	return nil
 }

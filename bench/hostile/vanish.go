@@ -103,8 +103,8 @@ func ip(args string) error {
 
 // within calls do on a thread in that network, where its sockets stay.
 //
-// The thread comes back. Were it to end instead, the kernel would kill what it
-// has happened to start with Pdeathsig, which is bound to the thread: chatd.
+// The thread comes back. Were it to end instead, processes that were started
+// from it with Pdeathsig would be killed.
 func (n network) within(do func() error) (err error) {
 	here, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
