@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,8 @@ import (
 // and are served when others go.
 func TestServerWithoutDescriptorsWaitsQuietlyAndGoesOn(t *testing.T) {
 	const idle, waiting = 100, 50
-	ctx := t.Context()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
 	chatd, err := StartChatd(ctx, program, "-handshake-timeout", "10m")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +42,7 @@ func TestServerWithoutDescriptorsWaitsQuietlyAndGoesOn(t *testing.T) {
 		conns = append(conns, c)
 	}
 	const pauses = `chatd_accept_pauses_total{reason="descriptors"}`
-	if err := chatd.until(ctx, pauses, func(v float64) bool { return v == 1 }); err != nil {
+	if err := chatd.until(ctx, pauses, func(v float64) bool { return v >= 1 }); err != nil {
 		t.Fatal(err)
 	}
 	taken, err := chatd.Metric(ctx, "chatd_connections")
@@ -63,7 +65,9 @@ func TestServerWithoutDescriptorsWaitsQuietlyAndGoesOn(t *testing.T) {
 	}
 	before := spent()
 	pause(ctx, time.Second) // what is measured, not waited for
-	if s := spent() - before; s > 0.25 {
+	s := spent() - before
+	t.Logf("%.2f s of processor time in a second", s)
+	if s > 0.15 {
 		t.Errorf("chatd has nothing to do, and takes %.2f s of a second", s)
 	}
 	served, rest := conns[int(taken):], conns[:int(taken)]

@@ -75,7 +75,7 @@ var Kinds = []*Kind{
 	},
 	{
 		Name: "tiny messages", Does: "10,000 messages of one byte in one write, to everybody, once",
-		Chatd:  "lets the sender wait for the room: nobody's queue overflows",
+		Chatd:  "appends them as the room takes them, -queue (256) at a time at most",
 		Series: `chatd_messages_total`, Least: 2 * tinyMany,
 		Most: 2, Talks: true,
 		one: tinyMessages,
