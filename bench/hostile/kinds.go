@@ -35,7 +35,7 @@ var Kinds = []*Kind{
 		one:    slowHandshake,
 	},
 	{
-		Name: "endless headers", Does: "header fields without end, four times a second",
+		Name: "endless headers", Does: "header fields without end, as fast as the socket takes them",
 		Chatd:  "answers 431 beyond -max-header",
 		Series: `chatd_handshake_failures_total{reason="header_too_large"}`,
 		one:    endlessHeaders,
