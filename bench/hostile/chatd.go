@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os/exec"
 	"strconv"
@@ -26,8 +27,8 @@ type Chatd struct {
 func StartChatd(ctx context.Context, program string, flags ...string) (*Chatd, error) {
 	c := &Chatd{done: make(chan struct{})}
 	c.cmd = exec.Command(program, append([]string{"-addr", ":0", "-admin", "127.0.0.1:0"}, flags...)...)
-	// Ctrl-C is for us. (It can't be told to die with us: that is with the thread
-	// that starts it, and the one that vanishes ends.)
+	// Ctrl-C is for us. (It is not told to die with us: that would be with the
+	// thread that happens to start it.)
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stderr, err := c.cmd.StderrPipe()
 	if err != nil {
@@ -82,12 +83,17 @@ func (c *Chatd) Stop() error {
 func (c *Chatd) Log() string { return c.log.String() }
 
 // Metric is the value of a series of /metrics.
-func (c *Chatd) Metric(series string) (float64, error) {
-	r, err := http.Get("http://" + c.admin + "/metrics")
+func (c *Chatd) Metric(ctx context.Context, series string) (float64, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.admin+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	r, err := http.DefaultClient.Do(q)
 	if err != nil {
 		return 0, err
 	}
 	defer r.Body.Close()
+	defer io.Copy(io.Discard, r.Body) // or the next time takes another connection: there may be no descriptor for it
 	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
 		if value, ok := strings.CutPrefix(lines.Text(), series+" "); ok {
 			return strconv.ParseFloat(value, 64)
@@ -99,7 +105,7 @@ func (c *Chatd) Metric(series string) (float64, error) {
 // until waits for a metric to be as good says.
 func (c *Chatd) until(ctx context.Context, series string, good func(float64) bool) error {
 	for {
-		v, err := c.Metric(series)
+		v, err := c.Metric(ctx, series)
 		if err != nil || good(v) {
 			return err
 		}

@@ -47,13 +47,16 @@ func pingFlood(ctx context.Context, t Target) {
 	})
 }
 
+// tinyMany is how many tiny frames are in one write.
+const tinyMany = 10_000
+
 func tinyFrames(ctx context.Context, t Target) {
-	const many = 10_000
-	pings := bytes.Repeat(frame(ws.OpPing, true, nil), many)
-	fragments := append(frame(ws.OpText, false, nil), bytes.Repeat(frame(ws.OpContinuation, false, nil), many-1)...)
+	pings := bytes.Repeat(frame(ws.OpPing, true, nil), tinyMany)
+	fragments := append(frame(ws.OpText, false, nil), bytes.Repeat(frame(ws.OpContinuation, false, nil), tinyMany-1)...)
+	turn := 0
 	joined(ctx, t, 2, "", func(c *conn) {
 		frames := fragments
-		if rand.N(2) == 0 {
+		if turn++; turn%2 == 0 {
 			frames = pings
 			c.SetDeadline(time.Now().Add(time.Second)) // then with another connection
 		}
@@ -62,14 +65,29 @@ func tinyFrames(ctx context.Context, t Target) {
 	})
 }
 
+// tinyMessages are heard by everybody, the peer included.
+func tinyMessages(ctx context.Context, t Target) {
+	c := dial(ctx, t)
+	if c == nil {
+		return
+	}
+	defer c.end()
+	if c.join("") {
+		c.write(bytes.Repeat(frame(ws.OpBinary, true, []byte{'x'}), tinyMany))
+		c.drain()
+	}
+}
+
 func hugeLength(ctx context.Context, t Target) {
 	lengths := []string{
 		"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04",
 		"\x82\xff\x00\x00\x00\x01\x00\x00\x00\x00\x01\x02\x03\x04",
 		"\x82\xff\x00\x00\x00\x00\x00\x01\x00\x01\x01\x02\x03\x04",
 	}
+	turn := rand.N(len(lengths))
 	joined(ctx, t, 4, "", func(c *conn) {
-		c.write([]byte(lengths[rand.N(len(lengths))]))
+		turn++
+		c.write([]byte(lengths[turn%len(lengths)]))
 		c.drain()
 	})
 }

@@ -8,8 +8,11 @@ type Kind struct {
 	Does   string   // what a peer does, and how much of it
 	Chatd  string   // what chatd does about it
 	Series string   // the counter that shows it, as in /metrics
+	Least  float64  // what it has to show in each trial; 0: one for each peer
 	Flags  []string // chatd's, besides the usual ones
 	Size   int      // bytes of the room's messages; 0: 128
+	Most   int      // peers at most; 0: as many as the trial has
+	Talks  bool     // peers send messages of their own to the room
 
 	// One of the two: what one peer does until ctx ends, or all of them.
 	one func(ctx context.Context, t Target)
@@ -32,7 +35,7 @@ var Kinds = []*Kind{
 		one:    slowHandshake,
 	},
 	{
-		Name: "endless headers", Does: "header fields without end, four times a second",
+		Name: "endless headers", Does: "header fields without end, as fast as the socket takes them",
 		Chatd:  "answers 431 beyond -max-header",
 		Series: `chatd_handshake_failures_total{reason="header_too_large"}`,
 		one:    endlessHeaders,
@@ -59,7 +62,7 @@ var Kinds = []*Kind{
 		one: zeroWindow,
 	},
 	{
-		Name: "ping floods", Does: "pings as fast as the socket takes them",
+		Name: "ping floods", Does: "pings without a pause; 100 a second of each get through",
 		Chatd:  "reads -rate-controls (100) a second of each, and lets TCP hold the rest",
 		Series: `chatd_throttled_total{limit="controls"}`,
 		one:    pingFlood,
@@ -69,6 +72,13 @@ var Kinds = []*Kind{
 		Chatd:  "closes them at -max-fragments (4096), with 1008; pings as above",
 		Series: `chatd_dropped_total{reason="fragments"}`,
 		one:    tinyFrames,
+	},
+	{
+		Name: "tiny messages", Does: "10,000 messages of one byte in one write, to everybody, once",
+		Chatd:  "appends them as the room takes them, -queue (256) at a time at most",
+		Series: `chatd_messages_total`, Least: 2 * tinyMany,
+		Most: 2, Talks: true,
+		one: tinyMessages,
 	},
 	{
 		Name: "connect and reset", Does: "connect and reset, at once or in the head, four times a second",
@@ -92,9 +102,9 @@ var Kinds = []*Kind{
 	{
 		Name: "descriptors run out", Does: "connect when chatd has 100 descriptors left",
 		Chatd:  "stops accepting, says so once, and goes on when some are free",
-		Series: `chatd_accept_pauses_total{reason="descriptors"}`,
-		Flags:  []string{"-handshake-timeout", "1s"},
-		all:    exhaustDescriptors,
+		Series: `chatd_accept_pauses_total{reason="descriptors"}`, Least: 1,
+		Flags: []string{"-handshake-timeout", "1s"},
+		all:   exhaustDescriptors,
 	},
 	{
 		Name: "TLS and garbage", Does: "a ClientHello byte by byte, or random bytes, four times a second",

@@ -20,7 +20,7 @@ type Row struct {
 // Rounds makes trials of kind k without and with peers, in turn; each begins
 // with what the other ended with.
 func (t Trial) Rounds(ctx context.Context, k *Kind, rounds int, tell func(string)) (Row, error) {
-	row := Row{Kind: k, Peers: t.Peers}
+	row := Row{Kind: k, Peers: k.atMost(t.Peers)}
 	calm := t
 	calm.Peers = 0
 	for i := range rounds {

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gobwas/ws"
 
 	"chatd/bench/load"
 	"chatd/bench/result"
@@ -40,6 +43,13 @@ type Outcome struct {
 	Log     string        // chatd's
 }
 
+func (k *Kind) atMost(peers int) int {
+	if k.Most > 0 {
+		return min(k.Most, peers)
+	}
+	return peers
+}
+
 // Attack has peers behave as the kind does until ctx ends.
 func (k *Kind) Attack(ctx context.Context, t Target, peers int) error {
 	if k.all != nil {
@@ -55,6 +65,7 @@ func (k *Kind) Attack(ctx context.Context, t Target, peers int) error {
 
 // Run makes a trial with peers of kind k.
 func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
+	t.Peers = k.atMost(t.Peers)
 	chatd, err := StartChatd(ctx, t.Program, k.Flags...)
 	if err != nil {
 		return out, err
@@ -97,11 +108,14 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 	}
 	verdict := fleet.Verdict(fleet.Expected([]uint64{senders[0].Sent()}))
 	out.Faults, out.Causes = verdict.Sum(), verdict.Lines()
+	if k.Talks {
+		out.Faults.Corrupt = 0 // the peers' messages; of the others', what is damaged is lost, too
+	}
 	latencies := fleet.Latencies()
 	if all, _ := latencies.Percentiles(); all != nil {
 		out.P99 = all.P99
 	}
-	return out, nil
+	return out, served(ctx, chatd.Target)
 }
 
 // paced sends while during runs.
@@ -119,7 +133,7 @@ func (t Trial) paced(ctx context.Context, senders []*load.Sender, during func() 
 // besides is what happens beside the sending: the peers come, the latencies are
 // taken until they have been counted, the peers go, and chatd gets rid of them.
 func (t Trial) besides(ctx context.Context, k *Kind, chatd *Chatd, fleet *load.Fleet, out *Outcome) error {
-	before, err := chatd.Metric(k.Series)
+	before, err := chatd.Metric(ctx, k.Series)
 	if err != nil {
 		return err
 	}
@@ -141,7 +155,7 @@ func (t Trial) besides(ctx context.Context, k *Kind, chatd *Chatd, fleet *load.F
 		defer cancel()
 		err = chatd.until(counting, k.Series, func(v float64) bool {
 			out.Counted = v - before
-			return v > before
+			return out.Counted >= cmp.Or(k.Least, float64(t.Peers))
 		})
 	}
 	if cause := context.Cause(attacking); cause != nil {
@@ -154,13 +168,10 @@ func (t Trial) besides(ctx context.Context, k *Kind, chatd *Chatd, fleet *load.F
 	}
 	tidying, cancel := context.WithTimeout(ctx, tidyTime)
 	defer cancel()
-	if err := chatd.until(tidying, "chatd_connections", func(v float64) bool { return v == float64(t.Healthy) }); err != nil {
-		return err
-	}
-	return served(ctx, chatd.Target)
+	return chatd.until(tidying, "chatd_connections", func(v float64) bool { return v == float64(t.Healthy) })
 }
 
-// served makes sure that a new client is.
+// served makes sure that a new client is: it hears what it says.
 func served(ctx context.Context, t Target) error {
 	c := dial(ctx, t)
 	if c == nil {
@@ -169,6 +180,12 @@ func served(ctx context.Context, t Target) error {
 	defer c.end()
 	if !c.join("") {
 		return errors.New("a new client is not let in")
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	c.write(frame(ws.OpText, true, []byte("hello")))
+	echo := make([]byte, len("\x81\x05hello"))
+	if _, err := io.ReadFull(c.r, echo); err != nil || string(echo) != "\x81\x05hello" {
+		return fmt.Errorf("a new client hears %q, %v", echo, err)
 	}
 	return nil
 }

@@ -9,28 +9,12 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// The network that peers vanish with, and the link to it.
-const (
-	network           = "chatd-far"
-	nearEnd, farEnd   = "chatd-near", "chatd-far"
-	nearAddr, farAddr = "10.213.77.1", "10.213.77.2"
-)
-
 // ErrPrivilege says that there can be no other network here.
 var ErrPrivilege = errors.New("another network takes root, and the command ip")
-
-// ip runs the command of that name.
-func ip(args string) error {
-	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-		return fmt.Errorf("ip %s: %w: %s", args, err, out)
-	}
-	return nil
-}
 
 // vanish has peers join from a network of their own, and cuts the link to it.
 // They stay where they are, out of reach, until ctx ends.
@@ -42,63 +26,107 @@ func vanish(ctx context.Context, t Target, peers int) error {
 	if _, err := exec.LookPath("ip"); err != nil || unix.Geteuid() != 0 {
 		return ErrPrivilege
 	}
-	defer forget()
-	forget() // what a run that was killed has left behind
-	for _, args := range []string{
-		"netns add " + network,
-		"link add " + nearEnd + " type veth peer name " + farEnd + " netns " + network,
-		"addr add " + nearAddr + "/30 dev " + nearEnd,
-		"link set " + nearEnd + " up",
-		"-n " + network + " addr add " + farAddr + "/30 dev " + farEnd,
-		"-n " + network + " link set " + farEnd + " up",
-	} {
-		if err := ip(args); err != nil {
-			return fmt.Errorf("%w: %w", ErrPrivilege, err)
-		}
+	n := newNetwork(os.Getpid())
+	defer n.remove()
+	if err := n.create(); err != nil {
+		return fmt.Errorf("%w: %w", ErrPrivilege, err)
 	}
-	joined := make(chan error, 1)
-	var there sync.WaitGroup
-	there.Go(func() {
-		// It ends with the goroutine: no other shall find itself elsewhere.
-		runtime.LockOSThread()
-		conns, err := joinFromThere(ctx, Target{Addr: net.JoinHostPort(nearAddr, port)}, peers)
-		joined <- err
-		<-ctx.Done()
+	var conns []*conn
+	defer func() {
 		for _, c := range conns {
 			c.end()
 		}
+	}()
+	err = n.within(func() error {
+		for range peers {
+			c := dial(ctx, Target{Addr: net.JoinHostPort(n.nearAddr, port)})
+			if c == nil {
+				return errors.New("the server can't be reached over the link: it has to listen on all addresses")
+			}
+			if conns = append(conns, c); !c.join("") {
+				return errors.New("the server does not take the peers")
+			}
+		}
+		return nil
 	})
-	if err = <-joined; err == nil {
-		err = ip("link set " + nearEnd + " down")
+	if err != nil {
+		return err
+	}
+	if err := n.cut(); err != nil {
+		return err
 	}
 	<-ctx.Done()
-	there.Wait()
-	return err
+	return nil
 }
 
-func forget() {
-	_ = ip("link del " + nearEnd) // there may be none
-	_ = ip("netns del " + network)
+// network is another network, and the link to it: a pair of interfaces.
+type network struct{ name, near, nearAddr, farAddr string }
+
+// newNetwork gives a network names and addresses, a /30 of 10.213.0.0/16, that
+// other processes at the same time have no use for.
+func newNetwork(pid int) network {
+	subnet := func(host int) string { return fmt.Sprintf("10.213.%d.%d", pid>>6&0xff, pid<<2&0xff|host) }
+	return network{fmt.Sprintf("chatd-far%d", pid), fmt.Sprintf("near%d", pid), subnet(1), subnet(2)}
 }
 
-// joinFromThere takes the calling thread to the other network and joins.
-func joinFromThere(ctx context.Context, t Target, peers int) (conns []*conn, err error) {
-	there, err := os.Open("/run/netns/" + network)
+func (n network) create() error {
+	for _, args := range []string{
+		"netns add " + n.name,
+		"link add " + n.near + " type veth peer name far netns " + n.name,
+		"addr add " + n.nearAddr + "/30 dev " + n.near,
+		"link set " + n.near + " up",
+		"-n " + n.name + " addr add " + n.farAddr + "/30 dev far",
+		"-n " + n.name + " link set far up",
+	} {
+		if err := ip(args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cut takes the far end down: at this end, the route stays.
+func (n network) cut() error { return ip("-n " + n.name + " link set far down") }
+
+func (n network) remove() {
+	_ = ip("link del " + n.near) // they need not have been made
+	_ = ip("netns del " + n.name)
+}
+
+// ip runs the command of that name.
+func ip(args string) error {
+	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("ip %s: %w: %s", args, err, out)
+	}
+	return nil
+}
+
+// within calls do on a thread in that network, where its sockets stay.
+//
+// The thread comes back. Were it to end instead, processes that were started
+// from it with Pdeathsig would be killed.
+func (n network) within(do func() error) (err error) {
+	here, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
-		return nil, err
+		return err
+	}
+	defer here.Close()
+	there, err := os.Open("/run/netns/" + n.name)
+	if err != nil {
+		return err
 	}
 	defer there.Close()
+	runtime.LockOSThread()
 	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPrivilege, err)
+		runtime.UnlockOSThread()
+		return fmt.Errorf("%w: %w", ErrPrivilege, err)
 	}
-	for range peers {
-		c := dial(ctx, t)
-		if c == nil {
-			return conns, errors.New("the server can't be reached over the link: it has to listen on all addresses")
+	defer func() {
+		if back := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET); back != nil {
+			err = errors.Join(err, back) // and the thread stays locked: nobody else shall use it
+			return
 		}
-		if conns = append(conns, c); !c.join("") {
-			return conns, errors.New("the server does not take the peers")
-		}
-	}
-	return conns, nil
+		runtime.UnlockOSThread()
+	}()
+	return do()
 }
