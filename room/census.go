@@ -3,7 +3,6 @@ package room
 import (
 	"context"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,15 +20,19 @@ type question struct {
 // curiosity asks one question at a time, so that keepers, of which there may be
 // very many, need no place for it.
 type curiosity struct {
-	mu    sync.Mutex // of those who ask
+	turn  chan struct{} // has room for the one who asks
 	asked atomic.Pointer[question]
 }
 
 // ask has what done on the Task t. When ctx ends first it returns ctx's error,
 // and what is not done.
 func (y *curiosity) ask(ctx context.Context, t *poller.Task, what func()) error {
-	y.mu.Lock()
-	defer y.mu.Unlock()
+	select {
+	case y.turn <- struct{}{}:
+		defer func() { <-y.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	q := &question{t, what, make(chan struct{})}
 	y.asked.Store(q)
 	t.Schedule()
@@ -49,8 +52,8 @@ func (y *curiosity) ask(ctx context.Context, t *poller.Task, what func()) error 
 // order.
 func (y *curiosity) answer(t *poller.Task) {
 	if q := y.asked.Load(); q != nil && q.task == t && y.asked.CompareAndSwap(q, nil) {
+		defer close(q.done) // should it panic, too
 		q.what()
-		close(q.done)
 	}
 }
 
@@ -127,9 +130,9 @@ func (c *client) info(state, room string, lag int) ConnInfo {
 // the sessions'.
 func (l *lobby) fill(p *page) {
 	from, to := p.take(len(l.list))
-	for _, g := range l.list[from:to] {
+	for i, g := range l.list[from:to] {
 		state := "handshake"
-		if g.lingering {
+		if from+i >= int(l.handshakes.Load()) {
 			state = "lingering"
 		}
 		age := time.Duration(l.server.now.Load()-g.c.born) * TickInterval

@@ -89,6 +89,7 @@ const (
 	statusLeft                        // it left the room; what it says is not heard any more
 	statusReleased                    // its shard is done with the socket
 	statusLinger                      // … whose peer may not know yet: wait until it hangs up
+	statusClosed                      // it is closed, or net/http's (set by the session)
 )
 
 // has reports whether a status bit is set.

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"sync"
@@ -64,6 +65,32 @@ func TestDrainSendsMembersAwayBitByBitWhileTheOthersTalk(t *testing.T) {
 
 // Whoever talks without end does not keep the server from going away, and what
 // has been taken from them comes before the close frame.
+// The last message may get into the log after a shard has looked for one, and
+// before it sends its members away.
+func TestLastMessageBeforeTheEndIsDelivered(t *testing.T) {
+	m := newModel()
+	m.join(1<<20, false)
+	p := newPost(false)
+	p.add(m.server.tallies.of(nil), ws.OpText, []byte("last words"))
+	m.server.hub.inbox.Put(p)
+	m.server.hub.append(m.worker)
+	s := m.server.hub.shards[0]
+	m.server.enter(closing)
+	s.closeAll(m.worker, closing)
+	if got := m.net[0].got; !bytes.HasSuffix(got, append([]byte("last words"), goodbye[GoingAway]...)) {
+		t.Errorf("written %q", got)
+	}
+}
+
+func TestStagesOnlyRise(t *testing.T) {
+	m := newModel()
+	for _, step := range [][2]uint32{{draining, draining}, {aborting, aborting}, {closing, aborting}, {draining, aborting}} {
+		if m.server.enter(step[0]); m.server.stage.Load() != step[1] {
+			t.Errorf("stage %d, want %d", m.server.stage.Load(), step[1])
+		}
+	}
+}
+
 func TestShutdownIsNotHeldUpByThoseWhoKeepTalking(t *testing.T) {
 	s := startServer(t)
 	var wg sync.WaitGroup

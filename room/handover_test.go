@@ -80,6 +80,53 @@ func TestLateSignalForTheShardDoesNotKeepAClientFromTheLobby(t *testing.T) {
 	}
 }
 
+// An event for the lobby that goes by way of the shard may come after the last
+// one, which doesn't.
+func TestClosedClientIsNotKeptByAnEventThatComesLate(t *testing.T) {
+	m := newModel()
+	m.join(1000, false)
+	c, l := m.clients[0], &m.server.lobby
+	m.leave(0, &mail{leave: true})
+	late := eventLinger // taken by the shard, which then has to wait
+	c.Attach(0, m.pool, c)
+	c.gone(nil)
+	m.settle()
+	c.shard.handle(nil, c, late)
+	m.settle()
+	if n := len(l.list); n != 0 {
+		t.Errorf("%d clients in the lobby, for ever", n)
+	}
+}
+
+func TestNothingTakesThePlaceOfTheHandshakesAnswer(t *testing.T) {
+	m := newModel()
+	m.join(0, false)
+	pong := frame.AppendPong(nil, []byte("early"))
+	m.tell(0, &mail{bytes: pong})
+	m.free(0, 1000)
+	if got, want := m.net[0].got, append([]byte("HTTP/1.1 101\r\n\r\n"), pong...); !bytes.Equal(got, want) {
+		t.Errorf("written %q, want %q", got, want)
+	}
+}
+
+func TestPingOfOursDoesNotReplaceAnAnswer(t *testing.T) {
+	m := newModel()
+	m.server.pingTicks, m.server.sweepTicks = 10, 1
+	m.join(16, false) // takes the handshake's answer and no more
+	part := frame.AppendPong(nil, []byte("first"))
+	pong := frame.AppendPong(nil, []byte("second"))
+	m.free(0, 1)
+	m.tell(0, &mail{bytes: part}) // begun
+	m.tell(0, &mail{bytes: pong})
+	for range 15 {
+		m.do(op{kind: opTick})
+	}
+	m.free(0, 1000)
+	if got, want := m.net[0].got, append(part, pong...); !bytes.HasSuffix(got, want) {
+		t.Errorf("written %q, want %q at the end", got, want)
+	}
+}
+
 func TestUnsentPongGoesOutBeforeTheFarewell(t *testing.T) {
 	m := newModel()
 	m.join(1000, false)

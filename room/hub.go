@@ -42,7 +42,7 @@ type hub struct {
 	inbox   poller.Inbox[post, *post]
 	joins   poller.Inbox[client, *client]
 	waiters poller.Inbox[parked, *parked]
-	backlog atomic.Int64 // bytes that were published and are not in the log
+	backlog atomic.Int64 // bytes of the posts that are not wholly in the log
 	stalled atomic.Bool  // set by the Task: shards schedule it after their pass
 	// deflating says whether the compressed log has readers, and messages are to
 	// be compressed. Written by the Task, read by sessions.
@@ -158,7 +158,6 @@ func (h *hub) append(w *poller.Worker) bool {
 		if h.deflating.Load() {
 			h.compressed.Append(compressed, n)
 		}
-		h.backlog.Add(-int64(len(plain)))
 		h.server.tallies.of(w).messages.Add(uint64(n))
 		appended = true
 	}
@@ -172,6 +171,7 @@ func (h *hub) nextPost(w *poller.Worker) {
 		p.last.limit = h.log.Head().Seq
 		p.leaver.send(w, p.last)
 	}
+	h.backlog.Add(-int64(len(p.frames.plain)))
 	if h.posts = p.link; h.posts == nil {
 		h.posts = h.inbox.TakeAll()
 	}
@@ -257,9 +257,8 @@ func (h *hub) compressedHasReaders() bool {
 
 // Panicked implements poller.Runner. The post that was being appended is lost.
 func (h *hub) Panicked(w *poller.Worker, _ any) {
-	if p := h.posts; p != nil {
-		h.backlog.Add(-int64(len(p.frames.plain) - p.frames.plainTaken))
+	defer h.Schedule() // whatever comes
+	if h.posts != nil {
 		h.nextPost(w)
 	}
-	h.Schedule()
 }

@@ -6,7 +6,8 @@ import "chatd/room/frame"
 // that has nothing unfinished and has used up nothing of its rates needs none.
 // It belongs to the session.
 type inbound struct {
-	tail    []byte        // unfinished frames or an unfinished head
+	tail    []byte        // an unfinished frame or head, or frames that have to wait
+	more    bool          // tail has frames that have not been looked at
 	decoder frame.Decoder // an unfinished message
 	meter   meter
 }
@@ -38,7 +39,7 @@ func (c *client) remember() *inbound {
 
 // rest lets go of what is not needed until more comes.
 func (c *client) rest() {
-	if in := c.in; in != nil && len(in.tail) == 0 && in.decoder.AtRest() && in.meter.atRest() {
+	if in := c.in; in != nil && len(in.tail) == 0 && !in.more && in.decoder.AtRest() && in.meter.atRest() {
 		c.in = nil
 	}
 }

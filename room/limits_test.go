@@ -1,7 +1,9 @@
 package room
 
 import (
+	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -9,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"chatd/poller"
 )
 
 // expectReason reads a close frame with this code and text, and then the end of
@@ -129,6 +133,43 @@ func TestHandshakesThatTakeLongMakeRoomForNewOnes(t *testing.T) {
 	}
 }
 
+// However many of them linger, refused or done, the limit is one of handshakes.
+func TestHandshakesAreLimitedAmongManyThatLinger(t *testing.T) {
+	const limit = 10
+	m := newModel()
+	m.server.config.MaxHandshakes = limit
+	m.server.config.HandshakeTimeout = time.Minute
+	l := &m.server.lobby
+	var last *client
+	guest := func(event uint32) {
+		last = &client{server: m.server, slot: -1}
+		last.Attach(0, m.pool, &stub{c: last})
+		l.signal(nil, last, event)
+		m.settle()
+	}
+	for range 100 * limit {
+		guest(eventLinger)
+	}
+	for range 5 * limit {
+		m.server.now.Add(1)
+		guest(eventHandshake)
+		if last.has(statusCrowded) {
+			t.Fatal("the newest had to make room")
+		}
+		if n := l.handshakes.Load(); n > limit {
+			t.Fatalf("%d handshakes, want at most %d", n, limit)
+		}
+		for i, g := range l.list {
+			if int(g.c.slot) != i {
+				t.Fatalf("the guest at %d believes to be at %d", i, g.c.slot)
+			}
+		}
+	}
+	if n := len(l.list); n != 105*limit {
+		t.Errorf("%d guests, want %d", n, 105*limit)
+	}
+}
+
 func TestHeadBeyondTheLimitIsRefused(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.MaxHead = 512 })
 	p := s.dial()
@@ -150,52 +191,129 @@ func TestFragmentsBeyondTheLimitAreClosedWith1008(t *testing.T) {
 	s.departedFor("fragments", 1008, 0)
 }
 
-// Whoever sends too much is not read until it has paid its debt; nothing it
+// Whoever sends too much is not heard until it has paid its debt; nothing it
 // said is lost, and the others don't notice.
 func TestRatesHoldASenderUpAndLoseNothing(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"messages": func(c *Config) { c.RateMessages = 10 },
-		"bytes":    func(c *Config) { c.RateBytes = 100 },
+		"bytes":    func(c *Config) { c.RateBytes = 10 * int64(len(text("message 00"))) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startServer(t, change)
 			sender, listener := s.join(), s.join()
-			sender.say(strings.Repeat(text("hello"), 30)) // in one read: it may overdraw
-			for range 30 {
-				listener.expect(ws.OpText, "hello")
+			var all strings.Builder
+			for i := range 30 {
+				all.WriteString(text(fmt.Sprintf("message %02d", i)))
 			}
-			if n := s.Stats().Throttled[name]; n != 1 {
-				t.Fatalf("throttled %d times, want once", n)
-			}
-			sender.say(text("later"))
-			listener.say(text("in between")) // and has been heard when this is
-			listener.expect(ws.OpText, "in between")
 			before := s.now.Load()
+			sender.say(all.String()) // in one read
+			s.until(func() bool { return s.Stats().Throttled[name] == 1 && s.Stats().Messages >= 11 })
+			if n := s.Stats().Messages; n != 11 { // the last one overdraws
+				t.Errorf("%d messages at once, want 11", n)
+			}
+			listener.say(text("in between"))
+			s.until(func() bool { return s.Stats().Messages == 12 })
 			s.until(func() bool {
 				s.Tick()
-				return s.Stats().Messages == 32
+				return s.Stats().Messages == 31
 			})
-			listener.expect(ws.OpText, "later")
-			if passed := s.now.Load() - before; passed < ticksPerSecond {
-				t.Errorf("after %d ticks already", passed)
+			if passed := s.now.Load() - before; passed < 19 {
+				t.Errorf("20 messages more than it may after %d ticks already", passed)
+			}
+			for i := range 11 {
+				listener.expect(ws.OpText, fmt.Sprintf("message %02d", i))
+			}
+			listener.expect(ws.OpText, "in between")
+			for i := range 19 {
+				listener.expect(ws.OpText, fmt.Sprintf("message %02d", 11+i))
 			}
 		})
+	}
+}
+
+// What a peer gets the server to do counts, not what it sends.
+func TestByteRateCountsWhatIsInflated(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.RateBytes = 1 << 20; c.Compress = true })
+	p := s.joinDeflated()
+	p.say(strings.Repeat(packed(ws.OpBinary, strings.Repeat("\x00", 64<<10)), 20))
+	s.until(func() bool { return s.Stats().Throttled["bytes"] == 1 && s.Stats().Messages >= 16 })
+	if n := s.Stats().Messages; n != 16 { // of which the headers overdraw
+		t.Errorf("%d messages of 64 KiB, want 1 MiB", n)
+	}
+	s.until(func() bool { s.Tick(); return s.Stats().Messages == 20 })
+}
+
+// A peer that is not read cannot show that it is there.
+func TestTimeInWhichAPeerIsNotReadDoesNotCountAsItsSilence(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"ping": func(c *Config) { c.PingInterval = time.Second },
+		"idle": func(c *Config) { c.IdleTimeout = time.Second },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t, change, func(c *Config) { c.RateBytes = 100 })
+			p, witness := s.join(), s.join()
+			p.say(text(strings.Repeat("x", 1000)) + text("and more")) // 10 seconds
+			s.until(func() bool { return s.Stats().Throttled["bytes"] == 1 })
+			for range 90 {
+				s.Tick()
+				witness.say(text("here"))
+				witness.skipTo("here")
+			}
+			if n := s.Stats().Members; n != 2 {
+				t.Fatalf("%d members are left of 2: %v", n, s.Stats().Dropped)
+			}
+			s.until(func() bool { // once it is read again, its silence counts
+				s.Tick()
+				return s.dropped(PingTimeout)+s.dropped(Idle) == 2
+			})
+		})
+	}
+}
+
+func TestPausedClientsThatAreGoneAreNotRemembered(t *testing.T) {
+	m := newModel()
+	c := &client{server: m.server, slot: -1}
+	c.Attach(0, m.pool, c)
+	m.server.paused.Put(&paused{c: c, until: 100})
+	m.server.Tick()
+	if len(m.server.pauses) != 1 {
+		t.Fatal("not remembered while it is there")
+	}
+	c.status.Or(statusClosed)
+	m.server.Tick()
+	if len(m.server.pauses) != 0 {
+		t.Error("remembered until its pause would be over")
+	}
+}
+
+// A read may have very many bytes in it once they are inflated: they are not
+// all taken at once.
+func TestOneRunPublishesABoundedNumberOfBytes(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.Compress = true; c.Queue = 1 << 20 })
+	p := s.joinDeflated()
+	bomb := packed(ws.OpBinary, strings.Repeat("\x00", 64<<10))
+	n := poller.ScratchSize / len(bomb)
+	p.say(strings.Repeat(bomb, n))
+	most := int64(0)
+	s.until(func() bool {
+		most = max(most, s.hub.backlog.Load())
+		return s.Stats().Messages == uint64(n)
+	})
+	if limit := int64(2*maxBacklog + 128<<10); most > limit {
+		t.Errorf("%d bytes waited for the hub, want at most %d", most, limit)
 	}
 }
 
 func TestPingsBeyondTheRateWaitAndTheNewestIsAnswered(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.RateControls = 5 })
 	p := s.join()
-	p.say(strings.Repeat(masked(ws.OpPing, true, "?"), 5) + masked(ws.OpPing, true, "!"))
-	for f := (ws.Frame{}); string(f.Payload) != "!"; {
-		var err error
-		if f, err = p.frame(); err != nil || f.Header.OpCode != ws.OpPong {
-			t.Fatal(f.Header, err)
-		}
-	}
+	p.say(strings.Repeat(masked(ws.OpPing, true, "?"), 5) + masked(ws.OpPing, true, "!") + masked(ws.OpPing, true, "later"))
+	p.skipTo("!")
 	if n := s.Stats().Throttled["controls"]; n != 1 {
 		t.Errorf("throttled %d times, want once", n)
 	}
+	s.until(func() bool { s.Tick(); return s.now.Load() > 20 })
+	p.skipTo("later")
 }
 
 func TestPongsThatAnswerOurPingsAreFree(t *testing.T) {
@@ -227,7 +345,7 @@ func TestRateCloseSendsAwayWith1008(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.RateMessages = 3; c.RateClose = true })
 	p, witness := s.join(), s.join()
 	p.say(strings.Repeat(text("spam"), 4))
-	for range 4 {
+	for range 4 { // the last one overdraws
 		witness.expect(ws.OpText, "spam")
 		p.expect(ws.OpText, "spam")
 	}
@@ -310,26 +428,54 @@ func TestOnlyTheLastDeparturesAreRemembered(t *testing.T) {
 func TestMetersDrainAtTheirRate(t *testing.T) {
 	r := rates{limitMessages: 10}
 	var m meter
-	if _, wait := m.charge(100, &r, cost{10, 1 << 20, 1 << 20}); wait != 0 {
+	charge := func(now uint32, n int) (limit int, ticks uint32) {
+		m.drain(now, &r)
+		m.use(&r, limitMessages, n)
+		m.use(&r, limitBytes, 1<<20) // not limited
+		limit, ticks = m.debt(&r)
+		if (ticks > 0) != m.overdrawn(&r) {
+			t.Errorf("overdrawn %v, but %d ticks", m.overdrawn(&r), ticks)
+		}
+		return limit, ticks
+	}
+	if _, wait := charge(100, 10); wait != 0 {
 		t.Errorf("a burst of a second has to wait %d ticks", wait)
 	}
-	if limit, wait := m.charge(100, &r, cost{1}); limit != limitMessages || wait != 1 {
+	if limit, wait := charge(100, 1); limit != limitMessages || wait != 1 {
 		t.Errorf("one more: limit %d, %d ticks", limit, wait)
 	}
-	if _, wait := m.charge(101, &r, cost{10}); wait != 10 {
+	if _, wait := charge(101, 10); wait != 10 {
 		t.Errorf("ten more: %d ticks, want 10", wait)
 	}
-	m.charge(130, &r, cost{})
-	if !m.atRest() {
+	if charge(130, 0); !m.atRest() {
 		t.Error("not at rest after all is paid")
 	}
-	slow := rates{limitMessages: 3}
-	m = meter{}
-	m.charge(0, &slow, cost{4})
+	r, m = rates{limitMessages: 3}, meter{}
+	charge(0, 4)
 	for tick := range uint32(20) {
-		m.charge(tick, &slow, cost{})
+		charge(tick, 0)
 	}
 	if !m.atRest() {
 		t.Error("looking at it often keeps it from draining")
+	}
+	r, m = rates{limitMessages: 1 << 40}, meter{}
+	charge(1, 1)
+	if _, wait := charge(math.MaxUint32, 1); wait != 0 {
+		t.Errorf("a message after 13 years has to wait for %d ticks", wait)
+	}
+	r, m = rates{limitMessages: 1}, meter{}
+	if _, wait := charge(1, 1<<40); wait != maxPause {
+		t.Errorf("a pause of %d ticks, want the longest", wait)
+	}
+}
+
+// skipTo reads messages up to one.
+func (p *peer) skipTo(last string) {
+	p.t.Helper()
+	for f := (ws.Frame{}); string(f.Payload) != last; {
+		var err error
+		if f, err = p.frame(); err != nil {
+			p.t.Fatal(err)
+		}
 	}
 }

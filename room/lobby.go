@@ -17,7 +17,8 @@ type lobby struct {
 
 	handshakes atomic.Int64 // guests that are not lingering; written by the Task
 
-	// Owned by the Task.
+	// Owned by the Task. In front are the guests whose handshake is not done,
+	// behind them those that linger.
 	list   []guest
 	ticked uint32
 	hand   int // where the search for a guest that has to go begins
@@ -25,9 +26,8 @@ type lobby struct {
 
 // guest is a client in the lobby and the tick at which its time is over.
 type guest struct {
-	c         *client
-	deadline  uint32
-	lingering bool
+	c        *client
+	deadline uint32
 }
 
 func (l *lobby) init(s *Server) {
@@ -74,24 +74,40 @@ func (l *lobby) handle(w *poller.Worker, c *client, events uint32) {
 	}
 }
 
+// keep takes c in, or moves it. One that is closed already is not kept: its
+// session's last event may come before an earlier one that went by way of its
+// shard.
 func (l *lobby) keep(c *client, deadline uint32, lingering bool) {
-	if c.slot < 0 {
-		c.slot = int32(len(l.list))
-		l.list = append(l.list, guest{lingering: true})
+	l.forget(c)
+	if c.has(statusClosed) {
+		return
 	}
-	if g := l.list[c.slot]; g.lingering != lingering {
-		l.count(lingering)
+	c.slot = int32(len(l.list))
+	l.list = append(l.list, guest{c, deadline})
+	if n := l.handshakes.Load(); !lingering {
+		l.swap(int(c.slot), int(n))
+		l.handshakes.Store(n + 1)
 	}
-	l.list[c.slot] = guest{c: c, deadline: deadline, lingering: lingering}
 }
 
-// count notes that a guest has begun or ended its handshake.
-func (l *lobby) count(ended bool) {
-	if ended {
-		l.handshakes.Add(-1)
-	} else {
-		l.handshakes.Add(1)
+func (l *lobby) forget(c *client) {
+	if c.slot < 0 {
+		return
 	}
+	if n := l.handshakes.Load(); int64(c.slot) < n {
+		l.swap(int(c.slot), int(n-1))
+		l.handshakes.Store(n - 1)
+	}
+	last := len(l.list) - 1
+	l.swap(int(c.slot), last)
+	l.list[last] = guest{}
+	l.list = l.list[:last]
+	c.slot = -1
+}
+
+func (l *lobby) swap(i, j int) {
+	l.list[i], l.list[j] = l.list[j], l.list[i]
+	l.list[i].c.slot, l.list[j].c.slot = int32(i), int32(j)
 }
 
 // candidates is how many guests are looked at for one that has to go.
@@ -101,40 +117,26 @@ const candidates = 8
 // that takes long is either slow or not meant well, and one that just began
 // should not have to wait for it.
 func (l *lobby) makeRoom() {
-	var oldest *guest
-	for range min(candidates, len(l.list)) {
-		l.hand = (l.hand + 1) % len(l.list)
-		if g := &l.list[l.hand]; !g.lingering && (oldest == nil || g.deadline < oldest.deadline) {
+	n := int(l.handshakes.Load())
+	l.hand = (l.hand + 1) % n
+	oldest := l.list[l.hand]
+	for range min(candidates, n) - 1 {
+		l.hand = (l.hand + 1) % n
+		if g := l.list[l.hand]; g.deadline < oldest.deadline {
 			oldest = g
 		}
 	}
-	if oldest != nil {
-		oldest.c.status.Or(statusCrowded)
-		oldest.c.Schedule()
-		l.keep(oldest.c, l.server.after(lingerTimeout), true)
-	}
-}
-
-func (l *lobby) forget(c *client) {
-	if c.slot < 0 {
-		return
-	}
-	if !l.list[c.slot].lingering {
-		l.count(true)
-	}
-	last := len(l.list) - 1
-	l.list[c.slot] = l.list[last]
-	l.list[c.slot].c.slot = c.slot
-	l.list[last] = guest{}
-	l.list = l.list[:last]
-	c.slot = -1
+	oldest.c.status.Or(statusCrowded)
+	oldest.c.Schedule()
+	l.keep(oldest.c, l.server.after(lingerTimeout), true)
 }
 
 // expire closes those whose deadline has come; when the server goes away, those
 // too that are not done with their handshake, and in the end all.
 func (l *lobby) expire(now, stage uint32) {
-	for _, g := range l.list {
-		if now >= g.deadline || stage == aborting || stage != serving && !g.lingering {
+	handshakes := int(l.handshakes.Load())
+	for i, g := range l.list {
+		if now >= g.deadline || stage == aborting || stage != serving && i < handshakes {
 			g.c.status.Or(statusExpired)
 			g.c.Schedule()
 		}

@@ -12,24 +12,34 @@ import (
 )
 
 // feedFrames publishes the messages in b, answers control frames, and returns
-// how many bytes it used.
+// how many bytes it used. What the peer has to wait with, and what would make
+// the post too large, stays for the next time.
 func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
-	s := c.server
+	s, t := c.server, c.server.tallies.of(w)
 	rules := s.rules
 	rules.Deflate = c.has(statusDeflate)
 	p := newPost(s.hub.deflating.Load())
 	var decoder frame.Decoder
+	var meter meter
 	if c.in != nil {
-		decoder = c.in.decoder
+		decoder, meter = c.in.decoder, c.in.meter
 	}
+	meter.drain(s.now.Load(), &s.rates)
 	var pong []byte
-	var spent cost
+	more := false
 	for p.last == nil {
+		if len(p.frames.plain) >= maxBacklog || meter.overdrawn(&s.rates) {
+			more = used < len(b)
+			break
+		}
 		m, n, ok, err := decoder.Next(b[used:], rules)
 		used += n
+		meter.use(&s.rates, limitBytes, n)
 		if err == nil && ok && m.Compressed {
+			packed := len(m.Payload)
 			m.Payload, err = p.inflate(m, rules.MaxMessage)
-			s.tallies.of(w).inflated.Add(1)
+			meter.use(&s.rates, limitBytes, max(0, len(m.Payload)-packed))
+			t.inflated.Add(1)
 		}
 		if err != nil {
 			p.last = violation(pong, err)
@@ -43,30 +53,33 @@ func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
 		}
 		switch m.Op {
 		case ws.OpText, ws.OpBinary:
-			p.add(s.tallies.of(w), m.Op, m.Payload)
-			spent[limitMessages]++
+			p.add(t, m.Op, m.Payload)
+			meter.use(&s.rates, limitMessages, 1)
 		case ws.OpPing:
 			pong = frame.AppendPong(pong[:0], m.Payload)
-			spent[limitControls]++
+			meter.use(&s.rates, limitControls, 1)
 		case ws.OpPong:
 			if c.has(statusPinged) {
 				c.status.And(^statusPinged) // the answer to ours
 			} else {
-				spent[limitControls]++
+				meter.use(&s.rates, limitControls, 1)
 			}
 		case ws.OpClose:
 			p.last = &mail{bytes: frame.AppendCloseReply(pong, m.Payload)}
 		}
 	}
-	if c.in != nil || !decoder.AtRest() {
-		c.remember().decoder = decoder
-	}
-	spent[limitBytes] = int64(used)
-	if c.charge(w, spent) && s.config.RateClose && p.last == nil {
-		p.last = &mail{bytes: append(pong, goodbye[Rate]...), reason: Rate}
+	if c.in != nil || more || !decoder.AtRest() || !meter.atRest() {
+		in := c.remember()
+		in.decoder, in.meter, in.more = decoder, meter, more
 	}
 	if p.count > 0 {
 		c.spoke.Store(s.now.Load())
+	}
+	if p.last == nil && meter.overdrawn(&s.rates) {
+		c.pause(t)
+		if s.config.RateClose {
+			p.last = &mail{bytes: append(pong, goodbye[Rate]...), reason: Rate}
+		}
 	}
 	switch {
 	case p.last != nil:
@@ -90,27 +103,16 @@ func violation(pong []byte, err error) *mail {
 	return &mail{bytes: frame.AppendClose(pong, e.Code, e.Reason), reason: reasonOf(e)}
 }
 
-// charge books what was read, and reports whether that was too much. Then,
-// unless the client is to leave, its session pauses.
-func (c *client) charge(w *poller.Worker, spent cost) bool {
-	s := c.server
-	for i, rate := range s.rates {
-		if rate == 0 {
-			spent[i] = 0
-		}
-	}
-	if c.in == nil && spent == (cost{}) {
-		return false
-	}
-	now := s.now.Load()
-	limit, ticks := c.remember().meter.charge(now, &s.rates, spent)
-	if ticks == 0 {
-		return false
-	}
-	s.tallies.of(w).throttled[limit].Add(1)
-	c.in.meter.until = now + ticks
-	s.paused.Put(&paused{c: c, until: now + ticks})
-	return true
+// pause keeps the session from going on until its meter's debt is paid. The
+// time does not count as the peer's silence.
+func (c *client) pause(t *tally) {
+	s, m := c.server, &c.in.meter
+	limit, ticks := m.debt(&s.rates)
+	t.throttled[limit].Add(1)
+	m.until = m.at + ticks
+	c.heard.Store(m.until)
+	c.spoke.Add(ticks)
+	s.paused.Put(&paused{c: c, until: m.until})
 }
 
 // inflate is the payload that m's is the compressed form of (RFC 7692 §6.2),

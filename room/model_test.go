@@ -292,7 +292,7 @@ func (m *model) join(n int, deflate bool) {
 	}
 	m.clients, m.stubs = append(m.clients, c), append(m.stubs, st)
 	m.net = append(m.net, &socket{free: n})
-	r := &reference{deflate: deflate, free: n, urgent: answer}
+	r := &reference{deflate: deflate, free: n, writing: answer}
 	m.refs = append(m.refs, r)
 	r.pump()
 	m.server.hub.joins.Put(c)
@@ -402,10 +402,8 @@ func (m *model) finish() string {
 
 // messagesIn is the number of whole messages that a client got.
 func messagesIn(got []byte) (n uint64) {
-	if _, frames, ok := bytes.Cut(got, []byte("\r\n\r\n")); ok { // else it was replaced by a pong
-		got = frames
-	}
-	for r := bytes.NewReader(got); ; {
+	_, frames, _ := bytes.Cut(got, []byte("\r\n\r\n"))
+	for r := bytes.NewReader(frames); ; {
 		h, err := ws.ReadHeader(r)
 		if err != nil || int64(r.Len()) < h.Length {
 			return n

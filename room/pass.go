@@ -24,8 +24,16 @@ type pass struct {
 	end    framelog.Cursor
 	next   int
 	begun  time.Time // zero unless it is timed
+	behind []behind  // members of which the last step's writes did not take all
 	// caught are members that fell behind during the pass and are at end again.
 	caught []*client
+}
+
+// behind is a member, in no list, whose socket took n bytes of piece, or failed.
+type behind struct {
+	c     *client
+	piece framelog.Piece
+	n     int
 }
 
 var passes = sync.Pool{New: func() any { return new(pass) }}
@@ -65,10 +73,9 @@ func (s *shard) step(w *poller.Worker) {
 		short := 0
 		for i := len(results) - 1; i >= 0; i-- {
 			if n := int(results[i]); n != len(piece.Bytes) {
-				c := s.takeOut(p.next+i, end)
+				p.behind = append(p.behind, behind{s.takeOut(p.next+i, end), piece, n})
 				end--
 				short++
-				s.fellBehind(w, c, piece, n)
 			}
 		}
 		t, whole := s.tally(w), uint64(len(results)-short)
@@ -76,6 +83,13 @@ func (s *shard) step(w *poller.Worker) {
 		t.sent.Add(whole * uint64(len(piece.Bytes)))
 	}
 	p.next = end
+	for len(p.behind) > 0 { // after the step: should it panic, that is done
+		last := len(p.behind) - 1
+		b := p.behind[last]
+		p.behind[last] = behind{}
+		p.behind = p.behind[:last]
+		s.fellBehind(w, b)
+	}
 	if p.next == len(s.ready) {
 		s.endPass(w)
 	}
@@ -91,17 +105,16 @@ func (s *shard) takeOut(i, end int) *client {
 	return c
 }
 
-// fellBehind goes on with c, whose socket took only n bytes of piece, or
-// failed.
-func (s *shard) fellBehind(w *poller.Worker, c *client, piece framelog.Piece, n int) {
-	s.current = c
-	if n < 0 && n != poller.WouldBlock {
-		s.lost(w, c, piece.Start.Seq, Reset)
+// fellBehind goes on with a member that does.
+func (s *shard) fellBehind(w *poller.Worker, b behind) {
+	s.current = b.c
+	if b.n < 0 && b.n != poller.WouldBlock {
+		s.lost(w, b.c, b.piece.Start.Seq, Reset)
 	} else {
-		o := &outbox{c: c}
-		o.at, o.part = piece.Start.Skip(max(n, 0))
-		s.tally(w).delivered.Add(o.at.Seq - piece.Start.Seq)
-		s.tally(w).sent.Add(uint64(max(n, 0)))
+		o := &outbox{c: b.c}
+		o.at, o.part = b.piece.Start.Skip(max(b.n, 0))
+		s.tally(w).delivered.Add(o.at.Seq - b.piece.Start.Seq)
+		s.tally(w).sent.Add(uint64(max(b.n, 0)))
 		s.lag(w, o)
 	}
 	s.current = nil
@@ -123,7 +136,7 @@ func (s *shard) endPass(w *poller.Worker) {
 	}
 	clear(p.caught)
 	clear(p.pieces) // they would keep what is read in memory
-	*p = pass{pieces: p.pieces[:0], caught: p.caught[:0]}
+	*p = pass{pieces: p.pieces[:0], behind: p.behind, caught: p.caught[:0]}
 	passes.Put(p)
 }
 

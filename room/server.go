@@ -97,6 +97,7 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	s.tallies = newTallies(pool)
 	s.refusals = newRefusals()
 	s.empty = make(chan struct{})
+	s.turn = make(chan struct{}, 1)
 	s.lobby.init(s)
 	s.hub.init(s)
 }
@@ -154,9 +155,11 @@ func (s *Server) resumePaused(now uint32) {
 	}
 	kept := s.pauses[:0]
 	for _, p := range s.pauses {
-		if now >= p.until {
+		switch {
+		case p.c.has(statusClosed):
+		case now >= p.until:
 			p.c.Schedule()
-		} else {
+		default:
 			kept = append(kept, p)
 		}
 	}
@@ -199,8 +202,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Draining reports whether the server is going away.
 func (s *Server) Draining() bool { return s.stage.Load() != serving }
 
+// enter goes on to a later stage, or does nothing.
 func (s *Server) enter(stage uint32) {
-	s.stage.Store(stage)
+	for now := s.stage.Load(); now < stage; now = s.stage.Load() {
+		s.stage.CompareAndSwap(now, stage)
+	}
 	s.lobby.Schedule()
 	s.hub.Schedule()
 	s.checkEmpty()

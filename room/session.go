@@ -10,6 +10,10 @@ import (
 // the others have a turn.
 const readsPerRun = 4
 
+// bite is how much is read at a time, in bytes, from a peer that has used up
+// something of its rates: what it has to wait with is better left in its socket.
+const bite = 4 << 10
+
 // Run implements poller.Runner: the session. It reads what the socket has,
 // until it has no more.
 func (c *client) Run(w *poller.Worker) {
@@ -29,7 +33,7 @@ func (c *client) Run(w *poller.Worker) {
 		return
 	}
 	if c.phase == phaseOpen && c.has(statusLeft) {
-		c.phase = phaseLeaving
+		c.phase, c.in = phaseLeaving, nil
 	}
 	if c.phase == phaseLeaving && c.has(statusReleased) {
 		c.released(w)
@@ -41,11 +45,21 @@ func (c *client) Run(w *poller.Worker) {
 		if c.phase == phaseOpen && c.mustWait() {
 			return
 		}
-		if !c.readOnce(w) {
+		if !c.advance(w) {
 			return
 		}
 	}
 	c.Schedule()
+}
+
+// advance works on what has been read, or else reads. It reports whether there
+// may be more.
+func (c *client) advance(w *poller.Worker) bool {
+	if c.in != nil && c.in.more {
+		c.feed(w, c.in.tail)
+		return true
+	}
+	return c.readOnce(w)
 }
 
 // mustWait reports whether a member is not to be read from now. When that is
@@ -88,17 +102,20 @@ func (c *client) readOnce(w *poller.Worker) bool {
 	c.heard.Store(c.server.now.Load())
 	c.server.tallies.of(w).received.Add(uint64(n))
 	c.feed(w, buf[:kept+n])
-	return kept+n == len(buf) || c.Hangup()
+	return kept+n == len(buf) || c.Hangup() || c.in != nil && c.in.more
 }
 
 // buffer is where to read to: behind the tail, in the worker's scratch or, for
 // a frame that is larger, in memory of the client's own.
 func (c *client) buffer(w *poller.Worker) []byte {
-	tail := c.unread()
+	tail, scratch := c.unread(), w.Scratch
+	if c.in != nil && !c.in.meter.atRest() {
+		scratch = scratch[:bite]
+	}
 	want := frame.Want(tail)
-	if c.phase != phaseOpen || want <= len(w.Scratch) {
-		copy(w.Scratch, tail)
-		return w.Scratch
+	if c.phase != phaseOpen || want <= len(scratch) {
+		copy(scratch, tail)
+		return scratch
 	}
 	if len(tail) == cap(tail) {
 		// Grown as the bytes come: a length is only a promise.
@@ -155,14 +172,12 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		}
 		c.mail.Store(&mail{bytes: r.Response})
 		c.server.lobby.signal(w, c, eventUpgraded)
-		if r.N < len(b) {
-			c.Schedule() // its first frames came with the head
+		if r.N < len(b) || c.Hangup() {
+			c.Schedule() // its first frames, or its end, came with the head
 		}
 		return r.N
 	case handshake.HTTP:
-		c.phase = phaseClosed
-		c.server.lobby.signal(w, c, eventGone)
-		c.in = nil
+		c.gone(w)
 		c.server.web.take(c.Detach(), c.source, b)
 		return len(b)
 	default:
@@ -181,7 +196,7 @@ func (c *client) refuse(w *poller.Worker, r handshake.Result) {
 // joined reports whether the client is a member by now; if not, the shard will
 // schedule the session. Then come the frames that followed the head.
 func (c *client) joined(w *poller.Worker) bool {
-	if c.status.Or(statusWaiting)&statusMember == 0 {
+	if c.status.Or(statusWaiting)&(statusMember|statusReleased) == 0 {
 		return false
 	}
 	c.phase = phaseOpen
@@ -252,20 +267,29 @@ func (c *client) expired(w *poller.Worker) {
 }
 
 func (c *client) close(w *poller.Worker) {
-	c.phase = phaseClosed
-	c.in = nil
-	c.server.lobby.signal(w, c, eventGone)
+	c.gone(w)
 	c.Close()
 	c.server.closed(c.source)
+}
+
+// gone is the end of the client: nobody is to keep it any more.
+func (c *client) gone(w *poller.Worker) {
+	c.phase, c.in = phaseClosed, nil
+	c.status.Or(statusClosed)
+	c.server.lobby.signal(w, c, eventGone)
 }
 
 // Panicked implements poller.Runner: the connection is given up.
 func (c *client) Panicked(w *poller.Worker, _ any) {
 	switch c.phase {
-	case phaseOpen:
+	case phaseOpen, phaseLeaving:
 		c.ended, c.in = true, nil
 		c.phase = phaseLeaving
-		c.send(w, &mail{broken: true, reason: Panicked})
+		if c.has(statusReleased) {
+			c.Schedule()
+		} else {
+			c.send(w, &mail{broken: true, reason: Panicked})
+		}
 	case phaseHead, phaseLinger:
 		c.close(w)
 	}

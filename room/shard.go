@@ -134,14 +134,17 @@ func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
 // pos on. So whoever has the answer is in. The session learns of it last: it
 // must not send mail while the answer is mail.
 func (s *shard) join(w *poller.Worker, c *client) {
-	if s.members == 0 {
-		s.skip(w)
-	}
 	s.addReady(c)
 	s.members++
 	s.hub.server.members.Add(1)
 	s.tally(w).joined.Add(1)
-	s.deliver(w, c, c.mail.Swap(nil))
+	if s.members == 1 {
+		s.skip(w)
+	}
+	s.say(w, c, c.mail.Swap(nil).bytes)
+	if o := c.out; o != nil && len(o.urgent) > 0 {
+		o.begun, o.urgent = o.urgent, nil // nothing is to take its place
+	}
 	if c.status.Or(statusMember)&statusWaiting != 0 {
 		c.ScheduleOn(w)
 	}
@@ -241,12 +244,12 @@ func (s *shard) leave(w *poller.Worker, c *client, limit uint64, bytes []byte) {
 // lag takes o, which no list holds, into lagging unless it gets caught up at
 // once.
 func (s *shard) lag(w *poller.Worker, o *outbox) {
-	o.c.out = o
 	if !o.left {
 		o.deadline = s.hub.server.stallDeadline()
 	}
 	o.index = len(s.lagging)
 	s.lagging = append(s.lagging, o)
+	o.c.out = o
 	s.resume(w, o)
 }
 
@@ -323,26 +326,31 @@ func (s *shard) sendAway(w *poller.Worker, c *client, r Reason, limit uint64) {
 // abandon gives c up, for reason r, without writing any more.
 func (s *shard) abandon(w *poller.Worker, c *client, r Reason) {
 	at := s.pos.Seq
-	if o := c.out; o != nil {
-		at = o.at.Seq
-		s.tally(w).lost.Add(o.owed)
-		s.removeLagging(o)
-	} else {
-		s.removeReady(int(c.slot))
+	if c.out != nil {
+		at = c.out.at.Seq
 	}
 	s.lost(w, c, at, r)
 }
 
-// lost ends the membership of c, which no list holds any more, and whose socket
-// is of no more use; it has got the frames before at.
+// lost is the end of c, whose socket is of no more use; it has got the frames
+// before at. Telling of it comes first: whatever that does, c is still held.
 func (s *shard) lost(w *poller.Worker, c *client, at uint64, r Reason) {
-	if c.status.Or(statusLeft)&statusLeft == 0 {
+	if c.has(statusLeft) {
+		s.tally(w).lost.Add(c.out.owed)
+	} else {
 		end := s.reach().Seq
 		s.hub.server.departed(w, c, r, int(end-at))
+		c.status.Or(statusLeft)
 		s.tally(w).due.Add(end - s.counted())
 		s.tally(w).lost.Add(end - at)
 		s.members--
 		s.hub.server.members.Add(-1)
+	}
+	switch { // in no list it is when it just fell behind
+	case c.out != nil && c.out.index >= 0:
+		s.removeLagging(c.out)
+	case c.slot >= 0:
+		s.removeReady(int(c.slot))
 	}
 	s.release(w, c, false)
 }
@@ -401,6 +409,7 @@ func (s *shard) removeLagging(o *outbox) {
 // given up.
 func (s *shard) Panicked(w *poller.Worker, _ any) {
 	defer s.Schedule() // whatever comes
+	s.overflow = 0     // those that were still to be looked at
 	if c := s.current; c != nil {
 		s.current = nil
 		if !c.has(statusReleased) {

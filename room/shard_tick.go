@@ -104,7 +104,7 @@ func (s *shard) check(w *poller.Worker, c *client, now uint32) {
 		}
 	case silent >= 2*interval:
 		s.abandon(w, c, PingTimeout)
-	case !c.has(statusPinged):
+	case !c.has(statusPinged) && (c.out == nil || len(c.out.urgent) == 0): // an answer is not replaced
 		c.status.Or(statusPinged)
 		s.say(w, c, frame.Ping)
 	}
@@ -123,22 +123,23 @@ func (s *shard) closeSome(w *poller.Worker, now uint32) {
 
 // closeAll makes everybody leave because the server goes away.
 func (s *shard) closeAll(w *poller.Worker, stage uint32) {
+	limit := s.head().Seq // all that was taken is in the log, but the last may have come after the pass
 	for i := len(s.ready) - 1; i >= 0; i-- {
-		s.goAway(w, s.ready[i])
+		s.goAway(w, s.ready[i], limit)
 	}
 	for i := len(s.lagging) - 1; i >= 0; i-- {
 		switch o := s.lagging[i]; {
 		case stage == aborting:
 			s.abandon(w, o.c, Reset)
 		case !o.left:
-			s.goAway(w, o.c)
+			s.goAway(w, o.c, limit)
 		}
 	}
 }
 
 // goAway sends c away. Its session has stopped reading; now it is to discard
 // what comes.
-func (s *shard) goAway(w *poller.Worker, c *client) {
-	s.sendAway(w, c, GoingAway, s.pos.Seq)
+func (s *shard) goAway(w *poller.Worker, c *client, limit uint64) {
+	s.sendAway(w, c, GoingAway, limit)
 	c.ScheduleOn(w)
 }
