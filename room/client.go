@@ -23,8 +23,9 @@ type client struct {
 	// Owned by the session.
 	in    *inbound // what the peer has begun and used up; nil if that is nothing
 	phase phase
-	ended bool // the peer's stream is at its end, or broken
-	back  bool // net/http has had it and gave it back
+	ended bool  // the peer's stream is at its end, or broken
+	back  bool  // net/http has had it and gave it back
+	spent uint8 // how much was discarded: blocks, reads at least
 
 	// From the keeper to the session, but for those bits that say otherwise.
 	status atomic.Uint32

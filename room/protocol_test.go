@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
+
+	"chatd/poller"
 )
 
 func TestProtocolViolationsAreAnsweredWithTheirCloseCode(t *testing.T) {
@@ -212,6 +214,33 @@ func TestClientMayBeDroppedInTheMiddleOfAHugeMessage(t *testing.T) {
 	}
 	if s.log.count("panic") > 0 {
 		t.Error(s.log)
+	}
+}
+
+// A peer that has been told goes on sending: what is on its way is discarded, but
+// not without end.
+func TestWhatIsSentAfterTheEndIsDiscardedToALimit(t *testing.T) {
+	s := startServer(t)
+	p := s.dial()
+	p.say("no HTTP at all\r\n\r\n")
+	if r := p.response(); r.StatusCode != http.StatusBadRequest {
+		t.Fatal(r.Status)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for b := make([]byte, 64<<10); ; {
+			if _, err := p.Write(b); err != nil {
+				return // at the latest when it is closed
+			}
+		}
+	}()
+	const most = discardMost * discardBlock
+	s.until(func() bool { return s.Stats().Received > most/2 })
+	s.until(func() bool { s.Tick(); return s.Conns() == 0 })
+	<-done
+	if n := s.Stats().Received; n > most+2*poller.ScratchSize {
+		t.Errorf("%d bytes were read, want %d at most", n, most)
 	}
 }
 

@@ -14,6 +14,15 @@ const readsPerRun = 4
 // something of its rates: what it has to wait with is better left in its socket.
 const bite = 4 << 10
 
+// A peer that goes on sending when it is not heard any more may have much on its
+// way, and is to get what was written to it. So that is discarded; but not
+// without end: after so many blocks of so many bytes, or reads, it is left in the
+// socket.
+const (
+	discardBlock = 16 << 10
+	discardMost  = 16
+)
+
 // Run implements poller.Runner: the session. It reads what the socket has,
 // until it has no more.
 func (c *client) Run(w *poller.Worker) {
@@ -43,6 +52,12 @@ func (c *client) Run(w *poller.Worker) {
 			return
 		}
 		if c.phase == phaseOpen && c.mustWait() {
+			return
+		}
+		if c.spent >= discardMost {
+			if c.phase == phaseLinger && c.Hangup() {
+				c.close(w)
+			}
 			return
 		}
 		if !c.advance(w) {
@@ -136,6 +151,8 @@ func (c *client) feed(w *poller.Worker, b []byte) {
 		used = c.feedHead(w, b)
 	case phaseOpen:
 		used = c.feedFrames(w, b)
+	default:
+		c.spent += uint8((used + discardBlock - 1) / discardBlock)
 	}
 	c.keep(b, used)
 	c.rest()
@@ -145,8 +162,8 @@ func (c *client) feed(w *poller.Worker, b []byte) {
 func (c *client) keep(b []byte, used int) {
 	tail := c.unread()
 	switch rest := b[used:]; {
-	case used == 0 && len(tail) > 0 && &tail[0] == &b[0]: // the client's own memory
-		c.setUnread(b)
+	case len(tail) > 0 && &tail[0] == &b[0] && (used == 0 || c.in.more): // the client's own memory
+		c.setUnread(rest)
 	default:
 		c.setUnread(append([]byte(nil), rest...))
 	}
