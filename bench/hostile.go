@@ -45,7 +45,7 @@ func hostileCommand(out io.Writer) *ffcli.Command {
 				return err
 			}
 			m := thisMachine()
-			text := fmt.Sprintf("# Hostile peers\n\n%s, %d cores, %s, %s, loopback; commit %s.\n\nMedians of %d rounds of %s without and with the peers, in turn; %d healthy clients, %g messages a second.\nThe peers are in a process of their own, at nice 10, on the same cores.\n\n%s",
+			text := fmt.Sprintf("# Hostile peers\n\n%s, %d cores, %s, %s, loopback; commit %s.\n\nMedians of %d rounds of %s without and with the peers, in turn; %d healthy clients, %g messages a second.\nThe peers are in a process of their own, on the same cores, and get the time that the others leave (SCHED_IDLE).\n\n%s",
 				m.CPU, m.Cores, m.Kernel, m.Go, m.Commit, *rounds, trial.Duration, trial.Healthy, trial.Rate, hostile.Markdown(rows))
 			if *path != "" {
 				if err := os.WriteFile(*path, []byte(text), 0o644); err != nil {
@@ -95,7 +95,7 @@ func attackElsewhere(ctx context.Context, k *hostile.Kind, t hostile.Target, pee
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "nice", "-n", "10", exe, peersCommand, k.Name, t.Addr, strconv.Itoa(t.PID), strconv.Itoa(peers))
+	cmd := exec.CommandContext(ctx, "chrt", "--idle", "0", exe, peersCommand, k.Name, t.Addr, strconv.Itoa(t.PID), strconv.Itoa(peers))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // Ctrl-C is for us
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	var errs strings.Builder

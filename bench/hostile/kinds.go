@@ -63,7 +63,7 @@ var Kinds = []*Kind{
 	},
 	{
 		Name: "ping floods", Does: "pings without a pause; 100 a second of each get through",
-		Chatd:  "reads -rate-controls (100) a second of each, and lets TCP hold the rest",
+		Chatd:  "takes -rate-controls (100) a second of each, and lets TCP hold the rest",
 		Series: `chatd_throttled_total{limit="controls"}`,
 		one:    pingFlood,
 	},
@@ -78,6 +78,13 @@ var Kinds = []*Kind{
 		Chatd:  "appends them as the room takes them, -queue (256) at a time at most",
 		Series: `chatd_messages_total`, Least: 2 * tinyMany,
 		Most: 2, Talks: true,
+		one: tinyMessages,
+	},
+	{
+		Name: "tiny messages, limited", Does: "the same",
+		Chatd:  "takes -rate-messages (here 25) a second of each, and lets TCP hold the rest",
+		Series: `chatd_throttled_total{limit="messages"}`,
+		Flags:  []string{"-rate-messages", "25"}, Most: 2, Talks: true,
 		one: tinyMessages,
 	},
 	{
