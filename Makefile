@@ -8,8 +8,12 @@ SEED        ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook deflate:FuzzInflate deflate:FuzzAppend
 
+# Programs that only the tests need, of packages whose services nobody asked for.
+export PATH := $(CURDIR)/bin/tools:$(PATH)
+
 # INSTALL and names of Debian packages.
-INSTALL = sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
+SUDO    = sudo=; test "$$(id -u)" = 0 || sudo=sudo
+INSTALL = $(SUDO); \
 	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends
 
 .DEFAULT_GOAL := help
@@ -80,8 +84,18 @@ tools: ## install what the tests need, if it is missing (Debian)
 	have() { for c; do command -v $$c >/dev/null && return; done; return 1; }; \
 	have chromium chromium-browser google-chrome || need="$$need chromium"; \
 	have gcc clang || need="$$need gcc libc6-dev"; \
+	have ip || need="$$need iproute2"; \
 	test -z "$$need" || { \
 		$(INSTALL) $$need; }
+	@command -v promtool >/dev/null || $(MAKE) --no-print-directory bin/tools/promtool
+
+# Out of Debian's package: installed, it would start a Prometheus.
+bin/tools/promtool:
+	@set -e; mkdir -p $(@D); dir="$$(mktemp -d)"; trap 'rm -r "$$dir"' EXIT; cd "$$dir"; $(SUDO); \
+	get() { apt-get download -qq prometheus; }; \
+	get 2>/dev/null || { $$sudo apt-get update -q; get; }; \
+	dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool; \
+	chmod +x promtool; mv promtool $(CURDIR)/$@
 
 clean: ## remove what was built
 	rm -rf bin cover.out cover.html
