@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -16,7 +17,7 @@ const perSource = 15000
 
 // Target is a server's WebSocket.
 type Target struct {
-	addr    *net.TCPAddr
+	addr    netip.AddrPort
 	request []byte
 	accept  string
 }
@@ -40,31 +41,35 @@ func NewTarget(rawURL string, header http.Header) (*Target, error) {
 	if u.Port() == "" {
 		host = net.JoinHostPort(u.Hostname(), "80")
 	}
-	addr, err := net.ResolveTCPAddr("tcp", host)
+	resolved, err := net.ResolveTCPAddr("tcp4", host)
 	if err != nil {
 		return nil, fmt.Errorf("-url: %w", err)
 	}
-	if addr.IP == nil {
-		addr.IP = net.IPv4(127, 0, 0, 1)
+	if resolved.IP == nil {
+		resolved.IP = net.IPv4(127, 0, 0, 1)
 	}
-	if addr.IP.To4() == nil {
-		return nil, fmt.Errorf("-url: %s is not an IPv4 address", addr.IP)
-	}
+	addr := resolved.AddrPort()
 	var b strings.Builder
 	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n", u.RequestURI(), u.Host, secKey)
 	if err := header.Write(&b); err != nil {
 		return nil, err
 	}
 	b.WriteString("\r\n")
-	return &Target{addr: addr, request: []byte(b.String()), accept: secAccept}, nil
+	return &Target{addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), request: []byte(b.String()), accept: secAccept}, nil
 }
 
-// connect opens the n-th connection. On the loopback interface they come from
-// several addresses, so that ports don't run out.
-//
-// To a stuck client, kernels should send no more than over a real network:
-// with the loopback's packets of 64 KiB they would buffer megabytes for each.
+// connect opens the n-th connection.
 func (t *Target) connect(n int, kind Kind) (fd int, err error) {
+	return Dial(t.addr, n/perSource, kind == Stuck)
+}
+
+// Dial connects a socket that does not block, on the loopback interface from the
+// address of that number, as one runs out of ports.
+//
+// A narrow one is for a client that gets stuck: kernels should send it no more
+// than over a real network. With the loopback's packets of 64 KiB they would
+// buffer megabytes for each.
+func Dial(addr netip.AddrPort, source int, narrow bool) (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open a socket: %w", err)
@@ -74,20 +79,20 @@ func (t *Target) connect(n int, kind Kind) (fd int, err error) {
 			unix.Close(fd)
 		}
 	}()
-	if t.addr.IP.IsLoopback() {
+	if addr.Addr().IsLoopback() {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // ports are spread better with it
-		source := 2 + n/perSource
+		source += 2
 		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, byte(source >> 8), byte(source)}})
 		if err != nil {
 			return -1, fmt.Errorf("bind a socket: %w", err)
 		}
 	}
-	if kind == Stuck {
+	if narrow {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1460) // it only gets stuck later without
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096)   // as above
 	}
-	if err = unix.Connect(fd, &unix.SockaddrInet4{Port: t.addr.Port, Addr: [4]byte(t.addr.IP.To4())}); err != nil {
-		return -1, fmt.Errorf("connect to %s: %w", t.addr, err)
+	if err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}); err != nil {
+		return -1, fmt.Errorf("connect to %s: %w", addr, err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // only latency depends on it
 	// Acknowledging every other delivery only saves about a tenth of what a

@@ -8,8 +8,7 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"chatd/bench/load"
 	"chatd/poller"
 )
 
@@ -214,7 +213,7 @@ func (c *crowd) connect(number int, offers, narrow bool) (*client, error) {
 	case <-time.After(patience):
 		return nil, fmt.Errorf("handshakes that are not answered: %w: %s", errPatience, patience)
 	}
-	fd, err := dial(c.addr, number, narrow)
+	fd, err := load.Dial(c.addr, number%sources, narrow)
 	if err != nil {
 		<-c.permits
 		return nil, err
@@ -240,31 +239,4 @@ func (c *crowd) await(patience time.Duration, holds func() bool) error {
 		return fmt.Errorf("%w: %s", errPatience, patience)
 	}
 	return nil
-}
-
-// dial connects a socket that does not block.
-func dial(addr netip.AddrPort, number int, narrow bool) (fd int, err error) {
-	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, fmt.Errorf("open a socket: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			unix.Close(fd)
-		}
-	}()
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) // ports are spread better with it
-	if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(2 + number%sources)}}); err != nil {
-		return -1, fmt.Errorf("bind a socket: %w", err)
-	}
-	if narrow {
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1460) // it only gets stuck later without
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096)   // as above
-	}
-	if err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}); err != nil {
-		return -1, fmt.Errorf("connect to %s: %w", addr, err)
-	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // only latency depends on it
-	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, unix.O_NONBLOCK)
-	return fd, err
 }
