@@ -26,7 +26,8 @@ type comparison struct {
 	steps  []step
 	rounds int
 	only   []string
-	share  int // clients of one process of the harness
+	before string // an older chatd
+	share  int    // clients of one process of the harness
 	out    io.Writer
 	result result.Comparison
 }
@@ -37,6 +38,7 @@ func compareCommand(out io.Writer) *ffcli.Command {
 	dir := fs.String("out", "bench/report", "`directory` to write the report to")
 	only := fs.String("only", "", "compare only these `servers`, separated by commas")
 	among := fs.String("scenarios", "", "run only these `scenarios`, separated by commas")
+	before := fs.String("before", "", "compare with this older `chatd`, too")
 	rounds := fs.Int("rounds", 3, "how often each scenario is run against each server, in turn")
 	quick := fs.Bool("quick", false, "short runs, one round")
 	return &ffcli.Command{
@@ -52,7 +54,7 @@ func compareCommand(out io.Writer) *ffcli.Command {
 			if *rounds < 1 {
 				return usageError("-rounds is %d: must be at least 1", *rounds)
 			}
-			c := &comparison{bin: *bin, steps: plan(*quick), rounds: *rounds, out: out}
+			c := &comparison{bin: *bin, steps: plan(*quick), rounds: *rounds, before: *before, out: out}
 			if *only != "" {
 				c.only = strings.Split(*only, ",")
 			}
@@ -72,16 +74,14 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 	c.result.Schema, c.result.Started, c.result.Rounds = result.Schema, time.Now(), c.rounds
 	c.result.Machine = thisMachine()
 	for _, k := range contestants {
-		if len(c.only) > 0 && !slices.Contains(c.only, k.name) {
-			continue
+		if len(c.only) == 0 || slices.Contains(c.only, k.name) {
+			c.add(k, filepath.Join(c.bin, k.binary))
 		}
-		path := filepath.Join(c.bin, k.binary)
-		if _, err := os.Stat(path); err != nil {
-			fmt.Fprintf(c.out, "%s is left out: %v\n", k.name, err)
-			continue
+	}
+	if c.before != "" {
+		for _, k := range older {
+			c.add(k, c.before)
 		}
-		command := strings.TrimSpace(path + " " + k.flags)
-		c.result.Servers = append(c.result.Servers, result.Server{Name: k.name, What: k.what, Command: command})
 	}
 	switch {
 	case len(c.result.Servers) == 0:
@@ -111,8 +111,21 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 	}
 	fmt.Fprint(c.out, page.Table(&c.result))
 	fmt.Fprint(c.out, "\n", page.Goals(&c.result))
+	if c.before != "" {
+		fmt.Fprint(c.out, "\n", page.Before(&c.result))
+	}
 	fmt.Fprintf(c.out, "\nThe report is in %s.\n", filepath.Join(dir, "index.html"))
 	return nil
+}
+
+// add takes k, whose program is path, into the comparison, if it is there.
+func (c *comparison) add(k contestant, path string) {
+	if _, err := os.Stat(path); err != nil {
+		fmt.Fprintf(c.out, "%s is left out: %v\n", k.name, err)
+		return
+	}
+	command := strings.TrimSpace(path + " " + k.flags)
+	c.result.Servers = append(c.result.Servers, result.Server{Name: k.name, What: k.what, Command: command})
 }
 
 // measure runs one step against one server, started for it. A server that

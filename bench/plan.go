@@ -5,12 +5,15 @@ import (
 	"math"
 	"time"
 
+	"chatd/bench/page"
 	"chatd/bench/result"
 )
 
-// contestants are the servers that are compared, by the name of their binary.
-// Each takes -addr.
-var contestants = []struct{ name, binary, what, flags string }{
+// contestant is a server that is compared. It takes -addr.
+type contestant struct{ name, binary, what, flags string }
+
+// contestants are the servers that a comparison is of.
+var contestants = []contestant{
 	{"chatd", "chatd", "this project", ""},
 	{"chatd-plain", "chatd", "this project with plain sends (-io-uring off)", "-io-uring off"},
 	{"channels", "peers/channels", "the original's shape: gorilla/websocket, two goroutines and a channel for each client", ""},
@@ -21,6 +24,12 @@ var contestants = []struct{ name, binary, what, flags string }{
 	{"gnet", "peers/gnet", "panjf2000/gnet with gobwas/ws frames", ""},
 	{"floor", "peers/floor", "the least possible server in C, one send for each message and client", ""},
 	{"floor-coalesce", "peers/floor", "the same, one send for all messages of a round and each client", "-coalesce"},
+}
+
+// older are those besides, if there is an older chatd to compare with.
+var older = []contestant{
+	{name: page.OursBefore, what: "this project, an older version"},
+	{name: page.PlainBefore, what: "the same with plain sends (-io-uring off)", flags: "-io-uring off"},
 }
 
 // step is a scenario of a comparison.

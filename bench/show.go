@@ -18,6 +18,7 @@ func showCommands(out io.Writer) []*ffcli.Command {
 	return []*ffcli.Command{
 		showCommand(out, "table", "print a comparison's table in Markdown", page.Markdown),
 		showCommand(out, "goals", "print chatd's goals beside what a comparison measured, in Markdown", page.GoalsMarkdown),
+		showCommand(out, "before", "print the figures beside those of an older chatd in the same comparison, in Markdown", page.Before),
 		showCommand(out, "growth", "print how a comparison's figures grow with the load, in Markdown", page.Growth),
 	}
 }

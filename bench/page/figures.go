@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"strings"
 
 	"chatd/bench/result"
 )
@@ -59,6 +60,9 @@ func (f figure) cell(server string) string {
 	}
 	return cell
 }
+
+// amount returns a value with its unit.
+func (f figure) amount(v float64) string { return strings.TrimSpace(f.Format(v) + " " + f.Unit) }
 
 // ratio returns a server's median as a multiple of another's.
 func (f figure) ratio(server, base string) string {

@@ -11,7 +11,7 @@ import (
 // costs adds a round of the fan-out that goals are about, with servers that
 // cost so much, for 0 one that failed.
 func costs(c *result.Comparison, of map[string]float64) {
-	for _, server := range []string{ours, oursPlain, "channels", "floor"} {
+	for _, server := range []string{ours, oursPlain, "channels", "floor", OursBefore, PlainBefore} {
 		run := result.Run{Scenario: "fanout", Server: server, Params: result.Params{Clients: 1000, Rate: 50}}
 		if of[server] > 0 {
 			run.ServerCPU = &result.CPU{User: of[server]}

@@ -69,14 +69,7 @@ func (o *outcome) compare(g goal, f, base figure, of string) {
 		return
 	}
 	o.Medians = strings.TrimSpace(f.Format(mine.Median) + " to " + f.Format(its.Median) + " " + f.Unit)
-	var rounds []float64
-	mineByRound, itsByRound := f.rounds(g.server), base.rounds(of)
-	for i := range min(len(mineByRound), len(itsByRound)) {
-		if r, ok := mineByRound[i].ratio(itsByRound[i]); ok {
-			rounds = append(rounds, r)
-		}
-	}
-	s := spreadOf(rounds)
+	s := spreadOf(f.ratios(g.server, base, of))
 	s.Median = ratio
 	o.judge(g, s, false, func(v float64) string { return digits(v) + "×" })
 	_, bad := faultsOf(g.server, f.from.Runs)
@@ -101,6 +94,18 @@ func (o *outcome) judge(g goal, s spread, most bool, format func(float64) string
 	if g.sign == atMost && v <= g.limit || g.sign == atLeast && v >= g.limit {
 		o.Verdict = met
 	}
+}
+
+// ratios returns a server's figure in each round as a multiple of base's of
+// another.
+func (f figure) ratios(server string, base figure, of string) (all []float64) {
+	mine, its := f.rounds(server), base.rounds(of)
+	for i := range min(len(mine), len(its)) {
+		if r, ok := mine[i].ratio(its[i]); ok {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // rounds returns what was measured of a server in each round.

@@ -95,6 +95,12 @@ const (
 	oursPlain = "chatd-plain"
 )
 
+// The names of an older version of both.
+const (
+	OursBefore  = "before"
+	PlainBefore = "before-plain"
+)
+
 // prominence is how much a server stands out, from 0: the lines of the more
 // prominent are bolder, and above the others.
 func prominence(server string) int {
