@@ -30,7 +30,7 @@ const (
 // who must be done with the socket before the Task closes it.
 type Conn struct {
 	Task
-	fd      int32 // static until Close, then -1
+	fd      atomic.Int32 // static until the Task closes or detaches it, then -1
 	pending atomic.Uint32
 }
 
@@ -38,7 +38,7 @@ type Conn struct {
 // h on pool. It hears nothing of the socket before a Poller watches it.
 func (c *Conn) Attach(fd int, pool *Pool, h Handler) {
 	c.Task.Init(pool, h)
-	c.fd = int32(fd)
+	c.fd.Store(int32(fd))
 }
 
 // ready is told of the socket's events, on the poller's goroutine. One may come
@@ -58,20 +58,22 @@ func (c *Conn) ready(ev netpoll.EpollEvent) {
 	p.ring()
 }
 
-// FD is the socket, -1 once it is closed.
-func (c *Conn) FD() int32 { return c.fd }
+// FD is the socket, -1 once it is closed. This, Peer and Traffic may be called
+// from anywhere; but whoever is neither the Task nor the writer must see, after
+// the call, that the socket was not closed meanwhile: it may have been another's.
+func (c *Conn) FD() int32 { return c.fd.Load() }
 
 // Peer is the address of the other side, the zero value if there is none any
 // more.
-func (c *Conn) Peer() netip.AddrPort { return sysPeer(c.fd) }
+func (c *Conn) Peer() netip.AddrPort { return sysPeer(c.FD()) }
 
 // Traffic is what the kernel counted for the socket: payload bytes that have
 // come in and that the peer has acknowledged.
-func (c *Conn) Traffic() (in, out uint64) { return sysTraffic(c.fd) }
+func (c *Conn) Traffic() (in, out uint64) { return sysTraffic(c.FD()) }
 
 // Read reads into p: the number of bytes, 0 at the end of the stream,
 // [WouldBlock], or another negative errno.
-func (c *Conn) Read(p []byte) int { return sysRead(c.fd, p) }
+func (c *Conn) Read(p []byte) int { return sysRead(c.FD(), p) }
 
 // Hangup reports whether the peer has closed its side: after a short read
 // there is then more to read, if only the end of the stream, and no further
@@ -89,7 +91,7 @@ func (c *Conn) WantWrite(on bool) {
 }
 
 // ShutdownWrite ends the stream towards the peer, behind what was written.
-func (c *Conn) ShutdownWrite() { sysShutdownWrite(c.fd) }
+func (c *Conn) ShutdownWrite() { sysShutdownWrite(c.FD()) }
 
 // Close forgets the socket and closes it. Only its Task may call it.
 func (c *Conn) Close() {
@@ -101,12 +103,12 @@ func (c *Conn) Close() {
 // Detach forgets the socket without closing it and returns it, -1 if it was
 // closed before.
 func (c *Conn) Detach() int32 {
-	fd := c.fd
+	fd := c.FD()
 	if fd >= 0 {
 		if p := c.pool.poller.Load(); p != nil { // else it is closed
 			p.forget(fd)
 		}
-		c.fd = -1
+		c.fd.Store(-1)
 	}
 	return fd
 }

@@ -83,7 +83,7 @@ func (p *Poller) takeTurn(netpoll.EpollEvent) {
 // Watch begins to tell c, which must be attached, of its socket's readiness.
 // Only c's Task may call it.
 func (p *Poller) Watch(c *Conn) error {
-	return p.watch(int(c.fd), interest, c.ready)
+	return p.watch(int(c.FD()), interest, c.ready)
 }
 
 func (p *Poller) watch(fd int, events netpoll.EpollEvent, ready func(netpoll.EpollEvent)) error {

@@ -61,7 +61,7 @@ func (y *curiosity) answer(t *poller.Task) {
 type ConnInfo struct {
 	FD         int32          `json:"fd"`
 	Source     netip.AddrPort `json:"source"`
-	State      string         `json:"state"` // handshake, lingering, ready, lagging or leaving
+	State      string         `json:"state"` // handshake, lingering, closed, ready, lagging or leaving
 	Room       string         `json:"room"`  // empty before it is in one
 	Age        float64        `json:"age_seconds"`
 	Lag        int            `json:"lag"`       // messages that wait for it
@@ -116,7 +116,7 @@ func (s *Server) shards(ctx context.Context) ([]*shard, error) {
 	return shards, err
 }
 
-// info is what its keeper knows of c, whose socket is not closed.
+// info is what its keeper knows of c.
 func (c *client) info(state, room string, lag int) ConnInfo {
 	in, out := c.Traffic()
 	age := time.Duration(c.server.now.Load()-c.born) * TickInterval
@@ -126,8 +126,8 @@ func (c *client) info(state, room string, lag int) ConnInfo {
 	}
 }
 
-// fill adds the lobby's connections. It knows little of them: their sockets are
-// the sessions'.
+// fill adds the lobby's connections. Their sockets are the sessions', who may
+// close them at any time: of one that is closed now, nothing is known.
 func (l *lobby) fill(p *page) {
 	from, to := p.take(len(l.list))
 	for i, g := range l.list[from:to] {
@@ -135,8 +135,11 @@ func (l *lobby) fill(p *page) {
 		if from+i >= int(l.handshakes.Load()) {
 			state = "lingering"
 		}
-		age := time.Duration(l.server.now.Load()-g.c.born) * TickInterval
-		p.rows = append(p.rows, ConnInfo{FD: -1, State: state, Age: age.Seconds()})
+		row := g.c.info(state, "", 0)
+		if g.c.has(statusClosed) {
+			row = ConnInfo{FD: -1, State: "closed", Age: row.Age}
+		}
+		p.rows = append(p.rows, row)
 	}
 }
 

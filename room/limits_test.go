@@ -414,6 +414,20 @@ func TestSlowConsumerIsToldWhyAndRememberedWithItsLag(t *testing.T) {
 	}
 }
 
+func TestWhoeverIsInTheLobbyIsInTheTableWithItsSource(t *testing.T) {
+	s := startServer(t)
+	p := s.dial()
+	p.say("GET /ws HTTP/1.1\r\n")
+	s.until(func() bool { return s.Stats().Received > 0 })
+	rows, total, err := s.Census(t.Context(), 0, 10)
+	if err != nil || total != 1 {
+		t.Fatal(rows, total, err)
+	}
+	if r := rows[0]; r.State != "handshake" || r.Source.String() != p.LocalAddr().String() || r.BytesIn == 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestOnlyTheLastDeparturesAreRemembered(t *testing.T) {
 	var d departures
 	for i := range 3 * remembered / 2 {
