@@ -74,11 +74,14 @@ func (h *hub) publish(w *poller.Worker, p *post) {
 }
 
 // congested reports whether c's session has to wait before it reads on; it is
-// scheduled when that is over.
+// scheduled when that is over. Its peer can't show meanwhile that it is there.
 func (h *hub) congested(c *client) bool {
 	if h.backlog.Load() <= maxBacklog {
 		return false
 	}
+	now := h.server.now.Load()
+	c.heard.Store(now)
+	c.spoke.Store(now)
 	h.waiters.Put(&parked{c: c})
 	h.Schedule() // it may have caught up before it could see the waiter
 	return true
@@ -158,7 +161,9 @@ func (h *hub) append(w *poller.Worker) bool {
 		if h.deflating.Load() {
 			h.compressed.Append(compressed, n)
 		}
-		h.server.tallies.of(w).messages.Add(uint64(n))
+		t := h.server.tallies.of(w)
+		t.messages.Add(uint64(n))
+		t.logged.Add(uint64(len(plain)))
 		appended = true
 	}
 	return appended

@@ -1,11 +1,13 @@
 package room
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -395,6 +397,58 @@ func TestClientThatTakesNothingIsSentAwayAfterTheWriteTimeout(t *testing.T) {
 		stuck.expect(ws.OpBinary, number(i, 1<<20))
 	}
 	stuck.expectReason(WriteTimeout)
+}
+
+func TestConnectionThatAsksForPagesAndTakesNoneIsClosed(t *testing.T) {
+	s := startServer(t, func(c *Config) {
+		c.WriteTimeout = 50 * time.Millisecond
+		c.Page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, strings.Repeat("x", 64<<10)) })
+	})
+	p := s.dial()
+	var err error
+	for err == nil { // without reading
+		_, err = io.WriteString(p.Conn, "GET / HTTP/1.1\r\nHost: chat.example\r\n\r\n")
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	s.until(func() bool { return s.Conns() == 0 })
+}
+
+// While the server is what is slow, nobody is given up for its silence: what it
+// says is not read.
+func TestTimeInWhichTheServerDoesNotReadIsNobodysSilence(t *testing.T) {
+	m := newModel()
+	m.server.pingTicks, m.server.idleTicks, m.server.sweepTicks = 5, 10, 1
+	m.join(1<<20, false)
+	m.server.hub.backlog.Add(maxBacklog + 1)
+	for range 40 {
+		if !m.clients[0].mustWait() {
+			t.Fatal("it reads on")
+		}
+		m.do(op{kind: opTick})
+	}
+	if st := m.server.Stats(); st.Members != 1 {
+		t.Errorf("dropped: %v", st.Dropped)
+	}
+}
+
+// A rate of pings is none of messages.
+func TestPingsWithoutEndAreNoMessages(t *testing.T) {
+	m := newModel()
+	m.server.rates[limitControls] = 10
+	m.join(1<<20, false)
+	c := m.clients[0]
+	c.phase = phaseOpen
+	spoke := c.spoke.Load()
+	for range 5 {
+		c.feed(m.worker, []byte(strings.Repeat(masked(ws.OpPing, true, ""), 100)))
+		m.settle()
+		m.server.now.Add(1)
+	}
+	if n := m.server.Stats().Throttled["controls"]; n == 0 || c.spoke.Load() != spoke {
+		t.Errorf("throttled %d times, spoke at %d, before at %d", n, c.spoke.Load(), spoke)
+	}
 }
 
 func TestSlowConsumerIsToldWhyAndRememberedWithItsLag(t *testing.T) {

@@ -21,7 +21,8 @@ type lobby struct {
 	// behind them those that linger.
 	list   []guest
 	ticked uint32
-	hand   int // where the search for a guest that has to go begins
+	staged uint32 // the stage of which the list has heard
+	hand   int    // where the search for a guest that has to go begins
 }
 
 // guest is a client in the lobby and the tick at which its time is over.
@@ -49,8 +50,8 @@ func (l *lobby) Run(w *poller.Worker) {
 	l.server.answer(&l.Task)
 	l.inbox.Each(func(c *client) { l.handle(w, c, c.events.Swap(0)) })
 	now, stage := l.server.now.Load(), l.server.stage.Load()
-	if now != l.ticked || stage != serving {
-		l.ticked = now
+	if now != l.ticked || stage != l.staged {
+		l.ticked, l.staged = now, stage
 		l.expire(now, stage)
 	}
 }
@@ -87,6 +88,10 @@ func (l *lobby) keep(c *client, deadline uint32, lingering bool) {
 	if n := l.handshakes.Load(); !lingering {
 		l.swap(int(c.slot), int(n))
 		l.handshakes.Store(n + 1)
+	}
+	if unwelcome(l.server.stage.Load(), lingering) {
+		c.status.Or(statusExpired)
+		c.Schedule()
 	}
 }
 
@@ -131,12 +136,18 @@ func (l *lobby) makeRoom() {
 	l.keep(oldest.c, l.server.after(lingerTimeout), true)
 }
 
-// expire closes those whose deadline has come; when the server goes away, those
-// too that are not done with their handshake, and in the end all.
+// unwelcome reports whether a guest has to go at a stage of the server's life:
+// when it goes away, those that are not done with their handshake, and in the
+// end all.
+func unwelcome(stage uint32, lingering bool) bool {
+	return stage == aborting || stage != serving && !lingering
+}
+
+// expire closes those whose deadline has come, and those that have to go.
 func (l *lobby) expire(now, stage uint32) {
 	handshakes := int(l.handshakes.Load())
 	for i, g := range l.list {
-		if now >= g.deadline || stage == aborting || stage != serving && i < handshakes {
+		if now >= g.deadline || unwelcome(stage, i >= handshakes) {
 			g.c.status.Or(statusExpired)
 			g.c.Schedule()
 		}

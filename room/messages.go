@@ -104,14 +104,17 @@ func violation(pong []byte, err error) *mail {
 }
 
 // pause keeps the session from going on until its meter's debt is paid. The
-// time does not count as the peer's silence.
+// time does not count as the peer's silence, or that without a message unless
+// there was none.
 func (c *client) pause(t *tally) {
 	s, m := c.server, &c.in.meter
 	limit, ticks := m.debt(&s.rates)
 	t.throttled[limit].Add(1)
 	m.until = m.at + ticks
 	c.heard.Store(m.until)
-	c.spoke.Add(ticks)
+	if limit != limitControls {
+		c.spoke.Add(ticks)
+	}
 	s.paused.Put(&paused{c: c, until: m.until})
 }
 

@@ -11,8 +11,7 @@ import (
 // makes its queue cost nothing. It belongs to the client's shard.
 type outbox struct {
 	c     *client
-	index int  // in shard.lagging
-	armed bool // the poller will tell when the socket takes bytes again
+	index int // in shard.lagging
 
 	// A member: the log from at on, of whose first frame part bytes are
 	// written. Urgent goes first as soon as no frame is half written; begun is
@@ -25,13 +24,15 @@ type outbox struct {
 	// A client that left: rest, then nothing. Its pieces are the log's, of which
 	// the first begins with a frame that has part bytes written, but for lead
 	// ones before those, and the farewell behind them.
+	rest     [][]byte
+	owed     uint64 // frames of the log in rest; 0 for a member
 	left     bool
 	half     bool // the first piece is the end of a frame of the log
 	farewell bool
 	lead     uint8
-	rest     [][]byte
-	owed     uint64 // frames of the log in rest; 0 for a member
+	since    uint32 // when it left: see Server.logged
 
+	armed bool // the poller will tell when the socket takes bytes again
 	// The tick at which it is closed, whatever is left; of a member, at which it
 	// has taken nothing for too long.
 	deadline uint32

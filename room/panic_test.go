@@ -112,6 +112,27 @@ func TestOtherQueuesAreBoundedAlthoughDroppingOnePanics(t *testing.T) {
 	}
 }
 
+// Nor does the clock come back to the same one for ever.
+func TestPanicOverAnOverdueClientCostsThatClientOnly(t *testing.T) {
+	m := newModel()
+	m.server.config.WriteTimeout = TickInterval
+	m.join(16, false) // takes the handshake's answer and no more
+	m.join(1<<20, false)
+	m.publishOne("behind from now on")
+	m.worker.Sender = bomb{&m.net, 0}
+	m.server.now.Add(4)
+	m.server.hub.Schedule()
+	for range 100 {
+		m.pool.Step(m.worker)
+	}
+	if n := m.pool.Panics(); n != 1 || m.server.members.Load() != 1 {
+		t.Fatalf("%d panics, %d members", n, m.server.members.Load())
+	}
+	if want := m.publishOne("unharmed"); !bytes.HasSuffix(m.net[1].got, want) {
+		t.Errorf("the other one got %q", m.net[1].got)
+	}
+}
+
 // When a member that falls behind makes trouble, what the others have got is not
 // sent again.
 func TestPanicInTheMiddleOfAPassRepeatsNothing(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -153,6 +154,12 @@ func TestConnectionThatAskedForThePageMayBecomeAWebSocket(t *testing.T) {
 	p.say(upgradeRequest + text("through a proxy"))
 	p.joined()
 	p.expect(ws.OpText, "through a proxy")
+
+	p = s.dial()
+	p.say("GET / HTTP/1.1\r\nHost: chat.example\r\n\r\n")
+	p.response()
+	p.say(strings.Replace(upgradeRequest, "/ws", "http://chat.example/ws", 1)) // RFC 9112 §3.2.2
+	p.joined()
 }
 
 func TestPipelinedRequestForThePageIsNotLost(t *testing.T) {
@@ -241,6 +248,48 @@ func TestWhatIsSentAfterTheEndIsDiscardedToALimit(t *testing.T) {
 	<-done
 	if n := s.Stats().Received; n > most+2*poller.ScratchSize {
 		t.Errorf("%d bytes were read, want %d at most", n, most)
+	}
+}
+
+// A slow consumer that goes on talking, as it has not read yet that it is not
+// heard, gets what waited for it all the same.
+func TestDroppedClientThatGoesOnTalkingGetsWhatWaited(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.Queue = 4 })
+	stuck, speaker := s.join(), s.join()
+	sent := 0
+	for ; s.dropped(SlowConsumer) == 0; sent++ {
+		speaker.say(masked(ws.OpBinary, true, number(sent, 60<<10)))
+		speaker.expect(ws.OpBinary, number(sent, 60<<10))
+	}
+	for range 100 { // each is a read of its own
+		before := s.Stats().Received
+		stuck.say(masked(ws.OpPing, true, "x"))
+		s.until(func() bool { return s.Stats().Received > before })
+	}
+	lingers := func() bool {
+		rows, _, err := s.Census(t.Context(), 0, 10)
+		return err == nil && slices.ContainsFunc(rows, func(r ConnInfo) bool { return r.State == "lingering" })
+	}
+	heard := 0
+	for ; !lingers(); heard++ {
+		stuck.expect(ws.OpBinary, number(heard, 60<<10))
+	}
+	for range ticks(lingerTimeout) + 2 {
+		s.Tick()
+	}
+	s.until(func() bool { return s.Conns() == 1 })
+	for {
+		f, err := stuck.frame()
+		if err != nil {
+			t.Fatalf("after %d messages: %v", heard, err)
+		}
+		if f.Header.OpCode == ws.OpClose {
+			break
+		}
+		heard++
+	}
+	if heard < sent-5 {
+		t.Errorf("%d messages of %d", heard, sent)
 	}
 }
 

@@ -226,6 +226,11 @@ func (s *Server) closed(source int32) {
 	s.freed()
 }
 
+// logged is how many MiB of messages have been published.
+func (s *Server) logged() uint32 {
+	return uint32(s.tallies.sum(func(t *tally) *atomic.Uint64 { return &t.logged }) >> 20)
+}
+
 // ticks is d in ticks, rounded up.
 func ticks(d time.Duration) uint32 {
 	return uint32((d + TickInterval - 1) / TickInterval)

@@ -14,13 +14,13 @@ const readsPerRun = 4
 // something of its rates: what it has to wait with is better left in its socket.
 const bite = 4 << 10
 
-// A peer that goes on sending when it is not heard any more may have much on its
-// way, and is to get what was written to it. So that is discarded; but not
-// without end: after so many blocks of so many bytes, or reads, it is left in the
-// socket.
+// A peer whose handshake was refused may have more on its way, and is to get the
+// answer. So that is discarded; but not without end: after so many blocks of so
+// many bytes it is left in the socket. (A member may be in the middle of a
+// message of any length; for it only time counts.)
 const (
-	discardBlock = 16 << 10
-	discardMost  = 16
+	discardBlock = 4 << 10
+	discardMost  = 64
 )
 
 // Run implements poller.Runner: the session. It reads what the socket has,
@@ -55,7 +55,7 @@ func (c *client) Run(w *poller.Worker) {
 			return
 		}
 		if c.spent >= discardMost {
-			if c.phase == phaseLinger && c.Hangup() {
+			if c.Hangup() {
 				c.close(w)
 			}
 			return
@@ -151,8 +151,10 @@ func (c *client) feed(w *poller.Worker, b []byte) {
 		used = c.feedHead(w, b)
 	case phaseOpen:
 		used = c.feedFrames(w, b)
-	default:
-		c.spent += uint8((used + discardBlock - 1) / discardBlock)
+	case phaseLinger:
+		if !c.has(statusMember) {
+			c.spent += uint8(used / discardBlock)
+		}
 	}
 	c.keep(b, used)
 	c.rest()
@@ -189,8 +191,8 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		}
 		c.mail.Store(&mail{bytes: r.Response})
 		c.server.lobby.signal(w, c, eventUpgraded)
-		if r.N < len(b) || c.Hangup() {
-			c.Schedule() // its first frames, or its end, came with the head
+		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
+			c.Schedule() // its first frames, or its end, came with the head, or may have
 		}
 		return r.N
 	case handshake.HTTP:

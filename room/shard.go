@@ -233,6 +233,7 @@ func (s *shard) leave(w *poller.Worker, c *client, limit uint64, bytes []byte) {
 	s.members--
 	s.hub.server.members.Add(-1)
 	o.leave(limit, bytes)
+	o.since = s.hub.server.logged()
 	o.deadline = s.hub.server.after(s.hub.server.config.DrainTimeout)
 	if o.index < 0 {
 		s.lag(w, o)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -22,6 +23,32 @@ func (m *model) publishOne(text string) []byte {
 	m.server.hub.publish(nil, p)
 	m.settle()
 	return f
+}
+
+// Else whoever joins and takes nothing, again and again, would have a room's
+// traffic kept for as long as the drain may take.
+func TestClientThatLeftIsCutOffWhenMuchHasBeenPublishedSince(t *testing.T) {
+	m := newModel()
+	m.join(16, false) // takes the handshake's answer and no more
+	m.join(1<<30, false)
+	for m.server.dropped(SlowConsumer) == 0 {
+		m.publishOne("more than it takes")
+	}
+	mebibyte := strings.Repeat("x", 1<<20)
+	for range maxKept {
+		m.publishOne(mebibyte)
+		m.net[1].got = nil
+	}
+	if m.do(op{kind: opTick}); m.stubs[0].released {
+		t.Error("cut off too early")
+	}
+	m.publishOne(mebibyte)
+	if m.do(op{kind: opTick}); !m.stubs[0].released {
+		t.Error("not cut off")
+	}
+	if st := m.server.Stats(); st.Due != st.Delivered+st.Lost || st.Lost != modelQueue {
+		t.Errorf("%d lost, %d due, %d delivered", st.Lost, st.Due, st.Delivered)
+	}
 }
 
 // Room in a socket's buffer may come between the send that finds none and the

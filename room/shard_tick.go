@@ -9,6 +9,11 @@ import (
 
 // This file is what a shard does by the clock.
 
+// maxKept is how many MiB may be published before a client that left, and has
+// not taken what was queued for it, is cut off. All of them hold that much of the
+// log, and a queue's length, at most.
+const maxKept = 64
+
 // tick looks after deadlines and the members that were not heard of. It was last
 // called at the tick before.
 func (s *shard) tick(w *poller.Worker, before, now uint32) {
@@ -22,8 +27,10 @@ func (s *shard) tick(w *poller.Worker, before, now uint32) {
 	s.due.Store(s.nextRound(now))
 	for i := len(s.lagging) - 1; i >= 0; i-- {
 		o := s.lagging[i]
-		if now >= o.deadline {
+		if now >= o.deadline || o.left && server.logged()-o.since > maxKept {
+			s.current = o.c
 			s.overdue(w, o, now)
+			s.current = nil
 		}
 		if o.c.out == o {
 			s.due.Store(min(s.due.Load(), o.deadline))

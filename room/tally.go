@@ -13,6 +13,7 @@ type tally struct {
 	accepted   atomic.Uint64 // connections
 	joined     atomic.Uint64 // members
 	messages   atomic.Uint64 // appended to the log
+	logged     atomic.Uint64 // their bytes
 	due        atomic.Uint64 // messages × the members present
 	delivered  atomic.Uint64 // of due: written whole
 	lost       atomic.Uint64 // of due: the client was given up before

@@ -62,7 +62,7 @@ func (v *web) take(fd, source int32, head []byte) {
 		v.server.closed(source)
 		return
 	}
-	page := &pageConn{Conn: conn, source: source, head: append([]byte(nil), head...)}
+	page := &pageConn{Conn: conn, source: source, head: append([]byte(nil), head...), stall: v.server.config.WriteTimeout}
 	v.serving.Go(func() {
 		select {
 		case v.conns <- page:
@@ -84,6 +84,7 @@ func (v *web) serve(rw http.ResponseWriter, r *http.Request) {
 // giveBack returns a connection to the event loop, with the request as it
 // came.
 func (v *web) giveBack(rw http.ResponseWriter, r *http.Request) {
+	r.RequestURI = r.URL.RequestURI() // the dump of an absolute one has no Host
 	head, err := httputil.DumpRequest(r, false)
 	if err != nil {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
@@ -141,6 +142,18 @@ type pageConn struct {
 	net.Conn
 	source int32 // see client
 	head   []byte
+	stall  time.Duration // after which a peer that takes nothing is given up; 0: never
+}
+
+// Write implements net.Conn. net/http's own limit is for a whole answer,
+// however large.
+func (c *pageConn) Write(p []byte) (int, error) {
+	if c.stall > 0 {
+		if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Write(p)
 }
 
 // Read implements net.Conn.
