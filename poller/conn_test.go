@@ -230,6 +230,54 @@ func TestListenerWaitsWhileThereIsNoRoomAndGoesOnWhenThereIs(t *testing.T) {
 	second.Close()
 }
 
+// waits waits until connections have to, for p, for the n-th time.
+func (s *server) waits(p Pause, n uint64) {
+	s.t.Helper()
+	for {
+		switch times, now := s.listener.Pauses(p); {
+		case times > n:
+			s.t.Fatalf("%d pauses, want %d", times, n)
+		case now && times == n:
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// How long they wait is to be seen, not how often somebody asked.
+func TestConnectionsThatWaitAreOnePauseUntilNobodyDoes(t *testing.T) {
+	s := start(t, echo)
+	s.room.Store(1)
+	inside := s.dial()
+	ping(t, inside)
+	for n := range uint64(2) {
+		if _, now := s.listener.Pauses(Full); now {
+			t.Fatal("a pause, and nobody waits")
+		}
+		outside := s.dial()
+		s.waits(Full, n+1)
+		for range 10 {
+			s.listener.Resume()
+		}
+		s.waits(Full, n+1)
+		inside.Close() // makes room
+		ping(t, outside)
+		inside = outside
+		for { // until it is seen that nobody waits
+			if _, now := s.listener.Pauses(Full); !now {
+				break
+			}
+			runtime.Gosched()
+		}
+	}
+	if times, _ := s.listener.Pauses(Exhausted); times != 0 {
+		t.Errorf("%d pauses for want of descriptors", times)
+	}
+	if s.log.String() == "" {
+		t.Error("not logged")
+	}
+}
+
 func TestListenerSurvivesRunningOutOfDescriptorsWithOneLogLine(t *testing.T) {
 	s := start(t, echo)
 	warm := s.dial()
@@ -260,9 +308,7 @@ func TestListenerSurvivesRunningOutOfDescriptorsWithOneLogLine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for !s.listener.paused.Load() {
-		runtime.Gosched()
-	}
+	s.waits(Exhausted, 1)
 	ping(t, warm) // who is in notices nothing
 	setLimit(limit.Cur)
 	s.listener.Resume()

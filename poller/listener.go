@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/mailru/easygo/netpoll"
 	"golang.org/x/sys/unix"
@@ -24,10 +25,19 @@ type Acceptor interface {
 // acceptsPerRun bounds a run of the listener's Task.
 const acceptsPerRun = 64
 
+// Pause is why new connections have to wait.
+type Pause uint8
+
+const (
+	Full      Pause = iota // the Acceptor has no room
+	Exhausted              // the system has no descriptor, or no memory
+	pauses
+)
+
 // Listener accepts connections. When file descriptors run out, or its
 // Acceptor has no room, it leaves the backlog waiting until Resume is called.
 //
-// The Task owns the socket. Resume and Close may be called from anywhere.
+// The Task owns the socket. Resume, Close and Pauses may be called from anywhere.
 type Listener struct {
 	task     Task
 	addr     net.Addr
@@ -36,18 +46,19 @@ type Listener struct {
 	acceptor Acceptor
 	fd       int // owned by the Task; -1 once closed
 
-	paused  atomic.Bool // set by the Task, cleared by whoever resumes it
-	closing atomic.Bool
-	closed  chan struct{} // closed, once in a life, with the socket
-	starved bool          // owned by the Task: the present shortage has been logged
+	// Written by the Task, read by all.
+	paused [pauses]atomic.Bool   // somebody waits
+	times  [pauses]atomic.Uint64 // that this began
 
-	full, exhausted atomic.Uint64 // see Pauses
+	closing atomic.Bool
+	closed  chan struct{}     // closed, once in a life, with the socket
+	logged  [pauses]time.Time // owned by the Task: the last time that they were
 }
 
-// Pauses is how often accepting was paused because the Acceptor had no room
-// (full), or the system no descriptor or memory (exhausted).
-func (l *Listener) Pauses() (full, exhausted uint64) {
-	return l.full.Load(), l.exhausted.Load()
+// Pauses is how often new connections have had to wait because of p, and whether
+// they do now. As long as there are always some that wait, that is once.
+func (l *Listener) Pauses(p Pause) (times uint64, now bool) {
+	return l.times[p].Load(), l.paused[p].Load()
 }
 
 // Listen opens addr ("host:port"; port 0 picks a free one). Nothing is
@@ -91,8 +102,10 @@ func (l *Listener) Start(p *Poller, pool *Pool, a Acceptor) error {
 // Resume makes a listener that ran out of descriptors or room try again. It
 // is cheap when there is no need.
 func (l *Listener) Resume() {
-	if l.paused.Load() {
-		l.task.Schedule()
+	for p := range l.paused {
+		if l.paused[p].Load() {
+			l.task.Schedule()
+		}
 	}
 }
 
@@ -114,13 +127,9 @@ func (l *Listener) Run(w *Worker) {
 		l.close()
 		return
 	}
-	l.paused.Store(false)
 	for range acceptsPerRun {
 		if !l.acceptor.Admit() {
-			l.pause(&l.full, "connection limit reached, new connections wait", nil)
-			if l.acceptor.Admit() { // room came before anybody could see the pause
-				l.task.Schedule()
-			}
+			l.waitForRoom()
 			return
 		}
 		fd, errno := sysAccept(l.fd)
@@ -128,11 +137,11 @@ func (l *Listener) Run(w *Worker) {
 		case errno == 0:
 			l.acceptor.Accept(w, fd)
 		case errno == unix.EAGAIN:
-			l.starved = false
+			l.nobodyWaits()
 			return
 		case errors.Is(errno, unix.EMFILE), errors.Is(errno, unix.ENFILE),
 			errors.Is(errno, unix.ENOBUFS), errors.Is(errno, unix.ENOMEM):
-			l.pause(&l.exhausted, "out of file descriptors or memory, new connections wait", errno)
+			l.pause(Exhausted, "out of file descriptors or memory, new connections wait", "err", errno)
 			return
 		default: // the connection failed while it waited: take the next
 		}
@@ -140,18 +149,40 @@ func (l *Listener) Run(w *Worker) {
 	l.task.Schedule()
 }
 
-// pause waits for Resume. A shortage is logged and counted once, until the backlog was
-// empty in between.
-func (l *Listener) pause(count *atomic.Uint64, msg string, err error) {
-	l.paused.Store(true)
-	if !l.starved {
-		l.starved = true
-		count.Add(1)
-		if err != nil {
-			l.log.Warn(msg, "err", err)
-		} else {
-			l.log.Warn(msg)
-		}
+// waitForRoom pauses if there is somebody who has to wait.
+func (l *Listener) waitForRoom() {
+	if !sysReadable(l.fd) {
+		l.nobodyWaits() // whoever comes is an event
+		return
+	}
+	l.pause(Full, "connection limit reached, new connections wait")
+	if l.acceptor.Admit() { // room came before anybody could see the pause
+		l.task.Schedule()
+	}
+}
+
+// logInterval keeps connections that come and go at the limit from filling the
+// log.
+const logInterval = time.Second
+
+// pause waits for Resume.
+func (l *Listener) pause(p Pause, msg string, args ...any) {
+	if l.paused[p].Load() {
+		return
+	}
+	l.nobodyWaits() // because of something else
+	l.paused[p].Store(true)
+	l.times[p].Add(1)
+	if now := time.Now(); now.Sub(l.logged[p]) >= logInterval {
+		l.logged[p] = now
+		l.log.Warn(msg, args...)
+	}
+}
+
+// nobodyWaits ends all pauses.
+func (l *Listener) nobodyWaits() {
+	for p := range l.paused {
+		l.paused[p].Store(false)
 	}
 }
 

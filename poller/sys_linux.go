@@ -53,6 +53,13 @@ func sysAccept(fd int) (int, unix.Errno) {
 	return int(n), errno
 }
 
+// sysReadable reports whether the socket fd has something to give: a listening
+// one, a connection.
+func sysReadable(fd int) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	return err != nil || n > 0 // to try is never wrong
+}
+
 func sysShutdownWrite(fd int32) {
 	syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatd/poller"
+	"chatd/room/framelog"
 )
 
 // question is something that is done on a keeper's Task, where what the keeper
@@ -74,12 +75,10 @@ type ConnInfo struct {
 type page struct {
 	skip, limit int
 	rows        []ConnInfo
-	total       int
 }
 
 // take reports which of a keeper's n connections are on the page.
 func (p *page) take(n int) (from, to int) {
-	p.total += n
 	from = min(p.skip, n)
 	to = min(n, from+p.limit-len(p.rows))
 	p.skip -= from
@@ -87,12 +86,13 @@ func (p *page) take(n int) (from, to int) {
 }
 
 // Census is up to limit connections, without the first ones, and how many there
-// are in all (but for those that asked for the page). The order changes when
-// connections come and go.
-func (s *Server) Census(ctx context.Context, first, limit int) ([]ConnInfo, int, error) {
+// are in all, but for those that ask for pages. The order changes when
+// connections come and go. A shard that has none on the page is not asked: in a
+// busy one, that takes as long as a pass.
+func (s *Server) Census(ctx context.Context, first, limit int) (rows []ConnInfo, total int, err error) {
 	p := &page{skip: first, limit: limit}
 	l := &s.lobby
-	if err := s.ask(ctx, &l.Task, func() { l.fill(p) }); err != nil {
+	if err := s.ask(ctx, &l.Task, func() { total = len(l.list); l.fill(p) }); err != nil {
 		return nil, 0, err
 	}
 	shards, err := s.shards(ctx)
@@ -100,11 +100,17 @@ func (s *Server) Census(ctx context.Context, first, limit int) ([]ConnInfo, int,
 		return nil, 0, err
 	}
 	for _, sh := range shards {
+		n := int(sh.population.Load())
+		total += n
+		if p.skip >= n || len(p.rows) == limit {
+			p.take(n)
+			continue
+		}
 		if err := s.ask(ctx, &sh.Task, func() { sh.fill(p) }); err != nil {
 			return nil, 0, err
 		}
 	}
-	return p.rows, p.total, nil
+	return p.rows, total, nil
 }
 
 // Departed is the last clients that were refused or sent away, the newest first.
@@ -151,48 +157,56 @@ func (s *shard) fill(p *page) {
 	}
 	from, to = p.take(len(s.lagging))
 	for _, o := range s.lagging[from:to] {
-		state := "lagging"
+		state, lag := "lagging", s.waiting(o.c)
 		if o.left {
-			state = "leaving"
+			state, lag = "leaving", int(o.owed)
 		}
-		p.rows = append(p.rows, o.c.info(state, Path, s.waiting(o.c)))
+		p.rows = append(p.rows, o.c.info(state, Path, lag))
 	}
 }
 
-// Gauges is what is known only to the Tasks that own it.
-type Gauges struct {
-	Lagging  int // members that are behind
-	Segments int // of the log, that somebody has yet to read
-	LogBytes int // their memory
+// Alive returns when the hub has answered, which shows that workers work.
+func (s *Server) Alive(ctx context.Context) error {
+	return s.ask(ctx, &s.hub.Task, func() {})
 }
 
-// Gauges asks for them.
-func (s *Server) Gauges(ctx context.Context) (Gauges, error) {
-	var g Gauges
+// LogSize is how many segments of the room's logs, and bytes of memory, a member
+// has yet to read. Shards are asked for it: in a room that is very busy that
+// takes its time.
+func (s *Server) LogSize(ctx context.Context) (segments, bytes int, err error) {
 	shards, err := s.shards(ctx)
 	if err != nil {
-		return g, err
+		return 0, 0, err
 	}
+	var plain, compressed extent
 	for _, sh := range shards {
-		if err := s.ask(ctx, &sh.Task, func() { sh.gauge(&g) }); err != nil {
-			return g, err
+		of := &plain
+		if sh.compressed {
+			of = &compressed
+		}
+		if err := s.ask(ctx, &sh.Task, func() { of.include(sh.oldest()) }); err != nil {
+			return 0, 0, err
 		}
 	}
-	return g, nil
+	return plain.segments + compressed.segments, plain.bytes + compressed.bytes, nil
 }
 
-// gauge adds what the shard holds. Of several that read the same log the one
-// that is furthest behind counts.
-func (s *shard) gauge(g *Gauges) {
+// extent is how much of a log its readers hold.
+type extent struct{ segments, bytes int }
+
+// include makes it that of one more reader.
+func (e *extent) include(at framelog.Cursor) {
+	segments, bytes := at.Extent()
+	e.segments, e.bytes = max(e.segments, segments), max(e.bytes, bytes)
+}
+
+// oldest is where the member is that is furthest behind.
+func (s *shard) oldest() framelog.Cursor {
 	oldest := s.pos
 	for _, o := range s.lagging {
-		if !o.left {
-			g.Lagging++
-			if o.at.Seq < oldest.Seq {
-				oldest = o.at
-			}
+		if !o.left && o.at.Seq < oldest.Seq {
+			oldest = o.at
 		}
 	}
-	segments, size := oldest.Extent()
-	g.Segments, g.LogBytes = max(g.Segments, segments), max(g.LogBytes, size)
+	return oldest
 }

@@ -106,8 +106,8 @@ func newRefusals() refusals {
 
 // refused counts a connection whose handshake failed and was answered with an
 // HTTP status, or with 0, not at all.
-func (s *Server) refused(c *client, reason string, status int) {
-	s.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: reason, Code: status})
-	s.config.Log.Debug("handshake refused", "reason", reason, "fd", c.FD())
+func (s *Server) refused(source netip.AddrPort, reason string, status int) {
+	s.departures.add(Departure{Time: time.Now(), Source: source, Reason: reason, Code: status})
+	s.config.Log.Debug("handshake refused", "reason", reason, "source", source)
 	s.refusedFor[reason].Add(1)
 }

@@ -24,7 +24,7 @@ func TestDrainSendsMembersAwayBitByBitWhileTheOthersTalk(t *testing.T) {
 	for range spread / 2 {
 		s.Tick()
 		for range 2 { // once the shard answers again it has seen the tick
-			if _, err := s.Gauges(t.Context()); err != nil {
+			if _, _, err := s.Census(t.Context(), 0, members); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -128,12 +128,31 @@ func TestShutdownIsNotHeldUpByThoseWhoKeepTalking(t *testing.T) {
 	}
 }
 
+func TestFewMembersAreSentAwayOverTheWholeTime(t *testing.T) {
+	const members, spread = 6, 60 // ticks
+	m := newModel()
+	m.server.shardSize = members
+	for range members {
+		m.join(1<<20, false)
+	}
+	m.server.drainTo.Store(m.server.now.Load() + spread)
+	m.server.enter(draining)
+	m.settle()
+	for n := range uint32(spread) {
+		left := float64(m.server.members.Load())
+		if want := members * (1 - float64(n)/spread); left < want-2 || left > want+2 {
+			t.Errorf("%v members after %d of %d ticks", left, n, spread)
+		}
+		m.do(op{kind: opTick})
+	}
+}
+
 func TestQuestionsAreNotLeftOverWhenNobodyAnswers(t *testing.T) {
 	m := newModel() // whose Tasks run when they are told to
 	m.join(1000, false)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
-	if _, err := m.server.Gauges(ctx); err != context.DeadlineExceeded {
+	if _, _, err := m.server.LogSize(ctx); err != context.DeadlineExceeded {
 		t.Fatal(err)
 	}
 	m.settle()

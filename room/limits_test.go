@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
 
 	"chatd/poller"
 )
@@ -466,6 +467,22 @@ func TestSlowConsumerIsToldWhyAndRememberedWithItsLag(t *testing.T) {
 	if n := s.log.count("clients sent away"); n != 1 {
 		t.Errorf("%d lines in the log, want one:\n%s", n, s.log)
 	}
+}
+
+// The system's own limit, of sockets that are watched for one.
+func TestConnectionThatCannotBeWatchedIsRefused(t *testing.T) {
+	s := startServer(t)
+	fd, err := unix.Open("/dev/null", unix.O_RDWR, 0) // no epoll set takes it
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.conns.Add(1)
+	s.adopt(nil, fd, nil)
+	s.until(func() bool { return s.Stats().Refused["exhausted"] == 1 })
+	if d := s.Departed()[0]; d.Reason != "exhausted" || d.Code != http.StatusServiceUnavailable {
+		t.Errorf("%+v", d)
+	}
+	s.until(func() bool { s.Tick(); return s.Conns() == 0 })
 }
 
 func TestWhoeverIsInTheLobbyIsInTheTableWithItsSource(t *testing.T) {

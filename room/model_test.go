@@ -351,6 +351,17 @@ func (m *model) compare() string {
 			return fmt.Sprintf("client %d: left %v, want %v", i, left, r.gone)
 		}
 	}
+	lagging := int64(0)
+	for _, s := range m.server.hub.shards {
+		for _, o := range s.lagging {
+			if !o.left {
+				lagging++
+			}
+		}
+	}
+	if n := m.server.Stats().Lagging; n != lagging {
+		return fmt.Sprintf("%d members are counted as lagging, %d are", n, lagging)
+	}
 	if m.panics.Len() > 0 {
 		return m.panics.String()
 	}

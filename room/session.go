@@ -1,6 +1,8 @@
 package room
 
 import (
+	"time"
+
 	"chatd/poller"
 	"chatd/room/frame"
 	"chatd/room/handshake"
@@ -88,8 +90,7 @@ func (c *client) mustWait() bool {
 func (c *client) begin(w *poller.Worker) {
 	c.phase = phaseHead
 	if err := c.server.poller.Watch(&c.Conn); err != nil {
-		c.server.config.Log.Error("can't watch a connection", "err", err)
-		c.close(w)
+		c.refuse(w, handshake.Exhausted) // the system has its limits, too
 		return
 	}
 	if c.has(statusRefused) {
@@ -177,7 +178,7 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 	if r.Verdict == handshake.HTTP && c.back {
 		// Should net/http take it for the WebSocket's all the same, the two
 		// would hand it to and fro for ever.
-		c.server.refused(c, refusedGivenBack, 0)
+		c.server.refused(c.Peer(), refusedGivenBack, 0)
 		c.linger(w)
 		return len(b)
 	}
@@ -207,7 +208,7 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 
 // refuse answers a handshake that is not accepted.
 func (c *client) refuse(w *poller.Worker, r handshake.Result) {
-	c.server.refused(c, r.Reason, r.Status)
+	c.server.refused(c.Peer(), r.Reason, r.Status)
 	w.Send(c.FD(), r.Response) // as much as a fresh socket takes: all
 	c.linger(w)
 }
@@ -277,7 +278,7 @@ func (c *client) expired(w *poller.Worker) {
 	c.status.And(^statusExpired)
 	if c.phase == phaseHead && c.server.stage.Load() == serving {
 		r := handshake.TimedOut
-		c.server.refused(c, r.Reason, r.Status)
+		c.server.refused(c.Peer(), r.Reason, r.Status)
 		w.Send(c.FD(), r.Response)
 	}
 	if c.phase == phaseHead || c.phase == phaseLinger {
@@ -310,6 +311,7 @@ func (c *client) Panicked(w *poller.Worker, _ any) {
 			c.send(w, &mail{broken: true, reason: Panicked})
 		}
 	case phaseHead, phaseLinger:
+		c.server.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: Panicked.String()})
 		c.close(w)
 	}
 }

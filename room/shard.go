@@ -198,7 +198,9 @@ func (s *shard) say(w *poller.Worker, c *client, bytes []byte) {
 		}
 		return
 	}
-	switch n := w.Send(c.FD(), bytes); {
+	n := w.Send(c.FD(), bytes)
+	s.tally(w).sent.Add(uint64(max(n, 0)))
+	switch {
 	case n == len(bytes):
 	case n < 0 && n != poller.WouldBlock:
 		s.abandon(w, c, Reset)
@@ -232,6 +234,9 @@ func (s *shard) leave(w *poller.Worker, c *client, limit uint64, bytes []byte) {
 	c.status.Or(statusLeft)
 	s.members--
 	s.hub.server.members.Add(-1)
+	if o.index >= 0 {
+		s.tally(w).lagging.Add(-1)
+	}
 	o.leave(limit, bytes)
 	o.since = s.hub.server.logged()
 	o.deadline = s.hub.server.after(s.hub.server.config.DrainTimeout)
@@ -248,6 +253,9 @@ func (s *shard) lag(w *poller.Worker, o *outbox) {
 	if !o.left {
 		o.deadline = s.hub.server.stallDeadline()
 	}
+	if !o.left {
+		s.tally(w).lagging.Add(1)
+	}
 	o.index = len(s.lagging)
 	s.lagging = append(s.lagging, o)
 	o.c.out = o
@@ -262,7 +270,7 @@ func (s *shard) resume(w *poller.Worker, o *outbox) {
 	case broken:
 		s.abandon(w, o.c, Reset)
 	case caughtUp:
-		s.removeLagging(o)
+		s.removeLagging(w, o)
 		if o.left {
 			s.release(w, o.c, true)
 		} else {
@@ -349,7 +357,7 @@ func (s *shard) lost(w *poller.Worker, c *client, at uint64, r Reason) {
 	}
 	switch { // in no list it is when it just fell behind
 	case c.out != nil && c.out.index >= 0:
-		s.removeLagging(c.out)
+		s.removeLagging(w, c.out)
 	case c.slot >= 0:
 		s.removeReady(int(c.slot))
 	}
@@ -397,7 +405,10 @@ func (s *shard) move(from, to int) {
 	}
 }
 
-func (s *shard) removeLagging(o *outbox) {
+func (s *shard) removeLagging(w *poller.Worker, o *outbox) {
+	if !o.left {
+		s.tally(w).lagging.Add(-1)
+	}
 	last := len(s.lagging) - 1
 	s.lagging[o.index] = s.lagging[last]
 	s.lagging[o.index].index = o.index

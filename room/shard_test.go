@@ -3,6 +3,7 @@ package room
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"runtime"
 	"strings"
 	"testing"
@@ -23,6 +24,56 @@ func (m *model) publishOne(text string) []byte {
 	m.server.hub.publish(nil, p)
 	m.settle()
 	return f
+}
+
+// observed is what an observer was told.
+type observed []float64
+
+func (o *observed) Observe(v float64) { *o = append(*o, v) }
+
+func TestPassesAreTimedAndLagIsSampledOnceASecond(t *testing.T) {
+	m := newModel()
+	var passes, lag observed
+	m.server.config.PassTime, m.server.config.Lag = &passes, &lag
+	m.join(16, false) // takes the handshake's answer and no more
+	m.join(1<<20, false)
+	for range 3 {
+		m.publishOne("to all")
+	}
+	for range 2 * ticksPerSecond {
+		m.do(op{kind: opTick})
+	}
+	if len(passes) != 3 || passes[0] < 0 || len(lag) != 2 || lag[0] != 3 {
+		t.Errorf("passes took %v s, members were behind by %v", passes, lag)
+	}
+}
+
+func TestTableOfConnectionsTellsStateAgeAndLag(t *testing.T) {
+	m := newModel()
+	m.server.shardSize = 10
+	m.join(16, false) // takes the handshake's answer and no more
+	for m.server.dropped(SlowConsumer) == 0 {
+		m.publishOne("more than it takes")
+	}
+	m.join(16, false)
+	m.join(1<<20, false)
+	m.publishOne("one")
+	m.server.now.Add(ticksPerSecond)
+	p := &page{limit: 10}
+	m.server.hub.shards[0].fill(p)
+	got := map[string]int{}
+	for _, r := range p.rows {
+		if r.Age != 1 || r.Room != Path {
+			t.Errorf("%+v", r)
+		}
+		got[r.State] = r.Lag
+	}
+	if want := map[string]int{"leaving": modelQueue, "lagging": 1, "ready": 0}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if segments, bytes := m.server.hub.shards[0].oldest().Extent(); segments == 0 || bytes == 0 {
+		t.Error("the log is not seen to hold what waits")
+	}
 }
 
 // Else whoever joins and takes nothing, again and again, would have a room's

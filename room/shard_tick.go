@@ -121,7 +121,11 @@ func (s *shard) check(w *poller.Worker, c *client, now uint32) {
 // each tick so many that none are left at the end.
 func (s *shard) closeSome(w *poller.Worker, now uint32) {
 	ticks := max(1, int(s.hub.server.drainTo.Load())-int(now))
-	keep := len(s.ready) - (len(s.ready)+ticks-1)/ticks
+	// Rounded up or down in turn, as members may be fewer than ticks: multiples of
+	// the golden ratio are spread evenly.
+	const golden = 2654435769
+	n := int(float64(len(s.ready))/float64(ticks) + float64(now*golden)/(1<<32))
+	keep := max(0, len(s.ready)-n)
 	limit := s.head().Seq // others may have heard it already
 	for i := len(s.ready) - 1; i >= keep; i-- {
 		s.sendAway(w, s.ready[i], GoingAway, limit)

@@ -8,6 +8,7 @@ type Stats struct {
 	Conns      int64 // open connections
 	Members    int64 // those in the room
 	Handshakes int64 // those whose handshake is not done
+	Lagging    int64 // members that are behind
 
 	Accepted uint64 // connections
 	Joined   uint64 // members
@@ -19,7 +20,7 @@ type Stats struct {
 	Lost      uint64 // of Due: not written whole when the client was given up
 
 	Received uint64 // bytes from sockets
-	Sent     uint64 // bytes of messages to sockets
+	Sent     uint64 // bytes to members' sockets
 
 	Compressed       uint64 // messages that were compressed
 	CompressedInput  uint64 // their bytes before
@@ -34,10 +35,15 @@ type Stats struct {
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	t := s.tallies
+	lagging := int64(0)
+	for i := range t {
+		lagging += t[i].lagging.Load()
+	}
 	st := Stats{
 		Conns:      s.conns.Load(),
 		Members:    s.members.Load(),
 		Handshakes: s.lobby.handshakes.Load(),
+		Lagging:    max(0, lagging), // one may have moved to another worker meanwhile
 
 		Accepted:  t.sum(func(t *tally) *atomic.Uint64 { return &t.accepted }),
 		Joined:    t.sum(func(t *tally) *atomic.Uint64 { return &t.joined }),

@@ -17,8 +17,9 @@ type tally struct {
 	due        atomic.Uint64 // messages × the members present
 	delivered  atomic.Uint64 // of due: written whole
 	lost       atomic.Uint64 // of due: the client was given up before
+	lagging    atomic.Int64  // members that are behind; added up it is never negative
 	received   atomic.Uint64 // bytes
-	sent       atomic.Uint64 // bytes of messages
+	sent       atomic.Uint64 // bytes to members
 	deflated   atomic.Uint64 // messages that were compressed
 	deflateIn  atomic.Uint64 // their bytes before
 	deflateOut atomic.Uint64 // and after

@@ -6,11 +6,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
 
 	"chatd/poller"
+	"chatd/room/handshake"
 )
 
 // idleTimeout is how long a connection that asked for the page may stay for
@@ -58,7 +60,7 @@ func (v *web) take(fd, source int32, head []byte) {
 	conn, err := net.FileConn(f) // duplicates fd
 	f.Close()
 	if err != nil {
-		v.server.config.Log.Error("can't hand a connection to net/http", "err", err)
+		v.server.refused(netip.AddrPort{}, handshake.Exhausted.Reason, 0)
 		v.server.closed(source)
 		return
 	}
@@ -100,7 +102,7 @@ func (v *web) giveBack(rw http.ResponseWriter, r *http.Request) {
 	page := conn.(*pageConn)
 	fd, err := poller.Dup(page.Conn.(*net.TCPConn))
 	if err != nil {
-		v.server.config.Log.Error("can't take a connection back from net/http", "err", err)
+		v.server.refused(page.RemoteAddr().(*net.TCPAddr).AddrPort(), handshake.Exhausted.Reason, 0)
 		v.server.closed(page.source)
 		return
 	}

@@ -36,6 +36,7 @@ var (
 var (
 	SourceLimit = refuse(newRefusal("source_limit", http.StatusTooManyRequests, "too many connections from this address", "Retry-After: 5"), nil) // RFC 6585 §4
 	Crowded     = refuse(newRefusal("handshake_limit", http.StatusServiceUnavailable, "too many handshakes are under way", "Retry-After: 1"), nil)
+	Exhausted   = refuse(newRefusal("exhausted", http.StatusServiceUnavailable, "there are too many connections on this host", "Retry-After: 5"), nil)
 	TimedOut    = refuse(newRefusal("handshake_timeout", http.StatusRequestTimeout, "the request's head took too long"), nil) // RFC 9110 §15.5.9
 )
 
@@ -47,7 +48,7 @@ func Reasons() []string {
 			all = append(all, r.reason)
 		}
 	}
-	return append(all, SourceLimit.Reason, Crowded.Reason, TimedOut.Reason)
+	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason)
 }
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {

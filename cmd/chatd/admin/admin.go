@@ -3,7 +3,7 @@
 //
 //	/metrics       Prometheus
 //	/healthz       200 as long as the process works
-//	/readyz        200 while it takes clients, 503 before and when it goes away
+//	/readyz        200 while it takes clients, 503 when it goes away
 //	/debug/conns   the connections, and the last that were refused or sent away
 //	/debug/pprof/  profiles
 //
@@ -105,7 +105,7 @@ func ready(w http.ResponseWriter, r *http.Request, server *room.Server) {
 		http.Error(w, "going away", http.StatusServiceUnavailable)
 		return
 	}
-	if _, err := server.Gauges(ctx); err != nil {
+	if err := server.Alive(ctx); err != nil {
 		http.Error(w, "the workers don't answer", http.StatusServiceUnavailable)
 		return
 	}

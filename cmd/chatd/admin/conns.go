@@ -20,6 +20,7 @@ const (
 // table is what /debug/conns answers.
 type table struct {
 	Total       int              `json:"total"`
+	Pages       int              `json:"pages"` // connections besides, which ask for pages
 	From        int              `json:"from"`
 	Connections []room.ConnInfo  `json:"connections"`
 	Departed    []room.Departure `json:"departed"`
@@ -45,7 +46,7 @@ func conns(w http.ResponseWriter, r *http.Request, server *room.Server) {
 		http.Error(w, "the workers don't answer", http.StatusServiceUnavailable)
 		return
 	}
-	t := table{Total: total, From: from, Connections: rows, Departed: server.Departed()}
+	t := table{Total: total, Pages: max(0, int(server.Conns())-total), From: from, Connections: rows, Departed: server.Departed()}
 	if t.Connections == nil {
 		t.Connections = []room.ConnInfo{}
 	}
@@ -73,7 +74,7 @@ func number(r *http.Request, name string, otherwise, most int) (int, error) {
 // print writes t as text. What can't be written was for somebody who hung up.
 func (t *table) print(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintf(w, "%d connections, from %d (?from= &limit= &format=json)\n\n", t.Total, t.From)
+	fmt.Fprintf(w, "%d connections, from %d (?from= &limit= &format=json), and %d that ask for pages\n\n", t.Total, t.From, t.Pages)
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "FD\tSOURCE\tSTATE\tROOM\tAGE\tLAG\tIN\tOUT\tCOMPRESSED")
 	for _, c := range t.Connections {

@@ -6,13 +6,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"chatd/poller"
 )
 
 // NewPassTime makes the histogram of the passes' durations.
 func NewPassTime() prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "chatd_pass_duration_seconds", Help: "Time that a shard of the room takes to write what is new to all its members.",
-		Buckets: prometheus.ExponentialBuckets(10e-6, 2, 16), // 10 µs to 0.33 s
+		Buckets: prometheus.ExponentialBuckets(10e-6, 2, 20), // 10 µs to 5.2 s
 	})
 }
 
@@ -38,6 +40,13 @@ func Registry(s Source) *prometheus.Registry {
 // collector reads the server's own counters when they are asked for.
 type collector struct{ s Source }
 
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
@@ -48,9 +57,10 @@ var (
 	handshakes  = desc("chatd_handshakes_in_flight", "Connections whose handshake is not done.")
 	maxConns    = desc("chatd_max_connections", "Connections that are taken at a time.")
 	draining    = desc("chatd_draining", "1 while the server goes away.")
+	paused      = desc("chatd_accept_paused", "1 while new connections have to wait.", "reason")
 	lagging     = desc("chatd_lagging_members", "Members whose socket takes no more at the moment.")
-	logSegments = desc("chatd_log_segments", "Segments of the room's log that somebody has yet to read.")
-	logBytes    = desc("chatd_log_bytes", "Memory of the segments of the room's log.")
+	logSegments = desc("chatd_log_segments", "Segments of the room's logs that a member has yet to read.")
+	logBytes    = desc("chatd_log_bytes", "Memory of these segments.")
 	queueDepth  = desc("chatd_pool_queue_depth", "Tasks that wait for a worker.")
 	workers     = desc("chatd_pool_workers", "Workers.")
 	buildInfo   = desc("chatd_build_info", "What is running; always 1.", "version", "go_version")
@@ -62,7 +72,7 @@ var (
 	deliveries = desc("chatd_deliveries_total", "Messages that were written whole to a member's socket.")
 	lost       = desc("chatd_deliveries_lost_total", "Messages that were due to a client and not written whole when it was given up.")
 	received   = desc("chatd_received_bytes_total", "Bytes that were read from sockets.")
-	sent       = desc("chatd_sent_bytes_total", "Bytes of messages that were written to sockets.")
+	sent       = desc("chatd_sent_bytes_total", "Bytes that were written to members' sockets.")
 	failures   = desc("chatd_handshake_failures_total", "Handshakes that were refused or given up.", "reason")
 	dropped    = desc("chatd_dropped_total", "Members that the server sent away or lost.", "reason")
 	throttled  = desc("chatd_throttled_total", "Times that a client was not read for a while because it exceeded a limit.", "limit")
@@ -77,7 +87,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		connections, members, handshakes, maxConns, draining, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
+		connections, members, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
 		accepted, joined, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, pauses, panics,
 		compressed, input, output, inflated,
 	} {
@@ -103,23 +113,18 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(members, float64(st.Members))
 	gauge(handshakes, float64(st.Handshakes))
 	gauge(maxConns, float64(c.s.MaxConns))
-	if c.s.Server.Draining() {
-		gauge(draining, 1)
-	} else {
-		gauge(draining, 0)
-	}
+	gauge(draining, oneIf(c.s.Server.Draining()))
+	gauge(lagging, float64(st.Lagging))
 	gauge(queueDepth, float64(c.s.Pool.Queued()))
 	gauge(workers, float64(c.s.Pool.Workers()))
 	gauge(buildInfo, 1, c.s.Version, runtime.Version())
 
-	// A server that is too busy to answer leaves these out, and the scrape fails
-	// for them alone.
+	// A server that is too busy to answer leaves these out.
 	ctx, cancel := context.WithTimeout(context.Background(), questionTimeout)
 	defer cancel()
-	if g, err := c.s.Server.Gauges(ctx); err == nil {
-		gauge(lagging, float64(g.Lagging))
-		gauge(logSegments, float64(g.Segments))
-		gauge(logBytes, float64(g.LogBytes))
+	if segments, bytes, err := c.s.Server.LogSize(ctx); err == nil {
+		gauge(logSegments, float64(segments))
+		gauge(logBytes, float64(bytes))
 	}
 
 	count(accepted, st.Accepted)
@@ -133,9 +138,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	byLabel(failures, st.Refused)
 	byLabel(dropped, st.Dropped)
 	byLabel(throttled, st.Throttled)
-	full, exhausted := c.s.Listener.Pauses()
-	count(pauses, full, "max_conns")
-	count(pauses, exhausted, "descriptors")
+	for p, reason := range map[poller.Pause]string{poller.Full: "max_conns", poller.Exhausted: "descriptors"} {
+		times, now := c.s.Listener.Pauses(p)
+		count(pauses, times, reason)
+		gauge(paused, oneIf(now), reason)
+	}
 	count(panics, c.s.Pool.Panics())
 	count(compressed, st.Compressed)
 	count(input, st.CompressedInput)
