@@ -58,6 +58,7 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"no number", nil, []string{"-queue", "many"}, 2, "many"},
 		{"no message may pass", nil, []string{"-max-message", "0"}, 2, "-max-message is 0"},
 		{"no time for the handshake", nil, []string{"-handshake-timeout", "0s"}, 2, "-handshake-timeout"},
+		{"handshake beyond what the clock can count", nil, []string{"-handshake-timeout", "119304h"}, 2, "-handshake-timeout"},
 		{"negative drain timeout", nil, []string{"-drain-timeout", "-1s"}, 2, "-drain-timeout"},
 		{"endless drain", nil, []string{"-drain-spread", "9000h"}, 2, "-drain-spread"},
 		{"negative idle timeout", nil, []string{"-idle-timeout", "-1s"}, 2, "-idle-timeout"},

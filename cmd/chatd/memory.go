@@ -25,6 +25,9 @@ const (
 	// have come or gone for a collection to be worth its while.
 	noteworthyShare = 8
 	noteworthy      = 1000
+	// calmChange is how many may come or go in a tick when it is calm: a few
+	// always do.
+	calmChange = noteworthy / int64(calmTicks)
 )
 
 // tidier gives memory back to the system when many connections have come or
@@ -33,18 +36,20 @@ const (
 type tidier struct {
 	last    int64  // connections at the last tick
 	tidied  int64  // connections at the last collection
-	calm    uint32 // ticks without a change
+	calm    uint32 // ticks in which few came or went
 	collect func() // in a goroutine of its own: it takes its time
 }
 
 func (t *tidier) tick(conns int64) {
-	if conns != t.last {
-		t.last, t.calm = conns, 0
+	last := t.last
+	t.last = conns
+	if max(conns-last, last-conns) > calmChange {
+		t.calm = 0
 		return
 	}
 	t.calm++
 	change := max(conns-t.tidied, t.tidied-conns)
-	if t.calm == calmTicks && change >= max(noteworthy, t.tidied/noteworthyShare) {
+	if t.calm >= calmTicks && change >= max(noteworthy, t.tidied/noteworthyShare) {
 		t.tidied = conns
 		go t.collect()
 	}

@@ -2,26 +2,47 @@ package main
 
 import "testing"
 
+func (t *tidier) hold(conns int64, ticks uint32) {
+	for range ticks {
+		t.tick(conns)
+	}
+}
+
 func TestMemoryIsGivenBackOnceManyHaveComeOrGone(t *testing.T) {
 	collected := make(chan bool, 10)
 	tidy := tidier{collect: func() { collected <- true }}
-	hold := func(conns int64, ticks uint32) {
-		for range ticks {
-			tidy.tick(conns)
-		}
-	}
-	hold(5000, calmTicks)
-	hold(5100, calmTicks) // still coming: it was not calm for long enough
-	if len(collected) != 0 {
+	tidy.hold(5000, calmTicks)
+	tidy.hold(5200, calmTicks) // still coming: it was not calm for long enough
+	if len(collected) != 0 || tidy.tidied != 0 {
 		t.Fatal("it collects while connections come")
 	}
-	hold(5100, 1)
+	tidy.hold(5200, 1)
 	<-collected
-	hold(5100, 10*calmTicks)
-	hold(5200, 2*calmTicks) // a few more
-	hold(100, 2*calmTicks)  // many have gone
-	<-collected
-	if len(collected) != 0 {
+	tidy.hold(5200, 10*calmTicks)
+	tidy.hold(5400, 2*calmTicks) // a few more
+	if len(collected) != 0 || tidy.tidied != 5200 {
 		t.Fatal("it collects for a few connections, or without a change")
+	}
+	tidy.hold(100, 2*calmTicks) // many have gone
+	<-collected
+}
+
+func TestMemoryIsGivenBackWhileAFewComeAndGo(t *testing.T) {
+	tidy := tidier{collect: func() {}}
+	for i := range 2 * int64(calmTicks) {
+		tidy.tick(5000 + i%2)
+	}
+	if tidy.tidied == 0 {
+		t.Error("it waits for a calm that never comes")
+	}
+}
+
+func TestMemoryIsGivenBackWhenManyHaveGoneOneByOne(t *testing.T) {
+	tidy := tidier{tidied: 5000, last: 5000, collect: func() {}}
+	for conns := int64(5000); conns >= 4000; conns-- {
+		tidy.tick(conns)
+	}
+	if tidy.tidied != 4000 {
+		t.Errorf("it collected at %d connections, want 4000", tidy.tidied)
 	}
 }

@@ -117,8 +117,8 @@ func (o options) check() error {
 		return fmt.Errorf("-max-message is %d: must be at most %d bytes", o.maxMessage, 1<<30)
 	case o.maxHeader < 256 || o.maxHeader > poller.ScratchSize:
 		return fmt.Errorf("-max-header is %d: must be 256 to %d bytes", o.maxHeader, poller.ScratchSize)
-	case o.handshakeTimeout <= 0:
-		return fmt.Errorf("-handshake-timeout is %s: must be more than 0", o.handshakeTimeout)
+	case o.handshakeTimeout <= 0 || o.handshakeTimeout > maxTimeout:
+		return fmt.Errorf("-handshake-timeout is %s: must be more than 0 and at most %s", o.handshakeTimeout, maxTimeout)
 	}
 	for _, limit := range []struct {
 		name  string

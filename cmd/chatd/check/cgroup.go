@@ -24,21 +24,18 @@ var (
 	v2 = hierarchy{"sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"}
 )
 
-// cgroupMemory is the least that this process's cgroups, and those above them,
-// leave to use; Unlimited if none has a limit.
-func cgroupMemory(root string, proc procfs.FS) (int64, error) {
-	self, err := proc.Self()
-	if err != nil {
-		return 0, fmt.Errorf("find this process in /proc: %w", err)
-	}
+// cgroupMemory is the memory limit of the cgroup that leaves the least to use,
+// of this process's and those above them, and what is used; Unlimited if none
+// has a limit.
+func cgroupMemory(root string, self procfs.Proc) (limit, used int64, err error) {
 	groups, err := self.Cgroups()
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // a kernel without cgroups
-		return Unlimited, nil
+		return Unlimited, 0, nil
 	case err != nil:
-		return 0, fmt.Errorf("read /proc/self/cgroup: %w", err)
+		return 0, 0, fmt.Errorf("read /proc/self/cgroup: %w", err)
 	}
-	least := int64(Unlimited)
+	limit = Unlimited
 	for _, g := range groups {
 		h := v2
 		switch {
@@ -50,37 +47,39 @@ func cgroupMemory(root string, proc procfs.FS) (int64, error) {
 		// A container may see a path of its host here, and its own cgroup at the
 		// mount point: what is not there is passed over.
 		for p := path.Clean("/" + g.Path); ; p = path.Dir(p) {
-			left, err := h.left(filepath.Join(root, h.mount, p))
+			l, u, err := h.memory(filepath.Join(root, h.mount, p))
 			if err != nil {
-				return 0, fmt.Errorf("read the memory limit of cgroup %s: %w", p, err)
+				return 0, 0, fmt.Errorf("read the memory limit of cgroup %s: %w", p, err)
 			}
-			least = min(least, left)
+			if l-u < limit-used {
+				limit, used = l, u
+			}
 			if p == "/" {
 				break
 			}
 		}
 	}
-	return least, nil
+	return limit, used, nil
 }
 
-// left is the memory that the cgroup in dir leaves to use.
-func (h hierarchy) left(dir string) (int64, error) {
-	limit, err := readBytes(filepath.Join(dir, h.limit))
+// memory is the limit of the cgroup in dir, and what of it is used.
+func (h hierarchy) memory(dir string) (limit, used int64, err error) {
+	limit, err = readBytes(filepath.Join(dir, h.limit))
 	if errors.Is(err, fs.ErrNotExist) || limit == Unlimited {
-		return Unlimited, nil
+		return Unlimited, 0, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	used, err := readBytes(filepath.Join(dir, h.used))
+	used, err = readBytes(filepath.Join(dir, h.used))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	cache, err := h.readCache(filepath.Join(dir, "memory.stat"))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return max(0, limit-max(0, used-cache)), nil
+	return limit, max(0, used-cache), nil
 }
 
 // readBytes reads a file with a number of bytes, or "max".

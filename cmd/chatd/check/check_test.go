@@ -8,6 +8,7 @@ import (
 
 func TestExitStatusTellsWhetherTheHostHoldsThem(t *testing.T) {
 	small := host(t, map[string]string{"proc/sys/fs/file-max": "1164\n"}) // 100 of them free
+	busy := host(t, map[string]string{"proc/sys/fs/file-max": "1164\n", "proc/7/comm": "chatd\n", "proc/7/fd/3": "", "proc/7/fd/4": ""})
 	broken := host(t, map[string]string{"proc/sys/fs/file-max": "?\n"})
 	for _, c := range []struct {
 		root   string
@@ -19,6 +20,8 @@ func TestExitStatusTellsWhetherTheHostHoldsThem(t *testing.T) {
 		{small, "", exitHolds, "This host holds about 100 idle connections. The first wall: fs.file-max.", ""},
 		{small, "-conns 100", exitHolds, "about 100 idle", ""},
 		{small, "-conns 101", exitTooFew, "To hold 101:\n  sysctl -w fs.file-max=1165\n", "101 connections are too many: this host holds about 100 idle connections"},
+		{busy, "-conns 102", exitHolds, "This host holds about 102 idle connections, with the 2 descriptors that chatd has now. The first wall: fs.file-max.", ""},
+		{busy, "-conns 103", exitTooFew, "To hold 103:\n  sysctl -w fs.file-max=1165\n", "103 connections are too many"},
 		{small, "-help", exitHolds, "-conns number", ""},
 		{small, "-conns -1", exitUnknown, "", "must be from 0"},
 		{small, "-conns 9223372036854775807", exitUnknown, "", "must be from 0"},

@@ -27,13 +27,16 @@ type Machine struct {
 	ConntrackMax   int64 // net.netfilter.nf_conntrack_max
 	ConntrackCount int64 // of them in use
 
-	Memory       int64 // MemAvailable
-	CgroupMemory int64 // what the cgroup's memory limit, or that of a parent, leaves
+	Memory      int64 // MemAvailable
+	CgroupLimit int64 // the cgroup's memory limit, or that of a parent
+	CgroupUsed  int64 // of it in use
 
 	Somaxconn int64 // net.core.somaxconn
 	TCPMem    int64 // net.ipv4.tcp_mem, the highest of the three
 	RmemMin   int64 // net.ipv4.tcp_rmem, the first
 	WmemMin   int64 // net.ipv4.tcp_wmem, the first
+
+	InUse int64 // descriptors of the chatds that run already: connections, but for a few
 }
 
 // Read reads the limits of the host whose file system is at root ("/"), and
@@ -81,8 +84,41 @@ func Read(root string) (Machine, error) {
 		return m, errors.New("read /proc/meminfo: it has no MemAvailable")
 	}
 	m.Memory = clamp(*info.MemAvailableBytes)
-	m.CgroupMemory, err = cgroupMemory(root, proc)
+	self, err := proc.Self()
+	if err != nil {
+		return m, fmt.Errorf("find this process in /proc: %w", err)
+	}
+	if m.CgroupLimit, m.CgroupUsed, err = cgroupMemory(root, self); err != nil {
+		return m, err
+	}
+	m.InUse, err = inUse(proc, self)
 	return m, err
+}
+
+// inUse is how many descriptors the other processes of self's name have.
+func inUse(proc procfs.FS, self procfs.Proc) (int64, error) {
+	name, err := self.Comm()
+	if err != nil {
+		return 0, fmt.Errorf("read this process's name: %w", err)
+	}
+	all, err := proc.AllProcs()
+	if err != nil {
+		return 0, fmt.Errorf("list the processes: %w", err)
+	}
+	var sum int64
+	for _, p := range all {
+		if other, err := p.Comm(); err != nil || other != name || p.PID == self.PID {
+			continue // err: it has ended
+		}
+		n, err := p.FileDescriptorsLen()
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			return 0, fmt.Errorf("count the connections of %s, process %d (ask as root): %w", name, p.PID, fs.ErrPermission)
+		case err == nil: // if not, it has ended
+			sum += int64(n)
+		}
+	}
+	return sum, nil
 }
 
 func openFiles() (int64, error) {

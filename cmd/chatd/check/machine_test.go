@@ -108,7 +108,7 @@ func TestCgroupLimits(t *testing.T) {
 			"sys/fs/cgroup/chat/room/memory.max":     "1024\n",
 			"sys/fs/cgroup/chat/room/memory.current": "4096\n",
 			"sys/fs/cgroup/chat/room/memory.stat":    "inactive_file 0\n",
-		}, 0},
+		}, -3072},
 		"v1": {map[string]string{
 			"proc/1/cgroup": "5:cpu,cpuacct:/x\n4:memory:/pod\n0::/\n",
 			"sys/fs/cgroup/memory/pod/memory.limit_in_bytes": "1073741824\n",
@@ -123,9 +123,22 @@ func TestCgroupLimits(t *testing.T) {
 			"sys/fs/cgroup/memory/memory.stat":           "total_inactive_file 0\n",
 		}, gib},
 	} {
-		if m := read(t, c.files); m.CgroupMemory != c.left {
-			t.Errorf("%s: %d bytes are left, want %d", name, m.CgroupMemory, c.left)
+		if m := read(t, c.files); m.CgroupLimit-m.CgroupUsed != c.left {
+			t.Errorf("%s: %d of %d bytes are used, want %d left", name, m.CgroupUsed, m.CgroupLimit, c.left)
 		}
+	}
+}
+
+func TestDescriptorsOfOtherChatdsAreInUse(t *testing.T) {
+	m := read(t, map[string]string{
+		"proc/1/fd/0":  "", // this one
+		"proc/70/comm": "chatd\n", "proc/70/fd/0": "", "proc/70/fd/1": "",
+		"proc/71/comm": "chatd\n", "proc/71/fd/0": "",
+		"proc/72/comm": "nginx\n", "proc/72/fd/0": "",
+		"proc/73/comm": "chatd\n", // it is ending
+	})
+	if m.InUse != 3 {
+		t.Errorf("%d descriptors are in use, want 3", m.InUse)
 	}
 }
 

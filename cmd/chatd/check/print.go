@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -13,7 +14,7 @@ import (
 // commands that make room for v.Target connections.
 func (v Verdict) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "This host holds about %d idle connections. The first wall: %s.\n\n", v.Conns, v.First().Name)
+	fmt.Fprintf(t, "This host holds about %d idle connections%s. The first wall: %s.\n\n", v.Conns, v.included(), v.First().Name)
 	fmt.Fprintln(t, "CONNECTIONS\tWALL\tNOW\tWHAT IT IS")
 	for _, wall := range v.Walls {
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", wall.Conns, wall.Name, wall.Value, wall.What)
@@ -40,7 +41,8 @@ func (v Verdict) advice() []string {
 	for _, list := range [][]Wall{v.Hints, v.Walls} {
 		for _, wall := range slices.Backward(list) {
 			if line := wall.Raise(v.Target); line != "" {
-				lines = append(lines, line)
+				first := func(other string) bool { return strings.HasPrefix(line, other+" && ") }
+				lines = append(slices.DeleteFunc(lines, first), line)
 			}
 		}
 	}
@@ -50,22 +52,30 @@ func (v Verdict) advice() []string {
 // String is the verdict in a line.
 func (v Verdict) String() string {
 	first := v.First()
-	s := fmt.Sprintf("this host holds about %d idle connections; first wall: %s %s", v.Conns, first.Name, first.Value)
+	s := fmt.Sprintf("this host holds about %d idle connections%s; first wall: %s %s", v.Conns, v.included(), first.Name, first.Value)
 	if raise := first.Raise(v.Target); raise != "" {
 		s += "; raise it: " + raise
 	}
 	return s
 }
 
-// LogAttrs is the verdict for the log: connections, first_wall, now, and
-// raise if the wall can be moved.
+// included says how many are here already, if any are.
+func (v Verdict) included() string {
+	if v.InUse == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", with the %d descriptors that chatd has now", v.InUse)
+}
+
+// LogAttrs is the verdict for the log: connections, in_use if another chatd has
+// some of them, first_wall, now, and raise if the wall can be moved.
 func (v Verdict) LogAttrs() []slog.Attr {
 	first := v.First()
-	attrs := []slog.Attr{
-		slog.Int64("connections", v.Conns),
-		slog.String("first_wall", first.Name),
-		slog.String("now", first.Value),
+	attrs := []slog.Attr{slog.Int64("connections", v.Conns)}
+	if v.InUse > 0 {
+		attrs = append(attrs, slog.Int64("in_use", v.InUse))
 	}
+	attrs = append(attrs, slog.String("first_wall", first.Name), slog.String("now", first.Value))
 	if raise := first.Raise(v.Target); raise != "" {
 		attrs = append(attrs, slog.String("raise", raise))
 	}

@@ -61,9 +61,10 @@ func (w Wall) Raise(conns int64) string {
 // Verdict is how many connections a host holds, and why not more.
 type Verdict struct {
 	Conns  int64  // connections, idle, that the host holds: those of the first wall
+	InUse  int64  // descriptors of the chatds that run already: of Conns, but for a few
 	Walls  []Wall // hard ones, the lowest first
 	Hints  []Wall // others, the lowest first
-	Target int64  // the connections that advice is for; at first, what memory has room for
+	Target int64  // the connections that advice is for; at first, what the host's memory has room for
 }
 
 // First is the wall that more connections meet first.
@@ -73,7 +74,7 @@ func (v Verdict) First() Wall {
 
 // Verdict weighs the machine's limits.
 func (m Machine) Verdict() Verdict {
-	v := Verdict{Target: memoryFor(min(m.Memory, m.CgroupMemory))}
+	v := Verdict{InUse: m.InUse, Target: m.memoryFor()}
 	limits := slices.Concat(m.walls(), m.hints(), []Wall{m.conntrack()})
 	slices.SortStableFunc(limits, func(a, b Wall) int { return cmp.Compare(a.Conns, b.Conns) })
 	for _, w := range limits {
@@ -89,28 +90,35 @@ func (m Machine) Verdict() Verdict {
 	return v
 }
 
+// walls are the hard ones. What chatd takes already counts as room.
 func (m Machine) walls() []Wall {
+	otherFiles := max(0, m.FilesUsed-m.InUse)
+	otherMemory := max(0, m.CgroupUsed-m.InUse*bytesPerConn)
 	return []Wall{{
 		Name: "file descriptor limit", Value: count(m.OpenFiles), Conns: roomFor(m.OpenFiles, reservedFiles, 1),
 		What: "descriptors of this process (RLIMIT_NOFILE); a connection is one",
 		Hard: true,
 		raise: func(conns int64) string {
 			n := min(conns+reservedFiles, maxNrOpen)
-			return fmt.Sprintf("ulimit -n %d # or LimitNOFILE=%d in the systemd unit", n, n)
+			command := fmt.Sprintf("ulimit -n %d # or LimitNOFILE=%[1]d in the systemd unit", n)
+			if n > m.NrOpen {
+				command = setNrOpen(n) + " && " + command
+			}
+			return command
 		},
 	}, {
 		Name: "fs.nr_open", Value: count(m.NrOpen), Conns: roomFor(m.NrOpen, reservedFiles, 1),
 		What: "the highest descriptor limit that a process can be given",
 		Hard: true,
 		raise: func(conns int64) string {
-			return fmt.Sprintf("sysctl -w fs.nr_open=%d", min(conns+reservedFiles, maxNrOpen))
+			return setNrOpen(min(conns+reservedFiles, maxNrOpen))
 		},
 	}, {
-		Name: "fs.file-max", Value: count(m.FileMax), Conns: roomFor(m.FileMax, m.FilesUsed+reservedFiles, 1),
+		Name: "fs.file-max", Value: count(m.FileMax), Conns: roomFor(m.FileMax, otherFiles+reservedFiles, 1),
 		What: fmt.Sprintf("open files of the whole host, %d in use; root is exempt", m.FilesUsed),
 		Hard: true,
 		raise: func(conns int64) string {
-			return fmt.Sprintf("sysctl -w fs.file-max=%d", conns+m.FilesUsed+reservedFiles)
+			return fmt.Sprintf("sysctl -w fs.file-max=%d", conns+otherFiles+reservedFiles)
 		},
 	}, {
 		Name: "fs.epoll.max_user_watches", Value: count(m.Watches), Conns: roomFor(m.Watches, reservedFiles, 1),
@@ -120,19 +128,19 @@ func (m Machine) walls() []Wall {
 			return fmt.Sprintf("sysctl -w fs.epoll.max_user_watches=%d", conns+reservedFiles)
 		},
 	}, {
-		Name: "memory", Value: mebibytes(m.Memory), Conns: memoryFor(m.Memory),
+		Name: "memory", Value: mebibytes(m.Memory), Conns: m.memoryFor(),
 		What: fmt.Sprintf("available; an idle connection takes %d bytes, %d of them the kernel's", bytesPerConn, kernelPerConn),
 		Hard: true,
 		raise: func(conns int64) string {
-			return fmt.Sprintf("# more memory: %s available, not %s", mebibytes(conns*bytesPerConn), mebibytes(m.Memory))
+			return fmt.Sprintf("# more memory: %s available, not %s", mebibytes((conns-m.InUse)*bytesPerConn), mebibytes(m.Memory))
 		},
 	}, {
-		Name: "cgroup memory limit", Value: mebibytes(m.CgroupMemory), Conns: roomFor(m.CgroupMemory, 0, bytesPerConn),
-		What: "what the limit leaves; the kernel's part counts, too",
+		Name: "cgroup memory limit", Value: mebibytes(m.CgroupLimit), Conns: roomFor(m.CgroupLimit, otherMemory, bytesPerConn),
+		What: fmt.Sprintf("%s in use; the kernel's part of a connection counts, too", mebibytes(m.CgroupUsed)),
 		Hard: true,
 		raise: func(conns int64) string {
-			n := mebibytes(conns * bytesPerConn)
-			return fmt.Sprintf("systemctl set-property chatd.service MemoryMax=%dM # or docker run -m, or the pod's memory limit: %s besides what is in use", (conns*bytesPerConn)>>20+1, n)
+			n := (otherMemory+conns*bytesPerConn-1)>>20 + 1 // rounded up
+			return fmt.Sprintf("systemctl set-property chatd.service MemoryMax=%dM # or docker run -m, or the pod's memory limit", n)
 		},
 	}}
 }
@@ -140,12 +148,13 @@ func (m Machine) walls() []Wall {
 // conntrack is a wall where the firewall tracks connections, and a hint where
 // it could: the module is loaded, but no rule asks for it.
 func (m Machine) conntrack() Wall {
+	others := max(0, m.ConntrackCount-m.InUse)
 	w := Wall{
-		Name: "net.netfilter.nf_conntrack_max", Value: count(m.ConntrackMax), Conns: roomFor(m.ConntrackMax, m.ConntrackCount, 1),
+		Name: "net.netfilter.nf_conntrack_max", Value: count(m.ConntrackMax), Conns: roomFor(m.ConntrackMax, others, 1),
 		What: fmt.Sprintf("connections that the firewall tracks, %d now; packets of others are lost", m.ConntrackCount),
 		Hard: m.ConntrackCount > 0,
 		raise: func(conns int64) string {
-			return fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d # or do not track chatd's port", conns+m.ConntrackCount)
+			return fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d # or do not track chatd's port", conns+others)
 		},
 	}
 	if !w.Hard {
@@ -187,8 +196,12 @@ func roomFor(limit, taken, per int64) int64 {
 	return max(0, limit-taken) / max(1, per)
 }
 
-// memoryFor is how many connections there is memory for; never Unlimited, so
-// that there is always a wall.
-func memoryFor(bytes int64) int64 {
-	return min(maxTarget, roomFor(bytes, 0, bytesPerConn))
+// memoryFor is how many connections the host has memory for; never Unlimited,
+// so that there is always a wall.
+func (m Machine) memoryFor() int64 {
+	return min(maxTarget, m.InUse+m.Memory/bytesPerConn)
+}
+
+func setNrOpen(n int64) string {
+	return fmt.Sprintf("sysctl -w fs.nr_open=%d", n)
 }

@@ -39,7 +39,7 @@ func TestEachLimitCanBeTheFirstWall(t *testing.T) {
 		raise  string // to 100,000
 	}{
 		{"memory", func(m *Machine) { m.Memory = 50_000 * bytesPerConn }, 50_000, "# more memory: 424 MiB available, not 212 MiB"},
-		{"cgroup memory limit", func(m *Machine) { m.CgroupMemory = 50_000*bytesPerConn + 7 }, 50_000, "systemctl set-property chatd.service MemoryMax=425M"},
+		{"cgroup memory limit", func(m *Machine) { m.CgroupLimit, m.CgroupUsed = 1<<30, 1<<30-50_000*bytesPerConn-7 }, 50_000, "systemctl set-property chatd.service MemoryMax=1237M #"},
 		{"file descriptor limit", func(m *Machine) { m.OpenFiles = 50_000 }, 49_936, "ulimit -n 100064 # or LimitNOFILE=100064"},
 		{"fs.nr_open", func(m *Machine) { m.NrOpen = 50_000 }, 49_936, "sysctl -w fs.nr_open=100064"},
 		{"fs.file-max", func(m *Machine) { m.FileMax = 50_000 }, 48_936, "sysctl -w fs.file-max=101064"},
@@ -75,13 +75,13 @@ func TestAdviceMovesTheWallWhereItShould(t *testing.T) {
 	m.OpenFiles, m.NrOpen, m.FileMax, m.Watches, m.ConntrackMax = 1000, 1000, 1500, 1000, 1000
 	const want = 100_000
 	v := m.Verdict()
-	set := func(name, format string, to *int64) {
+	set := func(name, format string, to ...any) {
 		t.Helper()
-		if _, err := fmt.Sscanf(wall(t, v, name).Raise(want), format, to); err != nil {
+		if _, err := fmt.Sscanf(wall(t, v, name).Raise(want), format, to...); err != nil {
 			t.Errorf("%s: %q: %v", name, wall(t, v, name).Raise(want), err)
 		}
 	}
-	set("file descriptor limit", "ulimit -n %d", &m.OpenFiles)
+	set("file descriptor limit", "sysctl -w fs.nr_open=%d && ulimit -n %d", &m.NrOpen, &m.OpenFiles)
 	set("fs.nr_open", "sysctl -w fs.nr_open=%d", &m.NrOpen)
 	set("fs.file-max", "sysctl -w fs.file-max=%d", &m.FileMax)
 	set("fs.epoll.max_user_watches", "sysctl -w fs.epoll.max_user_watches=%d", &m.Watches)
@@ -104,9 +104,100 @@ func TestTableOpensTheWayForTheDescriptorLimit(t *testing.T) {
 	if !strings.HasPrefix(text, "This host holds about 936 idle connections. The first wall: file descriptor limit.\n") {
 		t.Errorf("the first line is not the verdict:\n%s", text)
 	}
-	open, limit := strings.Index(text, "sysctl -w fs.nr_open"), strings.Index(text, "ulimit -n")
-	if open < 0 || limit < open {
+	if !strings.Contains(text, "\n  sysctl -w fs.nr_open=963925 && ulimit -n 963925 # or LimitNOFILE=963925 in the systemd unit\n") {
 		t.Errorf("fs.nr_open is not raised before the limit that it bounds:\n%s", text)
+	}
+	if strings.Count(text, "sysctl -w fs.nr_open") > 1 {
+		t.Errorf("it says so twice:\n%s", text)
+	}
+}
+
+func TestMemoryLimitIsAdvisedForWhatIsUsedAndForWhatIsToCome(t *testing.T) {
+	for _, c := range []struct {
+		limit, used, conns int64
+		max                int64 // MiB
+	}{
+		{1024 << 20, 900 << 20, 100_000, 900 + 425}, // 424.96
+		{1024 << 20, 900 << 20, 29_180, 1025},       // 29,179 fit
+		{1024 << 20, 0, 1 << 20, 4456},
+		{1024 << 20, 2048 << 20, 1, 2049}, // overdrawn
+	} {
+		m := read(t, nil)
+		m.CgroupLimit, m.CgroupUsed = c.limit, c.used
+		want := fmt.Sprintf("systemctl set-property chatd.service MemoryMax=%dM ", c.max)
+		raise := wall(t, m.Verdict(), "cgroup memory limit").Raise(c.conns)
+		if !strings.HasPrefix(raise, want) || c.max<<20 < c.limit {
+			t.Errorf("%d of %d bytes are used, for %d connections: %q, want %q", c.used, c.limit, c.conns, raise, want)
+		}
+	}
+}
+
+func TestAMemoryLimitBelowTheHostsMemoryIsToldHowToMove(t *testing.T) {
+	v := read(t, map[string]string{
+		"sys/fs/cgroup/chat/room/memory.max":     "1073741824\n",
+		"sys/fs/cgroup/chat/room/memory.current": "943718400\n",
+		"sys/fs/cgroup/chat/room/memory.stat":    "inactive_file 0\n",
+	}).Verdict()
+	if v.First().Name != "cgroup memory limit" || v.Conns != 29_179 || v.Target != 4<<30/bytesPerConn {
+		t.Errorf("%s, advice for %d", v, v.Target)
+	}
+	// 4096 MiB are available besides the 900 that are used.
+	if want := "raise it: systemctl set-property chatd.service MemoryMax=4996M "; !strings.Contains(v.String(), want) {
+		t.Errorf("%q, want %q", v, want)
+	}
+}
+
+// Beside a chatd with 100,000 connections the verdict is what it was before
+// they came, and so is the advice.
+func TestVerdictBesideARunningChatdIsTheSame(t *testing.T) {
+	empty := read(t, nil)
+	empty.OpenFiles, empty.NrOpen, empty.Watches = 150_000, 160_000, 170_000
+	empty.FileMax, empty.ConntrackMax = 180_000, 190_000
+	empty.CgroupLimit, empty.CgroupUsed = 1<<30, 100<<20
+
+	busy := empty
+	const n = 100_000
+	busy.InUse = n
+	busy.FilesUsed += n
+	busy.ConntrackCount += n
+	busy.Memory -= n * bytesPerConn
+	busy.CgroupUsed += n * bytesPerConn
+
+	was, is := empty.Verdict(), busy.Verdict()
+	if is.Conns != was.Conns || is.Target != was.Target || names(is.Walls) != names(was.Walls) {
+		t.Errorf("%s: %s\nwas %s: %s", is, names(is.Walls), was, names(was.Walls))
+	}
+	for i, w := range is.Walls {
+		before := was.Walls[i]
+		if w.Conns != before.Conns {
+			t.Errorf("%s: room for %d, was %d", w.Name, w.Conns, before.Conns)
+		}
+		if raise := w.Raise(2_000_000); w.Name != "memory" && raise != before.Raise(2_000_000) {
+			t.Errorf("%s: %q, was %q", w.Name, raise, before.Raise(2_000_000))
+		}
+	}
+	if want := fmt.Sprintf("holds about %d idle connections, with the %d descriptors that chatd has now;", was.Conns, n); !strings.Contains(is.String(), want) {
+		t.Errorf("%q, want %q", is, want)
+	}
+	if want := "# more memory: 8074 MiB available, not 3671 MiB"; wall(t, is, "memory").Raise(2_000_000) != want {
+		t.Errorf("%q, want %q", wall(t, is, "memory").Raise(2_000_000), want)
+	}
+	if !strings.Contains(fmt.Sprint(is.LogAttrs()), fmt.Sprint("in_use=", n)) {
+		t.Errorf("the log does not say how many are here: %v", is.LogAttrs())
+	}
+}
+
+// A chatd of another cgroup, or whose port the firewall does not track.
+func TestWhatIsNotCountedAsUsedIsNotCountedBack(t *testing.T) {
+	m := read(t, nil)
+	m.InUse = 100_000
+	m.CgroupLimit, m.CgroupUsed = 100_000*bytesPerConn, 1<<20
+	v := m.Verdict()
+	if got := wall(t, v, "cgroup memory limit").Conns; got != 100_000 {
+		t.Errorf("the cgroup's limit has room for %d", got)
+	}
+	if got := wall(t, v, "net.netfilter.nf_conntrack_max").Conns; got != m.ConntrackMax {
+		t.Errorf("the firewall has room for %d", got)
 	}
 }
 
@@ -151,7 +242,8 @@ func TestConntrackThatTracksNothingIsAHint(t *testing.T) {
 
 func TestAnyMachineHasAVerdict(t *testing.T) {
 	most := Machine{math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64,
-		math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64}
+		math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64,
+		math.MaxInt32}
 	for _, m := range []Machine{{}, most} {
 		v := m.Verdict()
 		v.Target = maxTarget
@@ -164,17 +256,17 @@ func TestAnyMachineHasAVerdict(t *testing.T) {
 
 func TestVerdictIsALineOfTheLog(t *testing.T) {
 	m := read(t, nil)
-	m.OpenFiles = 20_000
+	m.OpenFiles, m.NrOpen = 20_000, 30_000
 	v := m.Verdict()
 	v.Target = 30_000
-	const want = "this host holds about 19936 idle connections; first wall: file descriptor limit 20000; raise it: ulimit -n 30064"
+	const want = "this host holds about 19936 idle connections; first wall: file descriptor limit 20000; raise it: sysctl -w fs.nr_open=30064 && ulimit -n 30064"
 	if !strings.HasPrefix(v.String(), want) {
 		t.Errorf("%q, want %q", v, want)
 	}
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	log.LogAttrs(t.Context(), slog.LevelInfo, "capacity", v.LogAttrs()...)
-	if !strings.Contains(out.String(), `msg=capacity connections=19936 first_wall="file descriptor limit" now=20000 raise="ulimit -n 30064`) {
+	if !strings.Contains(out.String(), `msg=capacity connections=19936 first_wall="file descriptor limit" now=20000 raise="sysctl -w fs.nr_open=30064 && ulimit -n 30064`) {
 		t.Errorf("log: %s", out.String())
 	}
 }

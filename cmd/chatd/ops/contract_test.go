@@ -25,6 +25,8 @@ type family struct {
 	kind   string // counter, gauge, histogram or summary
 	label  string // besides job and instance; "" if none
 	values string // of the label, apart by spaces
+
+	buckets []float64 // of a histogram, the finite ones
 }
 
 // families are those of /metrics, and what Prometheus adds.
@@ -63,6 +65,9 @@ func gather() (map[string]family, error) {
 		for _, m := range g.GetMetric() {
 			if q := m.GetSummary().GetQuantile(); len(q) > 0 {
 				f.label, f.values = "quantile", "0 0.25 0.5 0.75 1"
+			}
+			for _, b := range m.GetHistogram().GetBucket() {
+				f.buckets = append(f.buckets, b.GetUpperBound())
 			}
 			if labels := m.GetLabel(); len(labels) > 0 {
 				f.label = labels[0].GetName()

@@ -156,6 +156,39 @@ func TestEachSysctlExistsAndHasAReason(t *testing.T) {
 	}
 }
 
+// Prometheus itself listens on 9090.
+func TestAdminPortIsTheSameEverywhereAndNotThatOfPrometheus(t *testing.T) {
+	const port = "9080"
+	for file, places := range map[string][]string{
+		"chatd.service": {`CHATD_ADMIN=127\.0\.0\.1:(\d+)`},
+		"Dockerfile":    {`CHATD_ADMIN=:(\d+)`, `EXPOSE 8080 (\d+)`},
+		"README.md":     {`name: admin, containerPort: (\d+)`, `targets: \["127\.0\.0\.1:(\d+)"\]`},
+	} {
+		text := string(readFile(t, file))
+		for _, place := range places {
+			if m := regexp.MustCompile(place).FindStringSubmatch(text); m == nil || m[1] != port {
+				t.Errorf("%s: %s is %q, want port %s", file, place, m, port)
+			}
+		}
+		if strings.Contains(text, "9090") {
+			t.Errorf("%s speaks of port 9090", file)
+		}
+	}
+}
+
+func TestImageIsMadeOfTheSourceAlone(t *testing.T) {
+	left := strings.Fields(string(readFile(t, "Dockerfile.dockerignore")))
+	for name := range strings.FieldsSeq(string(readFile(t, "../../../.gitignore"))) {
+		name = strings.Trim(name, "/")
+		if !slices.ContainsFunc(left, func(pattern string) bool {
+			match, err := filepath.Match(pattern, name)
+			return match && err == nil
+		}) {
+			t.Errorf("%s is copied into the image's build", name)
+		}
+	}
+}
+
 func TestImageRunsTheBinaryThatItsBuildMakes(t *testing.T) {
 	text := string(readFile(t, "Dockerfile"))
 	find := func(pattern string) string {

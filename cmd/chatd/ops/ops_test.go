@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -187,6 +189,50 @@ func TestEveryAlertSaysWhatToDo(t *testing.T) {
 	}
 	if got, want := len(alerts), len(queries(t, "alerts.yml")); got != want || got < 11 {
 		t.Errorf("%d alerts, %d queries", got, want)
+	}
+}
+
+func TestAlertsAreTestedWithBucketsThatTheServerHas(t *testing.T) {
+	bucket := regexp.MustCompile(`(\w+)_bucket\{[^}]*\ble="([^"]*)"`)
+	found := bucket.FindAllStringSubmatch(string(readFile(t, "alerts_test.yml")), -1)
+	if len(found) < 4 {
+		t.Errorf("only %d buckets were found", len(found))
+	}
+	for _, m := range found {
+		le, err := strconv.ParseFloat(m[2], 64)
+		if err != nil {
+			t.Error(err)
+		}
+		if !math.IsInf(le, 1) && !slices.Contains(families[m[1]].buckets, le) {
+			t.Errorf("%s has no bucket %s: %v", m[1], m[2], families[m[1]].buckets)
+		}
+	}
+}
+
+// A quantile beyond the largest finite bucket is said to be that bucket.
+func TestQuantilesCanExceedTheThresholdsOfTheAlerts(t *testing.T) {
+	threshold := regexp.MustCompile(`^histogram_quantile\(.*\b(\w+)_bucket\{.*\) > (\S+)\s*$`)
+	found := 0
+	for _, q := range queries(t, "alerts.yml") {
+		q = strings.TrimSpace(q)
+		if !strings.Contains(q, "histogram_quantile") {
+			continue
+		}
+		found++
+		m := threshold.FindStringSubmatch(q)
+		if m == nil {
+			t.Fatalf("no threshold in %s", q)
+		}
+		limit, err := strconv.ParseFloat(m[2], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if buckets := families[m[1]].buckets; len(buckets) == 0 || limit >= slices.Max(buckets) {
+			t.Errorf("%s is never above %s: its buckets are %v", m[1], m[2], buckets)
+		}
+	}
+	if found == 0 {
+		t.Error("no quantile was found")
 	}
 }
 
