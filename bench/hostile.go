@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -45,7 +44,7 @@ func hostileCommand(out io.Writer) *ffcli.Command {
 				return err
 			}
 			m := thisMachine()
-			text := fmt.Sprintf("# Hostile peers\n\n%s, %d cores, %s, %s, loopback; commit %s.\n\nMedians of %d rounds of %s without and with the peers, in turn; %d healthy clients, %g messages a second.\nThe peers are in a process of their own, on the same cores, and get the time that the others leave (SCHED_IDLE).\n\n%s",
+			text := fmt.Sprintf("# Hostile peers\n\n%s, %d cores, %s, %s, loopback; commit %s.\n\nMedians of %d rounds of %s without and with the peers, in turn; %d healthy clients, %g messages a second.\nThe peers are in a process of their own, on the same cores, and get the time that the others leave (SCHED_IDLE);\nwhat chatd took of them is beside it.\n\n%s",
 				m.CPU, m.Cores, m.Kernel, m.Go, m.Commit, *rounds, trial.Duration, trial.Healthy, trial.Rate, hostile.Markdown(rows))
 			if *path != "" {
 				if err := os.WriteFile(*path, []byte(text), 0o644); err != nil {
@@ -71,17 +70,13 @@ func hostileRows(ctx context.Context, trial hostile.Trial, rounds int, only stri
 			continue
 		}
 		row, err := trial.Rounds(ctx, k, rounds, func(what string) { fmt.Fprintln(os.Stderr, what) })
-		if errors.Is(err, hostile.ErrPrivilege) {
-			fmt.Fprintln(os.Stderr, "left out:", err)
-			continue
-		}
 		if err != nil {
 			return nil, err
 		}
 		rows = append(rows, row)
 	}
 	if rows == nil {
-		return nil, usageError("-only is %q: there is no such kind, or it can't be had here", only)
+		return nil, usageError("-only is %q: there is no such kind", only)
 	}
 	return rows, nil
 }

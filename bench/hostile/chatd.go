@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"net/http"
 	"os/exec"
 	"strconv"
@@ -82,37 +82,52 @@ func (c *Chatd) Stop() error {
 // Log is what chatd has logged. It must have been stopped.
 func (c *Chatd) Log() string { return c.log.String() }
 
-// Metric is the value of a series of /metrics.
-func (c *Chatd) Metric(ctx context.Context, series string) (float64, error) {
+// Metrics is the series of /metrics. (It reads all: otherwise the next time would
+// take another connection, and there may be no descriptor for it.)
+func (c *Chatd) Metrics(ctx context.Context) (map[string]float64, error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.admin+"/metrics", nil)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	r, err := http.DefaultClient.Do(q)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer r.Body.Close()
-	defer io.Copy(io.Discard, r.Body) // or the next time takes another connection: there may be no descriptor for it
-	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
-		if value, ok := strings.CutPrefix(lines.Text(), series+" "); ok {
-			return strconv.ParseFloat(value, 64)
+	all := make(map[string]float64)
+	lines := bufio.NewScanner(r.Body)
+	for lines.Scan() {
+		if i := strings.LastIndexByte(lines.Text(), ' '); i > 0 && lines.Text()[0] != '#' {
+			if all[lines.Text()[:i]], err = strconv.ParseFloat(lines.Text()[i+1:], 64); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return 0, errors.New("there is no metric " + series)
+	return all, lines.Err()
+}
+
+// Metric is the value of one of them.
+func (c *Chatd) Metric(ctx context.Context, series string) (float64, error) {
+	all, err := c.Metrics(ctx)
+	v, ok := all[series]
+	if err == nil && !ok {
+		err = errors.New("there is no metric " + series)
+	}
+	return v, err
 }
 
 // until waits for a metric to be as good says.
 func (c *Chatd) until(ctx context.Context, series string, good func(float64) bool) error {
+	last := math.NaN()
 	for {
 		v, err := c.Metric(ctx, series)
-		if err != nil || good(v) {
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("%s stays at %v", series, last)
+		case err != nil || good(v):
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s stays at %v", series, v)
-		case <-time.After(20 * time.Millisecond):
-		}
+		last = v
+		pause(ctx, 20*time.Millisecond)
 	}
 }

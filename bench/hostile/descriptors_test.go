@@ -67,7 +67,7 @@ func TestServerWithoutDescriptorsWaitsQuietlyAndGoesOn(t *testing.T) {
 	pause(ctx, time.Second) // what is measured, not waited for
 	s := spent() - before
 	t.Logf("%.2f s of processor time in a second", s)
-	if s > 0.15 {
+	if s > 0.5 { // one that asks again and again takes all of it
 		t.Errorf("chatd has nothing to do, and takes %.2f s of a second", s)
 	}
 	served, rest := conns[int(taken):], conns[:int(taken)]

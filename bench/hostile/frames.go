@@ -35,8 +35,11 @@ func halfFrame(ctx context.Context, t Target) {
 	})
 }
 
+// pingSize is the bytes of a ping of pingFlood.
+const pingSize = 20
+
 func pingFlood(ctx context.Context, t Target) {
-	pings := bytes.Repeat(frame(ws.OpPing, true, []byte("are you there?")), 100)
+	pings := bytes.Repeat(frame(ws.OpPing, true, make([]byte, pingSize-frameOverhead)), 100)
 	joined(ctx, t, 4, "", func(c *conn) {
 		var reading sync.WaitGroup
 		reading.Go(c.drain)

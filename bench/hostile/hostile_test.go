@@ -43,11 +43,11 @@ func TestMain(m *testing.M) {
 func TestHealthyClientsLoseNothingBesideHostilePeers(t *testing.T) {
 	for _, k := range Kinds {
 		t.Run(k.Name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
 			trial := Trial{Program: program, Healthy: 500, Peers: 500, Rate: 10, Duration: time.Second}
 			out, err := trial.Run(ctx, k)
-			if errors.Is(err, ErrPrivilege) {
+			if errors.Is(err, ErrPrivilege) && os.Geteuid() != 0 {
 				t.Skip(err)
 			}
 			if err != nil {

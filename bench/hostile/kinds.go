@@ -9,6 +9,8 @@ type Kind struct {
 	Chatd  string   // what chatd does about it
 	Series string   // the counter that shows it, as in /metrics
 	Least  float64  // what it has to show in each trial; 0: one for each peer
+	Also   string   // another one that has to show something
+	Bound  bound    // what chatd takes of the peers, if it limits that
 	Flags  []string // chatd's, besides the usual ones
 	Size   int      // bytes of the room's messages; 0: 128
 	Most   int      // peers at most; 0: as many as the trial has
@@ -17,6 +19,18 @@ type Kind struct {
 	// One of the two: what one peer does until ctx ends, or all of them.
 	one func(ctx context.Context, t Target)
 	all func(ctx context.Context, t Target, peers int) error
+}
+
+// bound is how much a counter may grow: for each peer so much at once, and so
+// much a second; and for each message of the healthy.
+type bound struct {
+	series                   string
+	once, perSecond, message float64
+}
+
+// most is how much it may grow in some time in which the healthy send messages.
+func (b bound) most(peers int, seconds, messages float64) float64 {
+	return float64(peers)*(b.once+b.perSecond*seconds) + b.message*messages
 }
 
 // Target is the server under attack.
@@ -29,9 +43,9 @@ type Target struct {
 var Kinds = []*Kind{
 	{
 		Name: "slow handshakes", Does: "a byte of the HTTP head a second",
-		Chatd:  "closes them after -handshake-timeout (here 1 s)",
+		Chatd:  "closes them after -handshake-timeout (here 3 s), whatever has come",
 		Series: `chatd_handshake_failures_total{reason="handshake_timeout"}`,
-		Flags:  []string{"-handshake-timeout", "1s"},
+		Flags:  []string{"-handshake-timeout", "3s"},
 		one:    slowHandshake,
 	},
 	{
@@ -65,13 +79,15 @@ var Kinds = []*Kind{
 		Name: "ping floods", Does: "pings without a pause; 100 a second of each get through",
 		Chatd:  "takes -rate-controls (100) a second of each, and lets TCP hold the rest",
 		Series: `chatd_throttled_total{limit="controls"}`,
-		one:    pingFlood,
+		// What is in the socket at first may be read at once.
+		Bound: bound{"chatd_received_bytes_total", 80_000, 100 * pingSize, 2 * messageSize},
+		one:   pingFlood,
 	},
 	{
 		Name: "tiny frames", Does: "10,000 empty fragments, or pings, in one write, twice a second",
 		Chatd:  "closes them at -max-fragments (4096), with 1008; pings as above",
-		Series: `chatd_dropped_total{reason="fragments"}`,
-		one:    tinyFrames,
+		Series: `chatd_dropped_total{reason="fragments"}`, Also: `chatd_throttled_total{limit="controls"}`,
+		one: tinyFrames,
 	},
 	{
 		Name: "tiny messages", Does: "10,000 messages of one byte in one write, to everybody, once",
@@ -85,7 +101,8 @@ var Kinds = []*Kind{
 		Chatd:  "takes -rate-messages (here 25) a second of each, and lets TCP hold the rest",
 		Series: `chatd_throttled_total{limit="messages"}`,
 		Flags:  []string{"-rate-messages", "25"}, Most: 2, Talks: true,
-		one: tinyMessages,
+		Bound: bound{"chatd_messages_total", 25 + 1, 25, 1},
+		one:   tinyMessages,
 	},
 	{
 		Name: "connect and reset", Does: "connect and reset, at once or in the head, four times a second",
@@ -100,7 +117,7 @@ var Kinds = []*Kind{
 		one:    hugeLength,
 	},
 	{
-		Name: "vanishing", Does: "join from another network, whose link is then cut: no FIN, no RST",
+		Name: "vanishing", Does: "join from another network and answer pings, but its link is cut: no FIN, no RST",
 		Chatd:  "gives them up after two -ping-interval (here 1 s)",
 		Series: `chatd_dropped_total{reason="ping_timeout"}`,
 		Flags:  []string{"-ping-interval", "1s"},

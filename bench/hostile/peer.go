@@ -78,6 +78,16 @@ func (c *conn) write(b []byte) bool {
 // drain reads until the server hangs up, or ctx ends.
 func (c *conn) drain() { _, _ = io.Copy(io.Discard, c.r) }
 
+// answerPings does nothing but that until the server hangs up, or ctx ends.
+func (c *conn) answerPings() {
+	for {
+		f, err := ws.ReadFrame(c.r)
+		if err != nil || f.Header.OpCode == ws.OpPing && !c.write(frame(ws.OpPong, true, f.Payload)) {
+			return
+		}
+	}
+}
+
 // end closes c.
 func (c *conn) end() {
 	c.stop()
@@ -98,6 +108,10 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-time.After(d):
 	}
 }
+
+// frameOverhead is the bytes of a small frame besides its payload: header and
+// mask.
+const frameOverhead = 6
 
 // frame is a client's frame.
 func frame(op ws.OpCode, fin bool, payload []byte) []byte {

@@ -15,6 +15,7 @@ type Row struct {
 	Lost          uint64    // deliveries lost or damaged, and healthy clients cut off, with the peers
 	Without, With []float64 // p99 of each round, ms
 	Counted       float64   // the most of a round
+	Load          []Load    // of each round
 }
 
 // Rounds makes trials of kind k without and with peers, in turn; each begins
@@ -42,9 +43,22 @@ func (t Trial) Rounds(ctx context.Context, k *Kind, rounds int, tell func(string
 			f := out.Faults
 			row.Lost += f.Lost + f.Duplicated + f.Disordered + f.OrderDiffers + f.Corrupt + f.Disconnected
 			row.Counted = max(row.Counted, out.Counted)
+			row.Load = append(row.Load, out.Load)
 		}
 	}
 	return row, nil
+}
+
+// mostRatio is how much the healthy may notice.
+const mostRatio = 2
+
+// load is the median of the rounds'.
+func (r Row) load() Load {
+	var connections, bytes []float64
+	for _, l := range r.Load {
+		connections, bytes = append(connections, l.Connections), append(bytes, l.Bytes)
+	}
+	return Load{median(connections), median(bytes)}
 }
 
 // Ratio is of the medians, with to without.
@@ -58,11 +72,16 @@ func median(all []float64) float64 {
 // Markdown is a table of all rows.
 func Markdown(rows []Row) string {
 	var b strings.Builder
-	b.WriteString("| Peers | what each does | healthy deliveries lost | p99 without, ms | p99 with, ms | ratio | what chatd does | counter | counted |\n")
-	b.WriteString("|---|---|---:|---:|---:|---:|---|---|---:|\n")
+	b.WriteString("| Peers | what each does | connections/s | KiB/s | healthy deliveries lost | p99 without, ms | p99 with, ms | ratio | at most 2× | what chatd does | counter | counted |\n")
+	b.WriteString("|---|---|---:|---:|---:|---:|---:|---:|---|---|---|---:|\n")
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| %d %s | %s | %d | %s | %s | %.2f× | %s | `%s` | %.0f |\n",
-			r.Peers, r.Kind.Name, r.Kind.Does, r.Lost, spread(r.Without), spread(r.With), r.Ratio(), r.Kind.Chatd, r.Kind.Series, r.Counted)
+		verdict := "yes"
+		if r.Ratio() > mostRatio {
+			verdict = "no"
+		}
+		load := r.load()
+		fmt.Fprintf(&b, "| %d %s | %s | %.0f | %.0f | %d | %s | %s | %.2f× | %s | %s | `%s` | %.0f |\n",
+			r.Peers, r.Kind.Name, r.Kind.Does, load.Connections, load.Bytes/1024, r.Lost, spread(r.Without), spread(r.With), r.Ratio(), verdict, r.Kind.Chatd, r.Kind.Series, r.Counted)
 	}
 	return b.String()
 }

@@ -18,8 +18,8 @@ import (
 
 const (
 	messageSize = 128 // bytes, unless the kind says otherwise
-	// tidyTime is how long chatd may take to be rid of the peers.
-	tidyTime = 30 * time.Second
+	// tidyTime bounds what would otherwise hang.
+	tidyTime = 2 * time.Minute
 )
 
 // Trial is healthy clients and hostile peers, for a while.
@@ -40,7 +40,14 @@ type Outcome struct {
 	Causes  []string      // why healthy clients were cut off
 	P99     float64       // of their deliveries, in ms
 	Counted float64       // by the kind's counter
+	Load    Load          // of the peers
 	Log     string        // chatd's
+}
+
+// Load is what chatd took of the peers, in a second.
+type Load struct {
+	Connections float64
+	Bytes       float64
 }
 
 func (k *Kind) atMost(peers int) int {
@@ -133,10 +140,11 @@ func (t Trial) paced(ctx context.Context, senders []*load.Sender, during func() 
 // besides is what happens beside the sending: the peers come, the latencies are
 // taken until they have been counted, the peers go, and chatd gets rid of them.
 func (t Trial) besides(ctx context.Context, k *Kind, chatd *Chatd, fleet *load.Fleet, out *Outcome) error {
-	before, err := chatd.Metric(ctx, k.Series)
+	before, err := chatd.Metrics(ctx)
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	attacking, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var attack sync.WaitGroup
@@ -154,9 +162,12 @@ func (t Trial) besides(ctx context.Context, k *Kind, chatd *Chatd, fleet *load.F
 		counting, cancel := context.WithTimeout(attacking, tidyTime)
 		defer cancel()
 		err = chatd.until(counting, k.Series, func(v float64) bool {
-			out.Counted = v - before
+			out.Counted = v - before[k.Series]
 			return out.Counted >= cmp.Or(k.Least, float64(t.Peers))
 		})
+		if err == nil {
+			err = t.took(ctx, k, chatd, before, began, out)
+		}
 	}
 	if cause := context.Cause(attacking); cause != nil {
 		err = cause
@@ -169,6 +180,26 @@ func (t Trial) besides(ctx context.Context, k *Kind, chatd *Chatd, fleet *load.F
 	tidying, cancel := context.WithTimeout(ctx, tidyTime)
 	defer cancel()
 	return chatd.until(tidying, "chatd_connections", func(v float64) bool { return v == float64(t.Healthy) })
+}
+
+// took looks at what chatd took of the peers since before.
+func (t Trial) took(ctx context.Context, k *Kind, chatd *Chatd, before map[string]float64, began time.Time, out *Outcome) error {
+	now, err := chatd.Metrics(ctx)
+	if err != nil {
+		return err
+	}
+	seconds := time.Since(began).Seconds()
+	grew := func(series string) float64 { return now[series] - before[series] }
+	out.Load = Load{grew("chatd_accepted_total") / seconds, grew("chatd_received_bytes_total") / seconds}
+	if k.Also != "" && grew(k.Also) == 0 {
+		return fmt.Errorf("%s does not grow", k.Also)
+	}
+	if b := k.Bound; b.series != "" {
+		if n, most := grew(b.series), b.most(t.Peers, seconds, t.Rate*seconds+1); n > most {
+			return fmt.Errorf("%s grows by %.0f in %.1f s, not by at most %.0f", b.series, n, seconds, most)
+		}
+	}
+	return nil
 }
 
 // served makes sure that a new client is: it hears what it says.

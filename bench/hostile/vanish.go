@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,7 +18,8 @@ import (
 var ErrPrivilege = errors.New("another network takes root, and the command ip")
 
 // vanish has peers join from a network of their own, and cuts the link to it.
-// They stay where they are, out of reach, until ctx ends.
+// They stay where they are, out of reach, until ctx ends; up to then they are as
+// alive as any.
 func vanish(ctx context.Context, t Target, peers int) error {
 	_, port, err := net.SplitHostPort(t.Addr)
 	if err != nil {
@@ -32,10 +34,12 @@ func vanish(ctx context.Context, t Target, peers int) error {
 		return fmt.Errorf("%w: %w", ErrPrivilege, err)
 	}
 	var conns []*conn
+	var alive sync.WaitGroup
 	defer func() {
 		for _, c := range conns {
 			c.end()
 		}
+		alive.Wait()
 	}()
 	err = n.within(func() error {
 		for range peers {
@@ -46,6 +50,7 @@ func vanish(ctx context.Context, t Target, peers int) error {
 			if conns = append(conns, c); !c.join("") {
 				return errors.New("the server does not take the peers")
 			}
+			alive.Go(conns[len(conns)-1].answerPings)
 		}
 		return nil
 	})
