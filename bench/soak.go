@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,6 +11,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -109,5 +113,12 @@ func startForSoak(ctx context.Context, command string) (*soak.Server, error) {
 		Ended:     s.done,
 		Log:       s.log.String,
 		Kill:      func() { _ = s.cmd.Process.Kill() }, // it may have ended
+		Race:      hasRaceDetector(command),
 	}, err
+}
+
+// hasRaceDetector reports whether the command's program was built with it.
+func hasRaceDetector(command string) bool {
+	info, err := buildinfo.ReadFile(strings.Fields(command)[0])
+	return err == nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

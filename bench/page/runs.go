@@ -106,11 +106,11 @@ func floods(c *result.Comparison) []group {
 }
 
 // names returns the servers in the comparison's order, then those that only
-// its runs name.
+// its runs name; but not older versions, which [Before] is about.
 func names(c *result.Comparison) []string {
 	var all []string
 	add := func(name string) {
-		if !slices.Contains(all, name) {
+		if name != OursBefore && name != PlainBefore && !slices.Contains(all, name) {
 			all = append(all, name)
 		}
 	}

@@ -25,6 +25,7 @@ type client struct {
 	full      bool // reads everything it is sent, and must not be cut off
 	asleep    bool // does not read
 	early     bool // what it reads next is not in the ledger yet, so it waits
+	born      int  // messages of the ledger at its beginning
 	place     place
 	heard     uint64
 	publisher *publisher // nil: it only listens
@@ -82,7 +83,7 @@ func (c *client) Panicked(_ *poller.Worker, cause any) {
 
 func (c *client) begin() {
 	c.stage = shaking
-	c.place = c.crowd.ledger.begin()
+	c.born, c.place = c.crowd.ledger.end(), c.crowd.ledger.begin()
 	c.crowd.clients = append(c.crowd.clients, c)
 	if err := c.crowd.poller.Watch(&c.Conn); err != nil {
 		c.over(err)
@@ -269,12 +270,19 @@ func (c *client) wrong(err error) {
 	c.gone()
 }
 
-// count adds what it heard to t.
+// count adds what it heard, and may have missed, to t.
 func (c *client) count(t *Tally) {
 	if c.full {
 		t.Heard += c.heard
-	} else {
-		t.Loose += c.heard
+		return
+	}
+	t.Loose += c.heard
+	switch {
+	case c.leave.code != 0: // behind all that was due
+	case c.place.known:
+		t.Missed += c.crowd.ledger.unheard(c.place.next)
+	default:
+		t.Missed += c.crowd.ledger.unheard(c.born - underWay)
 	}
 }
 

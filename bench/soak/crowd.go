@@ -58,6 +58,7 @@ type Tally struct {
 	Sent      uint64         // messages
 	Heard     uint64         // deliveries to clients that read everything they were sent
 	Loose     uint64         // deliveries to others
+	Missed    uint64         // at most so many were due to others and did not come
 	Inflated  uint64         // of all of them that came compressed
 	Stuck     int            // clients that did not read for a while
 	GoingAway int            // clients that got 1001, after a SIGTERM

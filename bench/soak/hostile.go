@@ -72,8 +72,13 @@ func (c *crowd) hostile(ctx context.Context, p *Phase) {
 		a := attacks[r.IntN(len(attacks))]
 		deeds = append(deeds, deed{p.sometime(r, 1), func() error {
 			all.Go(func() {
+				var born int
+				c.do(func() { born = c.ledger.end() })
 				err := a.run(c.addr.String(), i)
 				c.do(func() {
+					if a.join {
+						c.tally.Missed += c.ledger.unheard(born - underWay)
+					}
 					switch {
 					case err != nil:
 						c.fault(fmt.Errorf("%s: %w", a.name, err))

@@ -33,7 +33,7 @@ type leave struct {
 	upTo    int  // messages of the ledger that are
 	exit    exit
 	code    ws.StatusCode // of the server's close frame
-	must    int           // messages of the ledger that it has to hear before the server goes away
+	must    int           // messages of the ledger that are due to it before the stream ends
 }
 
 // The ways in which a healthy client's end is wrong.
@@ -41,7 +41,7 @@ var (
 	errCutOff   = errors.New("a healthy client was cut off")
 	errAnswer   = errors.New("a close frame was not answered with its code")
 	errFarewell = errors.New("a healthy client was not told 1001 when the server went away")
-	errRest     = errors.New("the server went away before a client had heard what was queued for it")
+	errRest     = errors.New("the stream ended before a client had heard what was queued for it")
 )
 
 // finish has the client leave once it has heard the ledger's first upTo
@@ -56,7 +56,7 @@ func (l *leave) check(c *client) {
 	if !l.intends || c.stage != open || c.asleep || c.publisher != nil && !c.publisher.finished() {
 		return
 	}
-	if c.place.known && c.place.next < l.upTo || !c.place.known && (c.early || c.crowd.ledger.due(&c.place)) {
+	if c.place.known && c.place.next < l.upTo || !c.place.known && (c.early || c.crowd.ledger.due(&c.place, c.crowd.ledger.end())) {
 		return
 	}
 	c.depart(l.exit)
@@ -71,7 +71,8 @@ func (c *client) depart(how exit) {
 	case leaving, gone:
 		return
 	}
-	c.leave.exit = how
+	// What others have heard was published before the goodbye.
+	c.leave.exit, c.leave.must = how, c.crowd.ledger.end()
 	switch how {
 	case byClose:
 		c.stage = leaving
@@ -108,7 +109,7 @@ func (c *client) over(err error) {
 	switch {
 	case c.crowd.terminating && l.code == ws.StatusGoingAway:
 		t.GoingAway++
-		if l.must > c.place.next && (c.place.known || c.crowd.ledger.due(&c.place)) && c.full {
+		if c.full && c.crowd.ledger.due(&c.place, l.must) {
 			c.crowd.fault(errRest)
 		}
 	case c.stage == shaking:
@@ -125,6 +126,8 @@ func (c *client) over(err error) {
 		c.crowd.fault(fmt.Errorf("on leaving: %w", err))
 	case l.exit == byClose && l.code != ws.StatusNormalClosure:
 		c.crowd.fault(fmt.Errorf("%w: %d", errAnswer, l.code))
+	case c.crowd.ledger.due(&c.place, l.must):
+		c.crowd.fault(errRest)
 	}
 	c.gone()
 }

@@ -143,18 +143,22 @@ func (l *ledger) extend(op ws.OpCode, payload []byte) error {
 	return nil
 }
 
-// due reports whether messages are known that p must still hear.
-func (l *ledger) due(p *place) bool {
+// due reports whether p must still hear some of the first n messages.
+func (l *ledger) due(p *place, n int) bool {
 	if p.known {
-		return p.next < l.end()
+		return p.next < n
 	}
-	for i := p.next; i < l.end(); i++ {
+	for i := p.next; i < n; i++ {
 		if l.entries[i-l.base].sent > p.since {
 			return true
 		}
 	}
 	return false
 }
+
+// unheard is the most messages from the n-th on that can be due to a client
+// which ends now without a word: the server finds out a little later.
+func (l *ledger) unheard(n int) uint64 { return uint64(int(l.sent) + underWay - n) }
 
 // upTo is the payload bytes of all messages before the n-th.
 func (l *ledger) upTo(n int) uint64 {

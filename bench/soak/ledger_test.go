@@ -54,8 +54,8 @@ func TestEverybodyHearsTheOrderOfTheFirst(t *testing.T) {
 	if err := r.hears(&a, 5, 6, 7); err != nil {
 		t.Fatal(err)
 	}
-	if !r.due(&b) || r.due(&a) || r.end() != 8 {
-		t.Errorf("due to b %v, to a %v, end %d", r.due(&b), r.due(&a), r.end())
+	if r.due(&b, 6) || !r.due(&b, 7) || r.due(&a, 8) || r.end() != 8 {
+		t.Errorf("due to b of 6 %v, of 7 %v, to a %v, end %d", r.due(&b, 6), r.due(&b, 7), r.due(&a, 8), r.end())
 	}
 }
 

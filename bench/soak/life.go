@@ -18,6 +18,7 @@ type Server struct {
 	Terminate func() error   // sends SIGTERM
 	Ended     <-chan error   // what its process ended with
 	Log       func() string  // all it has logged; call it when the process has ended
+	Race      bool           // it has the race detector
 	Kill      func()         // ends it by force, if it is still there
 }
 
@@ -56,7 +57,7 @@ type life struct {
 func (l *life) live(ctx context.Context) (err error) {
 	began := time.Now()
 	e := &l.evidence
-	e.Gentle = l.plan.Gentle
+	e.Gentle, e.Race = l.plan.Gentle, l.server.Race
 	l.admin = newAdmin(l.server.Admin)
 	if l.crowd, err = newCrowd(l.server.Addr); err != nil {
 		return err
@@ -176,7 +177,7 @@ func (l *life) settle(s Snapshot, baseline Snapshot) (Snapshot, error) {
 			return false
 		}
 		if baseline != nil {
-			return slices.ContainsFunc(returning, func(r returns) bool { return r.name != heap && !r.ok(baseline, s) })
+			return slices.ContainsFunc(l.evidence.returning(), func(r returns) bool { return r.name != heap && !r.ok(baseline, s) })
 		}
 		if s[resident] < least {
 			least, fell = s[resident], time.Now()
@@ -186,13 +187,11 @@ func (l *life) settle(s Snapshot, baseline Snapshot) (Snapshot, error) {
 	if err != nil {
 		return s, err
 	}
-	for range 2 { // what a sync.Pool holds survives one
-		if err := l.admin.collect(context.Background()); err != nil {
-			return s, err
+	for range 3 { // what a sync.Pool holds survives one, what was freed with it another
+		if s[heap], err = l.admin.collect(context.Background()); err != nil {
+			break
 		}
 	}
-	collected, err := l.admin.scrape(context.Background())
-	s[heap] = collected[heap]
 	return s, err
 }
 

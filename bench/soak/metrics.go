@@ -102,13 +102,19 @@ func (a *admin) scrape(ctx context.Context) (Snapshot, error) {
 	return parse(answer.Body)
 }
 
-// collect has the server collect its garbage.
-func (a *admin) collect(ctx context.Context) error {
-	answer, err := a.get(ctx, "/debug/pprof/heap?gc=1")
+// collect has the server collect its garbage and returns the bytes that are
+// left. A scrape would count what it allocates itself.
+func (a *admin) collect(ctx context.Context) (left float64, err error) {
+	answer, err := a.get(ctx, "/debug/pprof/heap?gc=1&debug=1")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer answer.Body.Close()
-	_, err = io.Copy(io.Discard, answer.Body)
-	return err
+	profile, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return 0, err
+	}
+	_, stats, _ := strings.Cut(string(profile), "\n# HeapAlloc = ")
+	_, err = fmt.Sscan(stats, &left)
+	return left, err
 }

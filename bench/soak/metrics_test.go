@@ -50,8 +50,12 @@ func TestMetricsThatAreNoneAreAnError(t *testing.T) {
 	}
 	status := http.StatusInternalServerError
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if w.WriteHeader(status); r.URL.Path == "/metrics" {
+		w.WriteHeader(status)
+		switch r.URL.Path {
+		case "/metrics":
 			w.Write([]byte(exposition))
+		case "/debug/pprof/heap":
+			w.Write([]byte("heap profile: 1: 8\n\n# runtime.MemStats\n# Alloc = 7\n# HeapAlloc = 4711\n# HeapSys = 9\n"))
 		}
 	}))
 	defer server.Close()
@@ -63,8 +67,8 @@ func TestMetricsThatAreNoneAreAnError(t *testing.T) {
 	if s, err := a.scrape(t.Context()); err != nil || s["chatd_members"] != 12 {
 		t.Errorf("%v %v", s, err)
 	}
-	if err := a.collect(t.Context()); err != nil {
-		t.Error(err)
+	if left, err := a.collect(t.Context()); err != nil || left != 4711 {
+		t.Errorf("%g left, %v", left, err)
 	}
 	server.Close()
 	if _, err := a.scrape(t.Context()); err == nil {
