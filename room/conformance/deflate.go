@@ -66,6 +66,9 @@ func deflateCases() []Case {
 		inflates("RFC7692/7.2.1/codes_without_references", []message{{ws.OpText, filler(3000)}}, raw(ws.OpText, blocks(flate.HuffmanOnly, filler(3000), 3))),
 		inflates("RFC7692/7.2.1/empty_blocks_at_the_end", hello, raw(ws.OpText, "\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff\x00\x00\x00\xff\xff\x00")),
 		inflates("RFC7692/7.2.3.4/long_message_that_ends_with_bfinal", []message{{ws.OpText, filler(5000)}}, raw(ws.OpText, newDeflater(flate.BestCompression).finish(filler(5000))+"\x00")),
+		inflates("RFC7692/7.2.3.4/long_data_behind_a_block_with_bfinal", []message{{ws.OpBinary, filler(20000) + noise(20000)}},
+			raw(ws.OpBinary, newDeflater(flate.BestCompression).finish(filler(20000))+deflated(noise(20000)))),
+		breaks("RFC7692/7.2.3.4/garbage_behind_a_block_with_bfinal", badDeflate, raw(ws.OpText, "\xf3\x48\xcd\xc9\xc9\x07\x00\x07\x00")),
 		inflates("RFC7692/7.2.3.4/message_behind_one_with_bfinal", append(hello, hello...), raw(ws.OpText, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), raw(ws.OpText, stored)),
 
 		inflates("RFC7692/6.2/uncompressed_text", messages(text("plain")), text("plain")),
@@ -117,6 +120,11 @@ func deflateCases() []Case {
 		breaks("RFC6455/8.1/compressed_text_in_fragments_that_is_no_utf8", badText, split(ws.OpText, filler(100)+"\xc0\xaf", 4)...),
 		inflates("RFC6455/8.1/compressed_characters_cut_by_fragments", []message{{ws.OpText, strings.Repeat("κόσμε😀", 50)}}, split(ws.OpText, strings.Repeat("κόσμε😀", 50), 1000)...),
 		inflates("RFC6455/5.6/compressed_binary_is_not_checked", []message{{ws.OpBinary, "\xff\xc0\xaf"}}, zipped(data("\xff\xc0\xaf"))),
+	}
+	for _, n := range []int{1, 2, 7, 8, 100, 5000} {
+		whole := "\xf3\x48\xcd\xc9\xc9\x07\x00" // with BFINAL
+		all = append(all, inflates(fmt.Sprintf("RFC7692/7.2.3.4/data_behind_%d_blocks_with_bfinal", n), []message{{ws.OpText, strings.Repeat("Hello", n+1)}},
+			raw(ws.OpText, strings.Repeat(whole, n)+"\xf2\x48\xcd\xc9\xc9\x07\x00")))
 	}
 	return append(all, sizes()...)
 }

@@ -107,7 +107,11 @@ func (s *faulty) open() bool {
 	if s.fault == "answers the wrong key" {
 		key = strings.ToLower(key)
 	}
-	fmt.Fprintf(s.conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n", acceptOf(key))
+	protocol := "HTTP/1.1"
+	if s.fault == "answers in HTTP/1.0" {
+		protocol = "HTTP/1.0"
+	}
+	fmt.Fprintf(s.conn, "%s 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n", protocol, acceptOf(key))
 	switch offer := r.Header.Get("Sec-WebSocket-Extensions"); {
 	case offer == "permessage-deflate" || offer == "permessage-deflate; client_max_window_bits" || offer == "permessage-deflate; server_no_context_takeover":
 		s.deflate = true

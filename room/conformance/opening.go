@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -90,11 +91,14 @@ func padded(n int) change {
 	}
 }
 
+// named gives the server another name than its address.
+var named = set("Host", "chat.example")
+
 // maxHead is the longest head in bytes that chatd takes by default.
 const maxHead = 8192
 
 func openingCases() []Case {
-	return []Case{
+	all := []Case{
 		opens("RFC6455/1.3/sample_key_gets_the_sample_accept"),
 		opens("RFC6455/4.1/key_of_the_example_with_stray_bits", set("Sec-WebSocket-Key", "AQIDBAUGBwgJCgsMDQ4PEC==")).at(Chatd),
 		opens("RFC6455/4.2.2/another_key_gets_another_accept", set("Sec-WebSocket-Key", "x3JJHMbDL1EzLkh9GBhXDw==")),
@@ -131,6 +135,7 @@ func openingCases() []Case {
 		refuses("RFC6455/4.2.1/method_head", 405, method("HEAD")),
 		refuses("RFC6455/4.2.1/method_options", 405, method("OPTIONS")),
 		refuses("RFC6455/4.2.1/method_in_lower_case", 405, method("get")),
+		opens("RFC6455/4.2.1/http_1.2", version("HTTP/1.2")),
 		refuses("RFC6455/4.2.1/http_1.0", 400, version("HTTP/1.0")),
 		refuses("RFC6455/4.2.1/http_0.9", 400, version("HTTP/0.9")),
 		refuses("RFC6455/4.2.1/http_2.0_in_the_form_of_1.1", 400, version("HTTP/2.0")),
@@ -186,12 +191,52 @@ func openingCases() []Case {
 		refuses("RFC6455/9.1/parameter_of_no_name_is_malformed", 400, add("Sec-WebSocket-Extensions", "foo; =1")),
 		refuses("RFC6455/9.1/quote_that_does_not_end_is_malformed", 400, add("Sec-WebSocket-Extensions", `foo; a="1`)),
 		refuses("RFC6455/9.1/extension_of_two_words_is_malformed", 400, add("Sec-WebSocket-Extensions", "foo bar")),
+		refuses("RFC6455/9.1/extension_with_a_slash_is_malformed", 400, add("Sec-WebSocket-Extensions", "foo/1")),
+		refuses("RFC6455/9.1/extension_in_parentheses_is_malformed", 400, add("Sec-WebSocket-Extensions", "(foo)")),
+		refuses("RFC6455/9.1/extension_in_quotes_is_malformed", 400, add("Sec-WebSocket-Extensions", `"foo"`)),
+		refuses("RFC6455/9.1/extension_beyond_ascii_is_malformed", 400, add("Sec-WebSocket-Extensions", "fo\xf6")),
+		refuses("RFC6455/9.1/parameter_with_an_at_sign_is_malformed", 400, add("Sec-WebSocket-Extensions", "foo; a@b=1")),
+		refuses("RFC6455/9.1/value_with_a_slash_is_malformed", 400, add("Sec-WebSocket-Extensions", "foo; a=b/c")),
+		refuses("RFC6455/9.1/value_of_two_words_is_malformed", 400, add("Sec-WebSocket-Extensions", "foo; a=b c")),
+		refuses("RFC6455/9.1/quoted_value_of_two_words_is_malformed", 400, add("Sec-WebSocket-Extensions", `foo; a="b c"`)),
+		refuses("RFC6455/9.1/quoted_value_with_a_comma_is_malformed", 400, add("Sec-WebSocket-Extensions", `foo; a="b,c"`)),
+		refuses("RFC6455/9.1/quoted_value_with_an_escaped_quote_is_malformed", 400, add("Sec-WebSocket-Extensions", `foo; a="b\"c"`)),
+		refuses("RFC6455/9.1/quoted_value_of_nothing_is_malformed", 400, add("Sec-WebSocket-Extensions", `foo; a=""`)),
+		refuses("RFC6455/9.1/empty_field_is_malformed", 400, add("Sec-WebSocket-Extensions", "")),
+		refuses("RFC6455/9.1/list_of_empty_elements_is_malformed", 400, add("Sec-WebSocket-Extensions", ", ,")),
+		refuses("RFC6455/9.1/list_of_empty_elements_in_two_fields_is_malformed", 400, add("Sec-WebSocket-Extensions", ","), add("Sec-WebSocket-Extensions", "")),
+		refuses("RFC6455/9.1/second_field_is_malformed", 400, add("Sec-WebSocket-Extensions", "foo"), add("Sec-WebSocket-Extensions", "foo bar")),
+		opens("RFC6455/9.1/empty_field_behind_one_that_is_not", add("Sec-WebSocket-Extensions", "foo"), add("Sec-WebSocket-Extensions", "")),
+		opens("RFC6455/9.1/empty_elements_beside_one_that_is_not", add("Sec-WebSocket-Extensions", ", ,foo,")),
+
+		refuses("RFC6455/11.3.4/empty_field_is_malformed", 400, add("Sec-WebSocket-Protocol", "")),
+		refuses("RFC6455/11.3.4/list_of_empty_elements_is_malformed", 400, add("Sec-WebSocket-Protocol", ", ,")),
+		refuses("RFC6455/11.3.4/list_of_empty_elements_in_two_fields_is_malformed", 400, add("Sec-WebSocket-Protocol", ","), add("Sec-WebSocket-Protocol", "")),
+		refuses("RFC6455/11.3.4/subprotocol_of_two_words_is_malformed", 400, add("Sec-WebSocket-Protocol", "a b")),
+		refuses("RFC6455/11.3.4/subprotocol_of_separators_is_malformed", 400, add("Sec-WebSocket-Protocol", `;;"(`)),
+		refuses("RFC6455/11.3.4/subprotocol_in_quotes_is_malformed", 400, add("Sec-WebSocket-Protocol", `"chat"`)),
+		refuses("RFC6455/11.3.4/subprotocol_with_a_parameter_is_malformed", 400, add("Sec-WebSocket-Protocol", "chat; a=1")),
+		refuses("RFC6455/11.3.4/subprotocol_beyond_ascii_is_malformed", 400, add("Sec-WebSocket-Protocol", "ch\xe4t")),
+		refuses("RFC6455/11.3.4/second_field_is_malformed", 400, add("Sec-WebSocket-Protocol", "chat"), add("Sec-WebSocket-Protocol", "a b")),
+		opens("RFC6455/11.3.4/every_character_of_a_token", add("Sec-WebSocket-Protocol", "a1!#$%&'*+-.^_`|~Z")),
+		opens("RFC6455/11.3.4/empty_elements_beside_one_that_is_not", add("Sec-WebSocket-Protocol", ", chat\t,,")),
+		opens("RFC6455/11.3.4/empty_field_behind_one_that_is_not", add("Sec-WebSocket-Protocol", "chat"), add("Sec-WebSocket-Protocol", "")),
+		opens("RFC6455/11.3.4/subprotocol_twice_is_the_clients_rule", add("Sec-WebSocket-Protocol", "chat, chat")),
 
 		opens("RFC6455/10.2/no_origin_is_no_browser"),
 		opens("RFC6455/10.2/own_origin", func(h *head) { add("Origin", "http://"+h.get("Host")[0])(h) }),
 		refuses("RFC6455/10.2/other_origin", 403, add("Origin", "https://other.example")).at(Chatd),
 		refuses("RFC6455/10.2/opaque_origin", 403, add("Origin", "null")).at(Chatd),
 		refuses("RFC6455/10.2/empty_origin", 403, add("Origin", "")).at(Chatd),
+		opens("RFC6455/10.2/own_origin_by_another_name", named, add("Origin", "http://chat.example")),
+		refuses("RFC6455/10.2/own_host_as_a_suffix", 403, named, add("Origin", "http://evilchat.example")).at(Chatd),
+		refuses("RFC6455/10.2/own_host_as_a_domain", 403, named, add("Origin", "http://evil.chat.example")).at(Chatd),
+		refuses("RFC6455/10.2/own_host_as_a_prefix", 403, named, add("Origin", "http://chat.example.evil")).at(Chatd),
+		refuses("RFC6455/10.2/own_host_as_a_user", 403, named, add("Origin", "http://chat.example@evil")).at(Chatd),
+		refuses("RFC6455/10.2/own_host_with_another_port", 403, named, add("Origin", "http://chat.example:8080")).at(Chatd),
+		refuses("RFC6455/10.2/own_origin_before_another", 403, named, add("Origin", "http://chat.example"), add("Origin", "http://evil")).at(Chatd),
+		refuses("RFC6455/10.2/own_origin_behind_another", 403, named, add("Origin", "http://evil"), add("Origin", "http://chat.example")).at(Chatd),
+		refuses("RFC6455/10.2/own_origin_and_another_in_a_field", 403, named, add("Origin", "http://chat.example http://evil")).at(Chatd),
 
 		refuses("RFC9112/3.2/two_hosts", 400, add("Host", "other.example")),
 		refuses("RFC9112/3.2/host_with_a_space", 400, set("Host", "a b")),
@@ -200,6 +245,10 @@ func openingCases() []Case {
 		refuses("RFC9112/5/line_that_is_no_field", 400, line("nonsense")),
 		refuses("RFC9112/5/field_without_a_name", 400, line(": x")),
 		refuses("RFC9110/5.5/nul_in_a_value", 400, add("X-Nul", "a\x00b")),
+		refuses("RFC9110/5.5/carriage_return_in_a_value", 400, add("X-Return", "a\rb")),
+		refuses("RFC9110/5.5/carriage_return_at_the_end_of_a_value", 400, add("X-Return", "a\r")),
+		refuses("RFC9110/5.5/del_in_a_value", 400, add("X-Del", "a\x7fb")).at(Chatd),
+		opens("RFC9110/5.5/tab_in_a_value", add("X-Tab", "a\tb")),
 		opens("RFC9110/5.5/bytes_beyond_ascii_in_a_value", add("X-Bytes", "\xff\xfe")),
 		opens("RFC9112/2.2/lines_that_end_in_bare_line_feeds", bareLineFeeds),
 		refuses("RFC9112/3/two_spaces_in_the_request_line", 400, method("GET ")),
@@ -228,4 +277,10 @@ func openingCases() []Case {
 			p.converse(dialog{end: answers(1000)})
 		}},
 	}
+	for c := range byte(' ') { // RFC 9110 §5.5 lets others keep them
+		if c != 0 && !strings.ContainsRune("\t\n\r", rune(c)) {
+			all = append(all, refuses(fmt.Sprintf("RFC9110/5.5/control_character_%02x_in_a_value", c), 400, add("X-Control", "a"+string(rune(c))+"b")).at(Chatd))
+		}
+	}
+	return all
 }

@@ -68,6 +68,9 @@ func (p *peer) opened(h *head) {
 	if r.StatusCode != http.StatusSwitchingProtocols {
 		failf("status %s, want 101 (RFC 6455 §4.2.2)", r.Status)
 	}
+	if r.Proto != "HTTP/1.1" {
+		failf("%s, want HTTP/1.1 (RFC 6455 §4.2.2)", r.Proto)
+	}
 	if u := r.Header.Values("Upgrade"); len(u) != 1 || !strings.EqualFold(u[0], "websocket") {
 		failf("Upgrade %q, want websocket (RFC 6455 §4.2.2)", u)
 	}

@@ -51,8 +51,8 @@ func inflatesTo(name string, d func(limit int) dialog) Case {
 func takeoverCases() []Case {
 	same := slices.Repeat([]frame{text(filler(2000))}, 5)
 	hello := []message{{ws.OpText, "Hello"}, {ws.OpText, "Hello"}}
-	t, short, n := text(filler(1000)), text(filler(minDeflate-1)), data(noise(1000))
-	edge := text(strings.Repeat("a", minDeflate))
+	t, n := text(filler(1000)), data(noise(1000))
+	short, edge := text(strings.Repeat("a", minDeflate-1)), text(strings.Repeat("a", minDeflate))
 	return []Case{
 		// The reader inflates each message by itself where that was agreed upon.
 		{Name: "RFC7692/7.1.1.1/no_message_of_the_server_refers_to_another_one", Needs: Deflate, run: func(p *peer) {

@@ -31,10 +31,6 @@ const (
 	ending  = flushed + "\x01\x00\x00\xff\xff"
 )
 
-// maxStreams bounds how many streams, each with a last block of its own, a
-// message may be made of (RFC 7692 §7.2.3.4 needs two): beginning one is work.
-const maxStreams = 8
-
 // The errors of Inflate.
 var (
 	ErrTooBig = errors.New("inflated message is too big")
@@ -97,6 +93,11 @@ var inflaters = sync.Pool{New: func() any {
 // Inflate appends the message that payload is the compressed form of to dst.
 // It never makes more than limit bytes of it, and a few for its own use: beyond
 // that the message is [ErrTooBig]. One that is not valid is [ErrBad].
+//
+// A message may be any number of streams, each with a last block of its own
+// (RFC 7692 §7.2.3.4). There is no limit, since none would save work: a stream
+// has at least 2 bytes, and by the byte it costs less than blocks with codes of
+// their own, which any message may have (BenchmarkHostile).
 func Inflate(dst, payload []byte, limit int) ([]byte, error) {
 	i := inflaters.Get().(*inflater)
 	defer func() {
@@ -108,7 +109,7 @@ func Inflate(dst, payload []byte, limit int) ([]byte, error) {
 	i.input = append(append(i.input[:0], payload...), ending...)
 	i.source.Reset(i.input)
 	room := len(dst) + limit
-	for range maxStreams {
+	for {
 		if err := i.r.(flate.Resetter).Reset(&i.source, nil); err != nil {
 			return dst, ErrBad
 		}
@@ -120,7 +121,6 @@ func Inflate(dst, payload []byte, limit int) ([]byte, error) {
 			return dst, nil
 		}
 	}
-	return dst, ErrBad
 }
 
 // stream appends what one stream holds, while dst has at most room bytes.

@@ -62,6 +62,7 @@ func TestExamplesOfTheRFCAreInflated(t *testing.T) {
 		{"§7.2.3.3 a block without compression", "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", "Hello"},
 		{"§7.2.3.4 a last block", "\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "Hello"},
 		{"§7.2.3.4 a last block, and nothing more", "\xf3\x48\xcd\xc9\xc9\x07\x00", "Hello"},
+		{"§7.2.3.4 a last block, and data behind it", "\xf3\x48\x05\x00\xca\xc9\xc9\x07\x00", "Hello"},
 		{"§7.2.3.5 two blocks", "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", "Hello"},
 		{"§7.2.3.6 empty", "\x00", ""},
 	} {
@@ -90,13 +91,13 @@ func TestBombsStopAtTheLimit(t *testing.T) {
 func TestWhatIsNotValidIsRefused(t *testing.T) {
 	whole, _ := Append(nil, []byte(strings.Repeat("so it goes, ", 100)))
 	for name, payload := range map[string]string{
-		"no block at all":      "",
-		"reserved block type":  "\x07",
-		"invalid distance":     "\xed\xc61\r\x00 \f\x04@+/\x00[!0u(\xfe\x83\x8c.\xb7\xe5VVV%",
-		"cut off":              string(whole[:len(whole)/2]),
-		"distance into naught": "\x03\x02\x00",
-		"wrong stored length":  "\x00\x05\x00\xfa\xfeHello",
-		"endless last blocks":  strings.Repeat("\x03\x00", 30000),
+		"no block at all":       "",
+		"reserved block type":   "\x07",
+		"invalid distance":      "\xed\xc61\r\x00 \f\x04@+/\x00[!0u(\xfe\x83\x8c.\xb7\xe5VVV%",
+		"cut off":               string(whole[:len(whole)/2]),
+		"distance into naught":  "\x03\x02\x00",
+		"wrong stored length":   "\x00\x05\x00\xfa\xfeHello",
+		"last blocks, then bad": strings.Repeat("\x03\x00", 100) + "\x07",
 	} {
 		if got, err := Inflate(nil, []byte(payload), 1000); !errors.Is(err, ErrBad) {
 			t.Errorf("%s: %q, %v", name, got, err)
@@ -104,10 +105,28 @@ func TestWhatIsNotValidIsRefused(t *testing.T) {
 	}
 }
 
+// lastBlocks are n streams that each end with a last block (RFC 7692
+// §7.2.3.4), and say "Hello".
+func lastBlocks(n int) []byte { return bytes.Repeat([]byte("\xf3\x48\xcd\xc9\xc9\x07\x00"), n) }
+
+func TestNothingIsLostBehindLastBlocks(t *testing.T) {
+	for _, n := range []int{1, 2, 7, 8, 9, 100, 10000} {
+		want := strings.Repeat("Hello", n)
+		for _, end := range []string{"", "\x00", "\x03\x00\x00"} {
+			if got, err := Inflate(nil, append(lastBlocks(n), end...), len(want)); err != nil || string(got) != want {
+				t.Errorf("%d streams and %q: %d bytes, %v", n, end, len(got), err)
+			}
+		}
+		if _, err := Inflate(nil, lastBlocks(n), len(want)-1); !errors.Is(err, ErrTooBig) {
+			t.Errorf("%d streams, one byte more than the limit: %v", n, err)
+		}
+	}
+}
+
 // Whatever is inflated stays within the limit, and is what another
 // implementation makes of it, where that reads it as one stream.
 func FuzzInflate(f *testing.F) {
-	for _, s := range []string{"\xf2\x48\xcd\xc9\xc9\x07\x00", "\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", "", "\x07", "\x03\x00\x03\x00"} {
+	for _, s := range []string{"\xf2\x48\xcd\xc9\xc9\x07\x00", "\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", "", "\x07", "\x03\x00\x03\x00", string(lastBlocks(9))} {
 		f.Add([]byte(s))
 	}
 	long, _ := Append(nil, []byte(strings.Repeat("so it goes, ", 1000)))
@@ -177,6 +196,22 @@ func BenchmarkInflate(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := Inflate(out, z, size); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkHostile is what costs most by the byte that comes.
+func BenchmarkHostile(b *testing.B) {
+	const codes = "\x04\xc0\x81\x00\x00\x00\x00\x00\x90\xff\x6b\x10\x00\x07\x02\x00\x00\x00\x00\x40\xfe\xaf\x41\x00\x1c\x08\x00\x00\x00\x00\x00\xf9\xbf\x06\x01\x70\x20\x00\x00\x00\x00\x00\xe4\xff\x1a" // 4 empty blocks, each with codes of its own
+	for name, part := range map[string]string{"codes": codes, "streams": "\x03\x00"} {
+		b.Run(name, func(b *testing.B) {
+			payload := append(bytes.Repeat([]byte(part), 64<<10/len(part)), 0)
+			b.SetBytes(int64(len(payload)))
+			for b.Loop() {
+				if _, err := Inflate(nil, payload, 0); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -39,26 +39,26 @@ const (
 // the same ones, so there is no smaller one for some.
 const maxWindowBits = 15
 
-// add takes in the value of a field and reports whether it is a list of
-// extensions (RFC 6455 §9.1). The first acceptable offer counts (RFC 7692 §5).
+// add takes in the value of a field, and says what list of extensions it is
+// (RFC 6455 §9.1). The first acceptable offer counts (RFC 7692 §5).
 //
 //	list      = [ extension ] *( "," [ extension ] )       (RFC 9110 §5.6.1)
 //	extension = token *( ";" token [ "=" ( token | quoted-string ) ] )
 //
 // (httphead's own parsers take more than that.)
-func (o *offers) add(value []byte) bool {
-	rest := lexer(value)
+func (o *offers) add(value []byte) list {
+	rest, found := lexer(value), empty
 	for {
-		name := rest.token()
-		if name != "" {
+		if name := rest.token(); len(name) > 0 {
 			f, ok := rest.offer(name)
 			if !ok {
-				return false
+				return malformed
 			}
 			o.consider(f)
+			found = filled
 		}
 		if !rest.separator(',') {
-			return len(rest) == 0
+			return rest.end(found)
 		}
 	}
 }
@@ -67,21 +67,29 @@ func (o *offers) add(value []byte) bool {
 type lexer []byte
 
 // offer is the extension of that name, whose parameters follow.
-func (l *lexer) offer(name string) (f offer, ok bool) {
-	f.deflate = name == wsflate.ExtensionName
+func (l *lexer) offer(name []byte) (f offer, ok bool) {
+	f.deflate = string(name) == wsflate.ExtensionName
 	for l.separator(';') {
-		key, value := l.token(), ""
-		if key == "" {
+		key, value := l.token(), []byte(nil)
+		if len(key) == 0 {
 			return f, false
 		}
 		if l.separator('=') {
-			if value = l.word(); value == "" {
+			if value = l.word(); len(value) == 0 {
 				return f, false
 			}
 		}
 		f.add(key, value)
 	}
 	return f, true
+}
+
+// end is what a list is whose elements are found: malformed, if more is left.
+func (l *lexer) end(found list) list {
+	if len(*l) > 0 {
+		return malformed
+	}
+	return found
 }
 
 // space skips what may stand between all parts (RFC 9110 §5.6.3).
@@ -97,8 +105,8 @@ func (l *lexer) separator(c byte) bool {
 	return found
 }
 
-// token takes a token off (RFC 9110 §5.6.2); "" if there is none.
-func (l *lexer) token() string {
+// token takes a token off (RFC 9110 §5.6.2); it is empty if there is none.
+func (l *lexer) token() []byte {
 	l.space()
 	n := 0
 	for n < len(*l) && httphead.OctetTypes[(*l)[n]].IsToken() {
@@ -106,12 +114,12 @@ func (l *lexer) token() string {
 	}
 	token := (*l)[:n]
 	*l = (*l)[n:]
-	return string(token)
+	return token
 }
 
 // word takes off a token, or a quoted string (RFC 9110 §5.6.4) that would be one
-// without the quotes; "" if there is neither.
-func (l *lexer) word() string {
+// without the quotes; it is empty if there is neither.
+func (l *lexer) word() []byte {
 	if !l.separator('"') {
 		return l.token()
 	}
@@ -120,19 +128,19 @@ func (l *lexer) word() string {
 		switch c := (*l)[i]; {
 		case c == '"':
 			*l = (*l)[i+1:]
-			return string(word)
+			return word
 		case c == '\\':
 			if i++; i == len(*l) {
-				return ""
+				return nil
 			}
 		}
 		c := (*l)[i]
 		if !httphead.OctetTypes[c].IsToken() {
-			return ""
+			return nil
 		}
 		word = append(word, c)
 	}
-	return ""
+	return nil
 }
 
 func (o *offers) consider(f offer) {
@@ -143,10 +151,10 @@ func (o *offers) consider(f offer) {
 
 // add takes in a parameter (RFC 7692 §7.1.1, §7.1.2). One that is unknown, has
 // an invalid value or comes twice makes the server decline the offer (§7).
-func (f *offer) add(key, value string) {
+func (f *offer) add(key, value []byte) {
 	var p parameters
-	valid := value == ""
-	switch key {
+	valid := len(value) == 0
+	switch string(key) {
 	case "server_no_context_takeover":
 		p = serverNoContextTakeover
 	case "client_no_context_takeover":
@@ -154,7 +162,7 @@ func (f *offer) add(key, value string) {
 	case "server_max_window_bits":
 		p = serverMaxWindowBits
 		f.window = true
-		valid = value == strconv.Itoa(maxWindowBits)
+		valid = string(value) == strconv.Itoa(maxWindowBits)
 	case "client_max_window_bits":
 		p = clientMaxWindowBits
 		valid = valid || isWindowBits(value)
@@ -167,8 +175,8 @@ func (f *offer) add(key, value string) {
 
 // isWindowBits reports whether v is a number from 8 to 15, without leading
 // zeros.
-func isWindowBits(v string) bool {
-	switch v {
+func isWindowBits(v []byte) bool {
+	switch string(v) {
 	case "8", "9", "10", "11", "12", "13", "14", "15":
 		return true
 	}

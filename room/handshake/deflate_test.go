@@ -35,6 +35,7 @@ func TestDeflateOffersAreAnsweredByTheRules(t *testing.T) {
 		{"§5 the next offer", "x-other, permessage-deflate; turbo, permessage-deflate; server_max_window_bits=15", window},
 		{"§5 another extension", "x-webkit-deflate-frame", ""},
 		{"RFC 6455 §9.1 in two fields", "x-other\r\nSec-WebSocket-Extensions: permessage-deflate", plain},
+		{"RFC 6455 §9.1 beside a field without any", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Extensions: ,", plain},
 		{"RFC 6455 §9.1 name in another case", "Permessage-Deflate", ""},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -59,9 +60,24 @@ func TestDeflateIsNotAgreedToUnlessItIsOn(t *testing.T) {
 }
 
 func TestMalformedExtensionsAreRefused(t *testing.T) {
-	for _, value := range []string{"a;;b", "=", "permessage-deflate; =15", `a; b="`, `a; b="\`, "a b", "a;", "a; b=", `a, "`, `a; b="c d"`, `a; b=""`, "a; b=c d", "(a)"} {
+	for _, value := range []string{"a;;b", "=", "permessage-deflate; =15", `a; b="`, `a; b="\`, "a b", "a;", "a; b=", `a, "`, `a; b="c d"`, `a; b=""`, "a; b=c d", "(a)",
+		"", ",", ", ,", "\r\nSec-WebSocket-Extensions: ,", "a;;b\r\nSec-WebSocket-Extensions: a", "a\r\nSec-WebSocket-Extensions: a;;b"} {
 		if r := server.Look([]byte(add("Sec-WebSocket-Extensions: " + value))); r.Verdict != Refuse || r.Reason != "extensions" {
 			t.Errorf("%q: verdict %v, reason %s", value, r.Verdict, r.Reason)
+		}
+	}
+}
+
+func TestMalformedSubprotocolsAreRefused(t *testing.T) { // RFC 6455 §11.3.4
+	for value, reason := range map[string]string{
+		"chat": "", "soap, wamp": "", ",\tchat ,,": "", "chat\r\nSec-WebSocket-Protocol:": "", "\r\nSec-WebSocket-Protocol: chat": "",
+		"chat, chat": "", // the client's rule alone (§4.1)
+		"":           "subprotocol", ",": "subprotocol", "a b": "subprotocol", `;;"(`: "subprotocol", `"a"`: "subprotocol", "a;b": "subprotocol",
+		"(a)": "subprotocol", "a/b": "subprotocol", "\xff": "subprotocol", "a, b c": "subprotocol",
+		"\r\nSec-WebSocket-Protocol:": "subprotocol", "a b\r\nSec-WebSocket-Protocol: c": "subprotocol", "c\r\nSec-WebSocket-Protocol: a b": "subprotocol",
+	} {
+		if r := server.Look([]byte(add("Sec-WebSocket-Protocol: " + value))); r.Reason != reason || (r.Verdict == Upgrade) != (reason == "") {
+			t.Errorf("%q: verdict %v, reason %q, want %q", value, r.Verdict, r.Reason, reason)
 		}
 	}
 }

@@ -12,8 +12,22 @@ type fields struct {
 	host, origin, key, version field
 	upgrade, connection        bool // the list has "websocket", "upgrade"
 	deflate                    offers
-	malformed                  bool // extensions are no list of them
+	extensions, protocols      list
 }
+
+// list is what a field that is a list with at least one element (RFC 9110
+// §5.6.1) comes to: each of its lines is one of these, and together they are
+// the greatest (§5.3).
+type list uint8
+
+const (
+	absent list = iota
+	empty       // commas at most
+	filled
+	malformed
+)
+
+func (l list) valid() bool { return l == absent || l == filled }
 
 // field is a header field that may come once: how often it came, and its last
 // value.
@@ -97,9 +111,25 @@ func (f *fields) add(line []byte) bool {
 	case is(name, "Sec-WebSocket-Version"):
 		f.version.add(value)
 	case is(name, "Sec-WebSocket-Extensions"):
-		f.malformed = f.malformed || !f.deflate.add(value)
+		f.extensions = max(f.extensions, f.deflate.add(value))
+	case is(name, "Sec-WebSocket-Protocol"):
+		f.protocols = max(f.protocols, tokens(value))
 	}
 	return true
+}
+
+// tokens is what list of tokens value is (RFC 6455 §11.3.4). httphead.ScanTokens
+// takes "a b" for one.
+func tokens(value []byte) list {
+	rest, found := lexer(value), empty
+	for {
+		if len(rest.token()) > 0 {
+			found = filled
+		}
+		if !rest.separator(',') {
+			return rest.end(found)
+		}
+	}
 }
 
 // lists reports whether the list (RFC 9110 §5.6.1) has the token, in any case.

@@ -15,7 +15,8 @@ func FuzzLook(f *testing.F) {
 	for _, seed := range []string{good, add("Origin: https://friend.example"), padded(300), with("Connection", "a, b,upgrade"),
 		"GET / HTTP/1.1\r\n\r\n", "\x16\x03", good + "\x81\x80", strings.ReplaceAll(good, "\r\n", "\n"), "GET /ws HTTP/1.1\nX:\r\n\n",
 		"CONNECT a/ws HTTP/1.1\r\nHost: a\r\n\r\n", strings.Replace(good, "/ws", "/%77s", 1), strings.Replace(good, "/ws", "http://x/ws?y", 1),
-		strings.Replace(good, "GET", "HEAD", 1), add("X: a\rb"), add("Connection: keep-alive"), padded(DefaultMaxHead + 1)} {
+		strings.Replace(good, "GET", "HEAD", 1), add("X: a\rb"), add("Connection: keep-alive"), padded(DefaultMaxHead + 1),
+		add("Sec-WebSocket-Protocol: a, b c"), add("Sec-WebSocket-Extensions: , ,")} {
 		f.Add([]byte(seed), uint16(20))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, cut uint16) {

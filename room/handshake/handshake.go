@@ -114,8 +114,10 @@ func (h *Handshake) check(request httphead.RequestLine, f *fields, authority str
 		return badVersion
 	case f.key.count != 1 || !isKey(f.key.value):
 		return badKey
-	case f.malformed: // §9.1
+	case !f.extensions.valid(): // §9.1
 		return badExtensions
+	case !f.protocols.valid(): // §11.3.4
+		return badSubprotocol
 	case f.origin.count == 0: // no browser
 		return nil
 	}

@@ -27,9 +27,10 @@ var (
 	noVersion  = newRefusal("version", http.StatusBadRequest, "exactly one Sec-WebSocket-Version header is needed")
 	badVersion = newRefusal("version", http.StatusUpgradeRequired, "only version 13 of WebSocket is spoken here",
 		"Upgrade: websocket", "Sec-WebSocket-Version: 13") // RFC 6455 §4.4
-	badKey        = newRefusal("bad_key", http.StatusBadRequest, "exactly one Sec-WebSocket-Key header of 16 bytes in base64 is needed")
-	badExtensions = newRefusal("extensions", http.StatusBadRequest, "Sec-WebSocket-Extensions is not a list of extensions") // RFC 6455 §9.1
-	badOrigin     = newRefusal("origin", http.StatusForbidden, "pages of this origin may not connect (-allow-origin)")      // RFC 6455 §10.2
+	badKey         = newRefusal("bad_key", http.StatusBadRequest, "exactly one Sec-WebSocket-Key header of 16 bytes in base64 is needed")
+	badExtensions  = newRefusal("extensions", http.StatusBadRequest, "Sec-WebSocket-Extensions is not a list of extensions") // RFC 6455 §9.1
+	badSubprotocol = newRefusal("subprotocol", http.StatusBadRequest, "Sec-WebSocket-Protocol is not a list of tokens")      // RFC 6455 §11.3.4
+	badOrigin      = newRefusal("origin", http.StatusForbidden, "pages of this origin may not connect (-allow-origin)")      // RFC 6455 §10.2
 )
 
 // The answers to connections that are refused whatever they have sent.
@@ -43,7 +44,7 @@ var (
 // Reasons are the words that [Result].Reason may have.
 func Reasons() []string {
 	var all []string
-	for _, r := range []*refusal{badRequest, headTooLarge, badMethod, badProtocol, badHost, upgradeRequired, noVersion, badKey, badExtensions, badOrigin} {
+	for _, r := range []*refusal{badRequest, headTooLarge, badMethod, badProtocol, badHost, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin} {
 		if !slices.Contains(all, r.reason) {
 			all = append(all, r.reason)
 		}
