@@ -21,7 +21,7 @@ type returns struct {
 
 var returning = []returns{
 	{what: "resident memory is back, but for 8 MiB", name: resident, more: 8 << 20},
-	// It is steady to 100 KiB, and a life has thousands of connections.
+	// It is steady to 128 KiB, and a life has thousands of connections.
 	{what: "the heap is back, but for 256 KiB", name: heap, more: 256 << 10},
 	{what: "descriptors are back", name: "process_open_fds", exact: true},
 	{what: "goroutines are back, but for 2", name: "go_goroutines", more: 2},

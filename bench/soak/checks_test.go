@@ -62,8 +62,8 @@ func TestEachFaultFailsItsCheckAndNoOther(t *testing.T) {
 		{"no calm", "becomes calm", func(e *Evidence) { e.Calm = errNotCalm }},
 		{"a message too few", "messages are those", set("chatd_messages_total", 99)},
 		{"a message too many", "messages are those", set("chatd_messages_total", 101)},
-		{"a delivery due too many", "deliveries due", set("chatd_deliveries_due_total", 1011)},
-		{"a delivery lost too many", "deliveries due", set("chatd_deliveries_lost_total", 11)},
+		{"a delivery due too many", "deliveries due are those made", set("chatd_deliveries_due_total", 1011)},
+		{"a delivery lost too many", "deliveries due are those made", set("chatd_deliveries_lost_total", 11)},
 		{"phantoms, due and lost", "deliveries due are those heard", func(e *Evidence) {
 			e.End["chatd_deliveries_due_total"] += 21
 			e.End["chatd_deliveries_lost_total"] += 21

@@ -25,7 +25,7 @@ type client struct {
 	full      bool // reads everything it is sent, and must not be cut off
 	asleep    bool // does not read
 	early     bool // what it reads next is not in the ledger yet, so it waits
-	born      int  // messages of the ledger at its beginning
+	born      int  // messages of the ledger that everybody had heard at its beginning
 	place     place
 	heard     uint64
 	publisher *publisher // nil: it only listens
@@ -83,7 +83,7 @@ func (c *client) Panicked(_ *poller.Worker, cause any) {
 
 func (c *client) begin() {
 	c.stage = shaking
-	c.born, c.place = c.crowd.ledger.end(), c.crowd.ledger.begin()
+	c.born, c.place = c.crowd.slowest, c.crowd.ledger.begin()
 	c.crowd.clients = append(c.crowd.clients, c)
 	if err := c.crowd.poller.Watch(&c.Conn); err != nil {
 		c.over(err)
@@ -282,7 +282,7 @@ func (c *client) count(t *Tally) {
 	case c.place.known:
 		t.Missed += c.crowd.ledger.unheard(c.place.next)
 	default:
-		t.Missed += c.crowd.ledger.unheard(c.born - underWay)
+		t.Missed += c.crowd.ledger.unheard(c.born)
 	}
 }
 

@@ -73,11 +73,11 @@ func (c *crowd) hostile(ctx context.Context, p *Phase) {
 		deeds = append(deeds, deed{p.sometime(r, 1), func() error {
 			all.Go(func() {
 				var born int
-				c.do(func() { born = c.ledger.end() })
+				c.do(func() { born = c.slowest })
 				err := a.run(c.addr.String(), i)
 				c.do(func() {
 					if a.join {
-						c.tally.Missed += c.ledger.unheard(born - underWay)
+						c.tally.Missed += c.ledger.unheard(born)
 					}
 					switch {
 					case err != nil:
