@@ -81,8 +81,12 @@ func (c *conn) drain() { _, _ = io.Copy(io.Discard, c.r) }
 // answerPings does nothing but that until the server hangs up, or ctx ends.
 func (c *conn) answerPings() {
 	for {
-		f, err := ws.ReadFrame(c.r)
-		if err != nil || f.Header.OpCode == ws.OpPing && !c.write(frame(ws.OpPong, true, f.Payload)) {
+		h, err := ws.ReadHeader(c.r)
+		if err != nil {
+			return
+		}
+		payload := make([]byte, h.Length)
+		if _, err := io.ReadFull(c.r, payload); err != nil || h.OpCode == ws.OpPing && !c.write(frame(ws.OpPong, true, payload)) {
 			return
 		}
 	}
