@@ -73,14 +73,14 @@ func compareCommand(out io.Writer) *ffcli.Command {
 func (c *comparison) run(ctx context.Context, dir string) error {
 	c.result.Schema, c.result.Started, c.result.Rounds = result.Schema, time.Now(), c.rounds
 	c.result.Machine = thisMachine()
-	for _, k := range contestants {
-		if len(c.only) == 0 || slices.Contains(c.only, k.name) {
-			c.add(k, filepath.Join(c.bin, k.binary))
-		}
-	}
 	if c.before != "" {
 		for _, k := range older {
 			c.add(k, c.before)
+		}
+	}
+	for _, k := range contestants {
+		if len(c.only) == 0 || slices.Contains(c.only, k.name) {
+			c.add(k, filepath.Join(c.bin, k.binary))
 		}
 	}
 	switch {
@@ -96,7 +96,7 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 	left := newEstimate(c.steps, c.rounds*len(c.result.Servers))
 	for round := range c.rounds {
 		for i, s := range c.steps {
-			for _, server := range c.result.Servers {
+			for _, server := range rotated(c.result.Servers, round+i) {
 				if ctx.Err() != nil {
 					break
 				}
@@ -116,6 +116,13 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 	}
 	fmt.Fprintf(c.out, "\nThe report is in %s.\n", filepath.Join(dir, "index.html"))
 	return nil
+}
+
+// rotated is the servers in turn, beginning with another one each time: what a
+// server finds the machine doing depends on which was there before.
+func rotated(servers []result.Server, by int) []result.Server {
+	by %= len(servers)
+	return append(slices.Clone(servers[by:]), servers[:by]...)
 }
 
 // add takes k, whose program is path, into the comparison, if it is there.

@@ -40,3 +40,16 @@ func TestEstimate(t *testing.T) {
 		t.Errorf("%s after a quarter in half an hour", got)
 	}
 }
+
+func TestEachServerIsTheFirstInTurn(t *testing.T) {
+	servers := []result.Server{{Name: "a"}, {Name: "b"}, {Name: "c"}}
+	for by, want := range []string{"abc", "bca", "cab", "abc"} {
+		got := ""
+		for _, s := range rotated(servers, by) {
+			got += s.Name
+		}
+		if got != want {
+			t.Errorf("%d: %s, want %s", by, got, want)
+		}
+	}
+}
