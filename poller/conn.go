@@ -90,6 +90,9 @@ func (c *Conn) WantWrite(on bool) {
 	}
 }
 
+// Narrow has the kernel take next to nothing from the peer that is not read.
+func (c *Conn) Narrow() { sysNarrow(c.FD()) }
+
 // ShutdownWrite ends the stream towards the peer, behind what was written.
 func (c *Conn) ShutdownWrite() { sysShutdownWrite(c.FD()) }
 

@@ -60,6 +60,12 @@ func sysReadable(fd int) bool {
 	return err != nil || n > 0 // to try is never wrong
 }
 
+// sysNarrow makes the receive buffer of fd as small as the kernel allows. Else
+// it grows to megabytes where a peer sends without end.
+func sysNarrow(fd int32) {
+	_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 0) // best effort
+}
+
 func sysShutdownWrite(fd int32) {
 	syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
 }

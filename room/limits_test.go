@@ -445,6 +445,9 @@ func TestPingsWithoutEndAreNoMessages(t *testing.T) {
 	for range 5 {
 		c.feed(m.worker, []byte(strings.Repeat(masked(ws.OpPing, true, ""), 100)))
 		m.settle()
+		if wait := c.in.meter.until - c.in.meter.at; wait < minPause {
+			t.Errorf("a pause of %d ticks", wait)
+		}
 		m.server.now.Add(1)
 	}
 	if n := m.server.Stats().Throttled["controls"]; n == 0 || c.spoke.Load() != spoke {

@@ -103,12 +103,17 @@ func violation(pong []byte, err error) *mail {
 	return &mail{bytes: frame.AppendClose(pong, e.Code, e.Reason), reason: reasonOf(e)}
 }
 
-// pause keeps the session from going on until its meter's debt is paid. The
-// time does not count as the peer's silence, or that without a message unless
+// minPause is half a second, in ticks: very many who are paused are to
+// cost a little now and then, and not all of them something at each tick.
+const minPause = ticksPerSecond / 2
+
+// pause keeps the session from going on until its meter's debt is paid, and a
+// little longer. The time does not count as the peer's silence, or that without a message unless
 // there was none.
 func (c *client) pause(t *tally) {
 	s, m := c.server, &c.in.meter
 	limit, ticks := m.debt(&s.rates)
+	ticks = max(ticks, minPause)
 	t.throttled[limit].Add(1)
 	m.until = m.at + ticks
 	c.heard.Store(m.until)

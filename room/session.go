@@ -22,7 +22,7 @@ const bite = 4 << 10
 // message of any length; for it only time counts.)
 const (
 	discardBlock = 4 << 10
-	discardMost  = 64
+	discardMost  = 16
 )
 
 // Run implements poller.Runner: the session. It reads what the socket has,
@@ -210,6 +210,7 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 func (c *client) refuse(w *poller.Worker, r handshake.Result) {
 	c.server.refused(c.Peer(), r.Reason, r.Status)
 	w.Send(c.FD(), r.Response) // as much as a fresh socket takes: all
+	c.Narrow()
 	c.linger(w)
 }
 
