@@ -25,7 +25,7 @@ type client struct {
 	phase phase
 	ended bool  // the peer's stream is at its end, or broken
 	back  bool  // net/http has had it and gave it back
-	spent uint8 // discardBlocks that were
+	spent uint8 // blocks that were discarded, see discardBlock
 
 	// From the keeper to the session, but for those bits that say otherwise.
 	status atomic.Uint32

@@ -90,8 +90,7 @@ func (l *lobby) keep(c *client, deadline uint32, lingering bool) {
 		l.handshakes.Store(n + 1)
 	}
 	if unwelcome(l.server.stage.Load(), lingering) {
-		c.status.Or(statusExpired)
-		c.Schedule()
+		dismiss(c)
 	}
 }
 
@@ -148,10 +147,15 @@ func (l *lobby) expire(now, stage uint32) {
 	handshakes := int(l.handshakes.Load())
 	for i, g := range l.list {
 		if now >= g.deadline || unwelcome(stage, i >= handshakes) {
-			g.c.status.Or(statusExpired)
-			g.c.Schedule()
+			dismiss(g.c)
 		}
 	}
+}
+
+// dismiss has c's session close it.
+func dismiss(c *client) {
+	c.status.Or(statusExpired)
+	c.Schedule()
 }
 
 // Panicked implements poller.Runner.

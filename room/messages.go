@@ -103,13 +103,13 @@ func violation(pong []byte, err error) *mail {
 	return &mail{bytes: frame.AppendClose(pong, e.Code, e.Reason), reason: reasonOf(e)}
 }
 
-// minPause is half a second, in ticks: very many who are paused are to
-// cost a little now and then, and not all of them something at each tick.
+// minPause is half a second, in ticks: very many who are paused are to cost a
+// little now and then, and not all of them something at each tick.
 const minPause = ticksPerSecond / 2
 
-// pause keeps the session from going on until its meter's debt is paid, and a
-// little longer. The time does not count as the peer's silence, or that without a message unless
-// there was none.
+// pause keeps the session from going on until its meter's debt is paid, and for
+// minPause at least. It does not count as the peer's silence; nor, unless control
+// frames alone caused it, as time without a message.
 func (c *client) pause(t *tally) {
 	s, m := c.server, &c.in.meter
 	limit, ticks := m.debt(&s.rates)

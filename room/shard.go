@@ -252,8 +252,6 @@ func (s *shard) leave(w *poller.Worker, c *client, limit uint64, bytes []byte) {
 func (s *shard) lag(w *poller.Worker, o *outbox) {
 	if !o.left {
 		o.deadline = s.hub.server.stallDeadline()
-	}
-	if !o.left {
 		s.tally(w).lagging.Add(1)
 	}
 	o.index = len(s.lagging)

@@ -43,7 +43,7 @@ func (s *Server) Stats() Stats {
 		Conns:      s.conns.Load(),
 		Members:    s.members.Load(),
 		Handshakes: s.lobby.handshakes.Load(),
-		Lagging:    max(0, lagging), // one may have moved to another worker meanwhile
+		Lagging:    max(0, lagging), // a worker may have gone on while the others were added
 
 		Accepted:  t.sum(func(t *tally) *atomic.Uint64 { return &t.accepted }),
 		Joined:    t.sum(func(t *tally) *atomic.Uint64 { return &t.joined }),

@@ -17,7 +17,7 @@ type tally struct {
 	due        atomic.Uint64 // messages × the members present
 	delivered  atomic.Uint64 // of due: written whole
 	lost       atomic.Uint64 // of due: the client was given up before
-	lagging    atomic.Int64  // members that are behind; added up it is never negative
+	lagging    atomic.Int64  // members that are behind: more, or fewer, than there were
 	received   atomic.Uint64 // bytes
 	sent       atomic.Uint64 // bytes to members
 	deflated   atomic.Uint64 // messages that were compressed

@@ -48,14 +48,14 @@ func NewTarget(rawURL string, header http.Header) (*Target, error) {
 	if resolved.IP == nil {
 		resolved.IP = net.IPv4(127, 0, 0, 1)
 	}
-	addr := resolved.AddrPort()
+	addr := netip.AddrPortFrom(resolved.AddrPort().Addr().Unmap(), uint16(resolved.Port))
 	var b strings.Builder
 	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n", u.RequestURI(), u.Host, secKey)
 	if err := header.Write(&b); err != nil {
 		return nil, err
 	}
 	b.WriteString("\r\n")
-	return &Target{addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), request: []byte(b.String()), accept: secAccept}, nil
+	return &Target{addr: addr, request: []byte(b.String()), accept: secAccept}, nil
 }
 
 // connect opens the n-th connection.

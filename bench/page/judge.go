@@ -68,7 +68,7 @@ func (o *outcome) compare(g goal, f, base figure, of string) {
 	if !ok {
 		return
 	}
-	o.Medians = strings.TrimSpace(f.Format(mine.Median) + " to " + f.Format(its.Median) + " " + f.Unit)
+	o.Medians = f.Format(mine.Median) + " to " + f.amount(its.Median)
 	s := spreadOf(f.ratios(g.server, base, of))
 	s.Median = ratio
 	o.judge(g, s, false, func(v float64) string { return digits(v) + "×" })
