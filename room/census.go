@@ -63,7 +63,7 @@ type ConnInfo struct {
 	FD         int32          `json:"fd"`
 	Source     netip.AddrPort `json:"source"`
 	State      string         `json:"state"` // handshake, lingering, closed, ready, lagging or leaving
-	Room       string         `json:"room"`  // empty before it is in one
+	Rooms      []string       `json:"rooms"`
 	Age        float64        `json:"age_seconds"`
 	Lag        int            `json:"lag"`       // messages that wait for it
 	BytesIn    uint64         `json:"bytes_in"`  // as the kernel counts
@@ -95,11 +95,7 @@ func (s *Server) Census(ctx context.Context, first, limit int) (rows []ConnInfo,
 	if err := s.ask(ctx, &l.Task, func() { total = len(l.list); l.fill(p) }); err != nil {
 		return nil, 0, err
 	}
-	shards, err := s.shards(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	for _, sh := range shards {
+	for _, sh := range s.shards.all() {
 		n := int(sh.population.Load())
 		total += n
 		if p.skip >= n || len(p.rows) == limit {
@@ -116,18 +112,12 @@ func (s *Server) Census(ctx context.Context, first, limit int) (rows []ConnInfo,
 // Departed is the last clients that were refused or sent away, the newest first.
 func (s *Server) Departed() []Departure { return s.departures.last() }
 
-func (s *Server) shards(ctx context.Context) ([]*shard, error) {
-	var shards []*shard
-	err := s.ask(ctx, &s.hub.Task, func() { shards = append(shards, s.hub.shards...) })
-	return shards, err
-}
-
 // info is what its keeper knows of c.
-func (c *client) info(state, room string, lag int) ConnInfo {
+func (c *client) info(state string, rooms []string, lag int) ConnInfo {
 	in, out := c.Traffic()
 	age := time.Duration(c.server.now.Load()-c.born) * TickInterval
 	return ConnInfo{
-		FD: c.FD(), Source: c.Peer(), State: state, Room: room, Age: age.Seconds(), Lag: lag,
+		FD: c.FD(), Source: c.Peer(), State: state, Rooms: rooms, Age: age.Seconds(), Lag: lag,
 		BytesIn: in, BytesOut: out, Compressed: c.has(statusDeflate),
 	}
 }
@@ -141,7 +131,7 @@ func (l *lobby) fill(p *page) {
 		if from+i >= int(l.handshakes.Load()) {
 			state = "lingering"
 		}
-		row := g.c.info(state, "", 0)
+		row := g.c.info(state, nil, 0)
 		if g.c.has(statusClosed) {
 			row = ConnInfo{FD: -1, State: "closed", Age: row.Age}
 		}
@@ -149,64 +139,85 @@ func (l *lobby) fill(p *page) {
 	}
 }
 
-// fill adds the shard's connections.
+// fill adds the shard's connections. One that is in several rooms counts in the
+// first.
 func (s *shard) fill(p *page) {
-	from, to := p.take(len(s.ready))
-	for _, c := range s.ready[from:to] {
-		p.rows = append(p.rows, c.info("ready", Path, 0))
+	for _, r := range s.list {
+		from, to := p.take(len(r.ready))
+		for _, c := range r.ready[from:to] {
+			if c.roster.Load() == r {
+				p.rows = append(p.rows, c.info("ready", s.roomNames(c), 0))
+			}
+		}
 	}
-	from, to = p.take(len(s.lagging))
+	from, to := p.take(len(s.lagging))
 	for _, o := range s.lagging[from:to] {
 		state, lag := "lagging", s.waiting(o.c)
 		if o.left {
 			state, lag = "leaving", int(o.owed)
 		}
-		p.rows = append(p.rows, o.c.info(state, Path, lag))
+		p.rows = append(p.rows, o.c.info(state, s.roomNames(o.c), lag))
 	}
 }
 
-// Alive returns when the hub has answered, which shows that workers work.
-func (s *Server) Alive(ctx context.Context) error {
-	return s.ask(ctx, &s.hub.Task, func() {})
+// roomNames are those of the rooms that c is in.
+func (s *shard) roomNames(c *client) (names []string) {
+	s.eachRoom(c, func(r *roster) {
+		if r.hub != nil {
+			names = append(names, r.hub.name)
+		}
+	})
+	return names
 }
 
-// LogSize is how many segments of the room's logs, and bytes of memory, a member
-// has yet to read. Shards are asked for it: in a room that is very busy that
+// Alive returns when the directory has answered, which shows that workers work.
+func (s *Server) Alive(ctx context.Context) error {
+	return s.ask(ctx, &s.directory.Task, func() {})
+}
+
+// LogSize is how many segments of the rooms' logs, and bytes of memory, members
+// have yet to read. Shards are asked for it: in rooms that are very busy that
 // takes its time.
 func (s *Server) LogSize(ctx context.Context) (segments, bytes int, err error) {
-	shards, err := s.shards(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	var plain, compressed extent
-	for _, sh := range shards {
-		of := &plain
-		if sh.compressed {
-			of = &compressed
-		}
-		if err := s.ask(ctx, &sh.Task, func() { of.include(sh.oldest()) }); err != nil {
+	logs := make(map[logOf]extent)
+	for _, sh := range s.shards.all() {
+		if err := s.ask(ctx, &sh.Task, func() { sh.extents(logs) }); err != nil {
 			return 0, 0, err
 		}
 	}
-	return plain.segments + compressed.segments, plain.bytes + compressed.bytes, nil
+	for _, e := range logs {
+		segments += e.segments
+		bytes += e.bytes
+	}
+	return segments, bytes, nil
+}
+
+// logOf tells a room's logs apart.
+type logOf struct {
+	hub        *hub
+	compressed bool
 }
 
 // extent is how much of a log its readers hold.
 type extent struct{ segments, bytes int }
 
-// include makes it that of one more reader.
-func (e *extent) include(at framelog.Cursor) {
-	segments, bytes := at.Extent()
-	e.segments, e.bytes = max(e.segments, segments), max(e.bytes, bytes)
-}
-
-// oldest is where the member is that is furthest behind.
-func (s *shard) oldest() framelog.Cursor {
-	oldest := s.pos
-	for _, o := range s.lagging {
-		if !o.left && o.at.Seq < oldest.Seq {
-			oldest = o.at
+// extents adds what the shard's members hold of their rooms' logs.
+func (s *shard) extents(logs map[logOf]extent) {
+	include := func(r *roster, at framelog.Cursor) {
+		if segments, bytes := at.Extent(); segments > 0 {
+			key := logOf{r.hub, r.compressed}
+			e := logs[key]
+			logs[key] = extent{max(e.segments, segments), max(e.bytes, bytes)}
 		}
 	}
-	return oldest
+	for _, r := range s.list {
+		if r.hub != nil {
+			include(r, r.pos)
+		}
+	}
+	for _, o := range s.lagging {
+		for _, at := range o.readers {
+			include(at.roster, at.at)
+		}
+	}
 }

@@ -11,8 +11,9 @@ import (
 // Two owners work on it. Its session, the Task of its Conn, reads the socket
 // and in the end closes it. Its keeper holds it in a list and looks after its
 // deadlines: first the lobby, then, once it is a member, a shard, which also
-// writes to it; when the shard is done with the socket it releases the client,
-// and a client that lingers until its peer hangs up is kept by the lobby again.
+// writes to it, whatever rooms it is in; when the shard is done with the socket
+// it releases the client, and a client that lingers until its peer hangs up is
+// kept by the lobby again.
 //
 // A server holds very many: it has 128 bytes, and what is seldom there is
 // behind a pointer.
@@ -30,9 +31,9 @@ type client struct {
 	// From the keeper to the session, but for those bits that say otherwise.
 	status atomic.Uint32
 
-	// Handed from keeper to keeper, then static: set by the hub, read by the
-	// session once it has seen statusMember.
-	shard *shard
+	// The first of its rooms: set by the hub of that, then by the shard, which
+	// stays the same. Read by anybody once the client is a member.
+	roster atomic.Pointer[roster]
 
 	// Owned by the keeper.
 	out  *outbox // what keeps the client from being caught up; nil if it is
@@ -68,14 +69,12 @@ const (
 	// For the lobby.
 	eventHandshake uint32 = 1 << iota // keep it until the handshake's deadline
 	eventLinger                       // keep it until the linger deadline
-	eventUpgraded                     // pass it on to the room
 	eventGone                         // forget it
 	// For a shard.
-	eventJoin     // a new member
 	eventMail     // c.mail is set
 	eventWritable // its socket takes bytes again, or is broken
 
-	lobbyEvents = eventHandshake | eventLinger | eventUpgraded | eventGone
+	lobbyEvents = eventHandshake | eventLinger | eventGone
 )
 
 // Status bits. Each is set once, but for statusExpired and statusPinged.
@@ -84,10 +83,12 @@ const (
 	statusCrowded                     // it has to make room for other handshakes
 	statusRefused                     // too many from its address (set before anybody sees it)
 	statusDeflate                     // permessage-deflate was agreed upon (set by the session, before it joins)
-	statusMember                      // it is in the room
+	statusFull                        // there are too many rooms for its to be made (set by the directory)
+	statusMember                      // it is in a room
 	statusWaiting                     // its session waits for statusMember (set by the session)
+	statusSeveral                     // … in several (set and cleared by the shard, for itself)
 	statusPinged                      // it owes a pong (cleared by the session, too)
-	statusLeft                        // it left the room; what it says is not heard any more
+	statusLeft                        // it left all rooms; what it says is not heard any more
 	statusReleased                    // its shard is done with the socket
 	statusLinger                      // … whose peer may not know yet: wait until it hangs up
 	statusClosed                      // it is closed, or net/http's (set by the session)
@@ -100,11 +101,9 @@ func (c *client) has(bit uint32) bool { return c.status.Load()&bit != 0 }
 // between two frames of the log. A newer one replaces one that was not taken.
 type mail struct {
 	bytes []byte
-	// leave says that the client leaves the room. It goes through the hub, like
-	// what the client said before, which sets limit: the client still gets the
-	// frames before that one, then bytes.
-	leave bool
-	limit uint64
+	// exit says that the client leaves all its rooms: it still gets the frames
+	// before the limits, then bytes.
+	exit *exit
 	// broken says that nothing can be written any more.
 	broken bool
 	// reason is why the server, not the client, ends it; 0: it doesn't.
@@ -118,14 +117,15 @@ func (c *client) Link() **client { return &c.link }
 // member.
 func (c *client) signal(w *poller.Worker, events uint32) {
 	if c.events.Or(events) == 0 {
-		c.shard.inbox.Put(c)
-		c.shard.ScheduleOn(w)
+		s := c.roster.Load().shard
+		s.inbox.Put(c)
+		s.ScheduleOn(w)
 	}
 }
 
 // send hands m to the shard. Only the session may call it, and the hub for it.
 func (c *client) send(w *poller.Worker, m *mail) {
-	if unsent := c.mail.Swap(nil); unsent != nil && m.leave {
+	if unsent := c.mail.Swap(nil); unsent != nil && m.exit != nil {
 		// A ping that came before is still to be answered (RFC 6455 §5.5.2).
 		m.bytes = append(unsent.bytes, m.bytes...)
 		m.broken = unsent.broken

@@ -26,6 +26,7 @@ type Config struct {
 	MaxConns          int   // connections at a time; more wait to be accepted
 	MaxConnsPerSource int   // connections at a time from one address; more are refused
 	MaxHandshakes     int   // unfinished handshakes at a time; more push old ones out
+	MaxRooms          int   // at a time; a client that asks for one more is refused
 	MaxHead           int   // bytes of an HTTP head; 0: handshake.DefaultMaxHead
 	MaxFragments      int   // of a message
 	RateMessages      int64 // messages that a client may send in a second

@@ -72,9 +72,10 @@ func TestLastMessageBeforeTheEndIsDelivered(t *testing.T) {
 	m.join(1<<20, false)
 	p := newPost(false)
 	p.add(m.server.tallies.of(nil), ws.OpText, []byte("last words"))
-	m.server.hub.inbox.Put(p)
-	m.server.hub.append(m.worker)
-	s := m.server.hub.shards[0]
+	m.lobby().backlog.Add(int64(len(p.frames.plain)))
+	m.lobby().inbox.Put(p)
+	m.lobby().append(m.worker)
+	s := m.server.shards.all()[0]
 	m.server.enter(closing)
 	s.closeAll(m.worker, closing)
 	if got := m.net[0].got; !bytes.HasSuffix(got, append([]byte("last words"), goodbye[GoingAway]...)) {

@@ -8,6 +8,7 @@ import (
 
 	"chatd/poller"
 	"chatd/room/frame"
+	"chatd/room/handshake"
 )
 
 // eager is a session that says something as soon as it is told that it is a
@@ -33,7 +34,6 @@ func TestMembershipIsToldAfterTheHandshakesAnswerIsWritten(t *testing.T) {
 	c := &client{server: m.server, slot: -1}
 	st := &stub{c: c}
 	c.Attach(0, m.pool, st)
-	c.mail.Store(&mail{bytes: []byte("answer")})
 	e.c, e.network = c, network{{free: 1000}}
 	told := false
 	st.onRun = func() {
@@ -43,8 +43,8 @@ func TestMembershipIsToldAfterTheHandshakesAnswerIsWritten(t *testing.T) {
 		told = true
 	}
 	c.status.Or(statusWaiting)
-	m.server.hub.joins.Put(c)
-	m.server.hub.Schedule()
+	m.server.directory.joins.Put(&change{client: c, room: handshake.DefaultRoom, answer: []byte("answer")})
+	m.server.directory.Schedule()
 	m.settle()
 	if e.pong == nil {
 		t.Error("a member before the answer was written")
@@ -61,7 +61,8 @@ func TestLateSignalForTheShardDoesNotKeepAClientFromTheLobby(t *testing.T) {
 		m := newModel()
 		m.join(1000, false)
 		c := m.clients[0]
-		m.leave(0, &mail{leave: true})
+		m.leave(0, new(mail))
+		m.settle()
 		if c.status.Load()&statusReleased == 0 {
 			t.Fatal("not released")
 		}
@@ -86,12 +87,13 @@ func TestClosedClientIsNotKeptByAnEventThatComesLate(t *testing.T) {
 	m := newModel()
 	m.join(1000, false)
 	c, l := m.clients[0], &m.server.lobby
-	m.leave(0, &mail{leave: true})
+	m.leave(0, new(mail))
+	m.settle()
 	late := eventLinger // taken by the shard, which then has to wait
 	c.Attach(0, m.pool, c)
 	c.gone(nil)
 	m.settle()
-	c.shard.handle(nil, c, late)
+	c.roster.Load().shard.handle(nil, c, late)
 	m.settle()
 	if n := len(l.list); n != 0 {
 		t.Errorf("%d clients in the lobby, for ever", n)
@@ -136,9 +138,9 @@ func TestUnsentPongGoesOutBeforeTheFarewell(t *testing.T) {
 	bye := frame.AppendClose(nil, ws.StatusProtocolError, "")
 	c.send(nil, &mail{bytes: pong}) // not looked at before the hub has dealt with the leave
 	p := newPost(false)
-	p.leaver, p.last = c, &mail{bytes: bye, leave: true}
-	m.server.hub.inbox.Put(p)
-	m.server.hub.Run(poller.NewWorker(m.pool, &m.net))
+	p.leaver, p.last = c, &mail{bytes: bye, exit: newExit(m.lobby())}
+	m.lobby().inbox.Put(p)
+	m.lobby().Run(poller.NewWorker(m.pool, &m.net))
 	m.settle()
 	if want := append(pong, bye...); !bytes.Equal(m.net[0].got, want) {
 		t.Errorf("written %q, want %q", m.net[0].got, want)

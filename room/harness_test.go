@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chatd/poller"
+	"chatd/room/handshake"
 )
 
 // ring is whether the servers of the tests write through io_uring.
@@ -113,7 +114,7 @@ func startServer(t *testing.T, change ...func(*Config)) *testServer {
 			for pool.Step(w) {
 			}
 		}
-		if left := s.hub.leftOver(); left != "" {
+		if left := s.leftOver(); left != "" {
 			t.Error(left)
 		}
 		if st := s.Stats(); st.Conns != 0 || st.Members != 0 {
@@ -155,6 +156,17 @@ func (s *testServer) until(true func() bool) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// room is the default room's hub, which must be there.
+func (s *testServer) room() (h *hub) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.ask(ctx, &s.directory.Task, func() { h = s.directory.rooms[handshake.DefaultRoom] }); err != nil || h == nil {
+		s.t.Fatal("there is no room: ", err)
+	}
+	return h
 }
 
 func openFiles(t *testing.T) int {

@@ -8,14 +8,8 @@ import (
 	"chatd/room/framelog"
 )
 
-const (
-	// maxBacklog is how many bytes may wait for the hub before sessions stop
-	// reading.
-	maxBacklog = 256 << 10
-	// shardSize is the number of members of a shard: few enough for a pass to
-	// be short, enough for the work per message to vanish behind the writes.
-	shardSize = 2048
-)
+// maxBacklog is how many bytes may wait for the hub before sessions stop reading.
+const maxBacklog = 256 << 10
 
 // parked is a session that waits until the hub has caught up.
 type parked struct {
@@ -29,41 +23,75 @@ func (p *parked) Link() **parked { return &p.link }
 // hub serializes a room: its Task takes what was published, appends it to the
 // log, has the shards write it, and lets new members in.
 //
-// It never runs more than a queue's length ahead of the slowest shard's pass.
+// It never runs more than a queue's length ahead of the slowest roster's pass.
 // So a member falls behind only because its own socket does not take bytes;
 // when the server is what is slow, the publishers wait: first their posts,
 // then, once maxBacklog bytes wait, their sessions stop reading, and TCP slows
 // them down.
+//
+// A server holds very many: what is seldom there is behind a pointer.
 type hub struct {
 	poller.Task
 	server *Server // static
+	name   string  // static
 
 	// From anybody to the Task.
 	inbox   poller.Inbox[post, *post]
-	joins   poller.Inbox[client, *client]
+	joins   poller.Inbox[change, *change]
 	waiters poller.Inbox[parked, *parked]
 	backlog atomic.Int64 // bytes of the posts that are not wholly in the log
 	stalled atomic.Bool  // set by the Task: shards schedule it after their pass
+	emptied atomic.Bool  // set by shards: a roster has no members any more
 	// deflating says whether the compressed log has readers, and messages are to
 	// be compressed. Written by the Task, read by sessions.
-	deflating atomic.Bool
+	deflating  atomic.Bool
+	population atomic.Int32 // members, and clients to come: the Task adds, shards subtract
+
+	// From the Task to the directory.
+	events atomic.Uint32 // what to look at; non-zero: it is in the directory's inbox
+	link   *hub          // of that inbox
+	taken  atomic.Uint32 // joins that were taken in
+
+	// Owned by the directory.
+	sent    uint32 // joins
+	listed  bool   // it is among the active ones
+	removed bool
 
 	// Owned by the Task. The two logs have the same messages under the same
 	// numbers; the compressed one only from when it got its first reader, to
 	// when it lost its last.
+	active     bool // the directory was told, since the second began, that it is
+	appended   bool // something was, since the second began
+	second     uint32
 	log        framelog.Log
-	compressed *framelog.Log // nil before the first reader
-	shards     []*shard
+	compressed *framelog.Log // nil while it has no readers
+	rosters    []*roster
 	posts      *post  // taken from the inbox, not yet appended
-	floor      uint64 // all shards have passed this frame (the least shard.done last seen)
-	ticked     uint32
-	active     bool // something was appended since the last tick
+	floor      uint64 // all rosters have passed this frame (the least roster.done last seen)
 }
 
-func (h *hub) init(s *Server) {
-	h.server = s
+// Events of a hub.
+const (
+	hubVacant uint32 = 1 << iota // it has no members, and nothing to do
+	hubActive                    // it wants to be scheduled when the second is over
+)
+
+// Link implements the inbox's element.
+func (h *hub) Link() **hub { return &h.link }
+
+func newHub(s *Server, name string) *hub {
+	h := &hub{server: s, name: name, second: s.now.Load() / ticksPerSecond}
 	h.Task.Init(s.pool, h)
 	h.log.Init()
+	return h
+}
+
+// signal tells the directory about events.
+func (h *hub) signal(w *poller.Worker, events uint32) {
+	if h.events.Or(events) == 0 {
+		h.server.directory.hubs.Put(h)
+		h.server.directory.ScheduleOn(w)
+	}
 }
 
 // publish hands p over. Sessions call it.
@@ -90,53 +118,135 @@ func (h *hub) congested(c *client) bool {
 // Run implements poller.Runner.
 func (h *hub) Run(w *poller.Worker) {
 	h.server.answer(&h.Task)
-	h.joins.Each(func(c *client) { h.admit(w, c) })
+	h.joins.Each(func(ch *change) { h.admit(w, ch) })
 	if h.append(w) {
-		h.active = true
-		h.wakeShards(w)
+		h.appended = true
+		h.wakeRosters(w)
+		if !h.active {
+			h.active = true
+			h.signal(w, hubActive)
+		}
 	}
 	if h.backlog.Load() <= maxBacklog/2 {
 		for p := h.waiters.TakeAll(); p != nil; p = p.link {
 			p.c.Schedule()
 		}
 	}
-	if now := h.server.now.Load(); now != h.ticked {
-		h.tick(now)
+	if second := h.server.now.Load() / ticksPerSecond; second != h.second {
+		h.second = second
+		h.tick(w)
+	}
+	if h.emptied.Load() {
+		h.retireRosters(w)
 	}
 	if h.server.stage.Load() != serving {
-		h.wakeShards(w)
+		h.wakeRosters(w)
 	}
 }
 
-// admit gives c to a shard that has room.
-func (h *hub) admit(w *poller.Worker, c *client) {
+// admit gives a client to a shard: one in which the room has members already,
+// if it can be.
+func (h *hub) admit(w *poller.Worker, ch *change) {
+	c := ch.client
 	deflate := c.has(statusDeflate)
 	if deflate && !h.deflating.Load() {
-		if h.compressed == nil {
-			h.compressed = new(framelog.Log)
-			h.compressed.Init()
-		}
+		h.compressed = new(framelog.Log)
+		h.compressed.Init()
 		h.compressed.Restart(h.log.Head().Seq)
 		h.deflating.Store(true)
 	}
-	s := h.roomiest(deflate)
-	s.population.Add(1)
-	c.shard = s
-	c.events.Store(eventJoin)
-	s.inbox.Put(c)
+	if first := c.roster.Load(); first != nil { // it lives in a shard already
+		ch.roster = h.rosterIn(first.shard, deflate)
+	} else {
+		ch.roster = h.roomiest(deflate)
+		c.roster.Store(ch.roster)
+	}
+	ch.roster.population.Add(1)
+	h.population.Add(1)
+	h.taken.Add(1)
+	s := ch.roster.shard
+	s.changes.Put(ch)
 	s.ScheduleOn(w)
 }
 
-// roomiest is a shard with room for a reader of the plain or the compressed log.
-func (h *hub) roomiest(compressed bool) *shard {
-	for _, s := range h.shards {
-		if s.compressed == compressed && s.population.Load() < h.server.shardSize {
-			return s
+// roomiest is a roster in a shard that has room, for a reader of the plain or the
+// compressed log. The reader is counted in the shard's population.
+func (h *hub) roomiest(compressed bool) *roster {
+	for _, r := range h.rosters {
+		if r.compressed == compressed && r.shard.reserve() {
+			return r
 		}
 	}
-	s := newShard(h, compressed)
-	h.shards = append(h.shards, s)
-	return s
+	// The other kind of reader may be in a shard that has room.
+	for _, r := range h.rosters {
+		if r.shard.reserve() {
+			return h.addRoster(r.shard, compressed)
+		}
+	}
+	return h.addRoster(h.server.shards.choose(h.server), compressed)
+}
+
+// rosterIn is the roster in the shard s.
+func (h *hub) rosterIn(s *shard, compressed bool) *roster {
+	for _, r := range h.rosters {
+		if r.shard == s && r.compressed == compressed {
+			return r
+		}
+	}
+	return h.addRoster(s, compressed)
+}
+
+func (h *hub) addRoster(s *shard, compressed bool) *roster {
+	r := newRoster(h, s, compressed)
+	h.rosters = append(h.rosters, r)
+	return r
+}
+
+// left counts a member of r less. The shard calls it.
+func (h *hub) left(w *poller.Worker, r *roster) {
+	h.population.Add(-1)
+	if r.population.Add(-1) == 0 {
+		h.emptied.Store(true)
+		h.ScheduleOn(w)
+	}
+}
+
+// retireRosters lets go of the rosters that have no members and to which none
+// are on their way; when none is left the room is vacant.
+func (h *hub) retireRosters(w *poller.Worker) {
+	h.emptied.Store(false) // before they are looked at: a roster that empties now tells again
+	kept := h.rosters[:0]
+	for _, r := range h.rosters {
+		if r.population.Load() > 0 {
+			kept = append(kept, r)
+		} else {
+			r.signal(w, rosterRetired)
+		}
+	}
+	clear(h.rosters[len(kept):])
+	h.rosters = kept
+	if h.deflating.Load() && !h.hasCompressed() {
+		h.deflating.Store(false)
+		h.compressed = nil
+	}
+	switch {
+	case len(kept) > 0:
+	case h.quiet():
+		h.rosters = nil
+		h.signal(w, hubVacant)
+	default: // those who left have said something that is not in the log yet
+		h.emptied.Store(true)
+		h.ScheduleOn(w)
+	}
+}
+
+func (h *hub) hasCompressed() bool {
+	for _, r := range h.rosters {
+		if r.compressed {
+			return true
+		}
+	}
+	return false
 }
 
 // append moves posts into the log as far as the shards allow. It reports
@@ -172,8 +282,13 @@ func (h *hub) append(w *poller.Worker) bool {
 // nextPost is done with the first post.
 func (h *hub) nextPost(w *poller.Worker) {
 	p := h.posts
-	if p.leaver != nil {
-		p.last.limit = h.log.Head().Seq
+	switch {
+	case p.leave != nil:
+		p.leave.limit = h.log.Head().Seq
+		s := p.leave.client.roster.Load().shard
+		s.changes.Put(p.leave)
+		s.ScheduleOn(w)
+	case p.last != nil && p.last.exit.pass(h, h.log.Head().Seq):
 		p.leaver.send(w, p.last)
 	}
 	h.backlog.Add(-int64(len(p.frames.plain)))
@@ -203,12 +318,12 @@ func (h *hub) allowance() int {
 // quiet reports whether all that was published is in the log.
 func (h *hub) quiet() bool { return h.backlog.Load() == 0 }
 
-// passed is the number of the frame in front of which the slowest shard is.
+// passed is the number of the frame in front of which the slowest roster is.
 func (h *hub) passed() uint64 {
 	least := uint64(math.MaxUint64)
-	for _, s := range h.shards {
-		if s.population.Load() > 0 {
-			least = min(least, s.done.Load())
+	for _, r := range h.rosters {
+		if r.population.Load() > 0 {
+			least = min(least, r.done.Load())
 		}
 	}
 	if least == math.MaxUint64 { // nobody is here
@@ -217,47 +332,35 @@ func (h *hub) passed() uint64 {
 	return least
 }
 
-// wakeShards has w go on with the first shard, and other workers with the
-// others: a pass takes its time.
-func (h *hub) wakeShards(w *poller.Worker) {
-	for i, s := range h.shards {
+// wakeRosters has w go on with the first roster's shard, and other workers with
+// the others: a pass takes its time.
+func (h *hub) wakeRosters(w *poller.Worker) {
+	for i, r := range h.rosters {
 		if i == 0 {
-			s.ScheduleOn(w)
+			r.signal(w, rosterNews)
 		} else {
-			s.Schedule()
+			r.signal(nil, rosterNews)
 		}
 	}
 }
 
-// tick gives the memory of a log that is quiet back, and looks for shards that
-// have something due.
-func (h *hub) tick(now uint32) {
-	h.ticked = now
-	if h.deflating.Load() && !h.compressedHasReaders() {
-		h.deflating.Store(false)
-	}
-	trim := !h.active && !(h.log.Trimmed() && (h.compressed == nil || h.compressed.Trimmed()))
+// tick gives the memory of a log that is quiet back. It is called once a second
+// while there is something to give.
+func (h *hub) tick(w *poller.Worker) {
+	h.active = false
+	trim := !h.appended && !(h.log.Trimmed() && (h.compressed == nil || h.compressed.Trimmed()))
 	if trim {
 		h.log.Trim()
 		if h.compressed != nil {
 			h.compressed.Trim()
 		}
+		h.wakeRosters(w) // they move off the segments that they have read
 	}
-	h.active = false
-	for _, s := range h.shards {
-		if trim || now >= s.due.Load() {
-			s.Schedule() // also moves it off the segments that it has read
-		}
+	if h.appended {
+		h.active = true
+		h.signal(w, hubActive)
 	}
-}
-
-func (h *hub) compressedHasReaders() bool {
-	for _, s := range h.shards {
-		if s.compressed && s.population.Load() > 0 {
-			return true
-		}
-	}
-	return false
+	h.appended = false
 }
 
 // Panicked implements poller.Runner. The post that was being appended is lost.

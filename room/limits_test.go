@@ -299,7 +299,7 @@ func TestOneRunPublishesABoundedNumberOfBytes(t *testing.T) {
 	p.say(strings.Repeat(bomb, n))
 	most := int64(0)
 	s.until(func() bool {
-		most = max(most, s.hub.backlog.Load())
+		most = max(most, s.room().backlog.Load())
 		return s.Stats().Messages == uint64(n)
 	})
 	if limit := int64(2*maxBacklog + 128<<10); most > limit {
@@ -422,7 +422,7 @@ func TestTimeInWhichTheServerDoesNotReadIsNobodysSilence(t *testing.T) {
 	m := newModel()
 	m.server.pingTicks, m.server.idleTicks, m.server.sweepTicks = 5, 10, 1
 	m.join(1<<20, false)
-	m.server.hub.backlog.Add(maxBacklog + 1)
+	m.lobby().backlog.Add(maxBacklog + 1)
 	for range 40 {
 		if !m.clients[0].mustWait() {
 			t.Fatal("it reads on")

@@ -14,6 +14,7 @@ type lobby struct {
 	server *Server // static
 
 	inbox poller.Inbox[client, *client] // from sessions to the Task
+	joins poller.Inbox[change, *change] // those whose handshake is done
 
 	handshakes atomic.Int64 // guests that are not lingering; written by the Task
 
@@ -45,10 +46,25 @@ func (l *lobby) signal(w *poller.Worker, c *client, events uint32) {
 	}
 }
 
+// join sends a client whose handshake is done on its way into a room. Only its
+// session may call it.
+func (l *lobby) join(w *poller.Worker, ch *change) {
+	l.joins.Put(ch)
+	l.ScheduleOn(w)
+}
+
 // Run implements poller.Runner.
 func (l *lobby) Run(w *poller.Worker) {
 	l.server.answer(&l.Task)
-	l.inbox.Each(func(c *client) { l.handle(w, c, c.events.Swap(0)) })
+	joins := l.joins.TakeAll() // before the events, which come first
+	l.inbox.Each(func(c *client) { l.handle(c, c.events.Swap(0)) })
+	for joins != nil {
+		ch := joins
+		joins = ch.link
+		l.forget(ch.client)
+		l.server.directory.joins.Put(ch)
+		l.server.directory.ScheduleOn(w)
+	}
 	now, stage := l.server.now.Load(), l.server.stage.Load()
 	if now != l.ticked || stage != l.staged {
 		l.ticked, l.staged = now, stage
@@ -56,7 +72,7 @@ func (l *lobby) Run(w *poller.Worker) {
 	}
 }
 
-func (l *lobby) handle(w *poller.Worker, c *client, events uint32) {
+func (l *lobby) handle(c *client, events uint32) {
 	if events&eventHandshake != 0 {
 		l.keep(c, l.server.after(l.server.config.HandshakeTimeout), false)
 		if limit := l.server.config.MaxHandshakes; limit > 0 && l.handshakes.Load() > int64(limit) {
@@ -66,12 +82,8 @@ func (l *lobby) handle(w *poller.Worker, c *client, events uint32) {
 	if events&eventLinger != 0 {
 		l.keep(c, l.server.after(lingerTimeout), true)
 	}
-	if events&(eventUpgraded|eventGone) != 0 {
+	if events&eventGone != 0 {
 		l.forget(c)
-	}
-	if events&eventUpgraded != 0 {
-		l.server.hub.joins.Put(c)
-		l.server.hub.ScheduleOn(w)
 	}
 }
 

@@ -18,7 +18,8 @@ func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
 	s, t := c.server, c.server.tallies.of(w)
 	rules := s.rules
 	rules.Deflate = c.has(statusDeflate)
-	p := newPost(s.hub.deflating.Load())
+	h := c.hub()
+	p := newPost(h.deflating.Load())
 	var decoder frame.Decoder
 	var meter meter
 	if c.in != nil {
@@ -86,7 +87,7 @@ func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
 		c.leave(w, p)
 		return len(b)
 	case p.count > 0:
-		s.hub.publish(w, p)
+		h.publish(w, p)
 	default:
 		p.free()
 	}

@@ -17,12 +17,13 @@ import (
 	"chatd/poller"
 	"chatd/room/deflate"
 	"chatd/room/frame"
+	"chatd/room/handshake"
 )
 
-// The model test runs random schedules against the real hub and shards, with
-// sockets that are simulated, and against a plain reference of the original's
-// rules: a slice of messages for each client. Both must write the same bytes
-// to every client and drop the same clients.
+// The model test runs random schedules against the real directory, hubs and
+// shards, with sockets that are simulated, and against a plain reference of the
+// original's rules: a slice of messages for each client and room. Both must write
+// the same to every client, drop the same clients and have the same rooms.
 
 var (
 	modelSeed = flag.Uint64("model.seed", 0, "run only the model schedule with this seed")
@@ -34,15 +35,21 @@ const modelQueue = 4
 type opKind uint8
 
 const (
-	opJoin opKind = iota
+	opJoin  opKind = iota // a new client
+	opEnter               // a further room
+	opExit                // out of one room
 	opPublish
 	opRead
 	opSay
 	opLeave
+	opReplace // the client leaves and a new one comes, both at once
 	opReset
 	opTick
 	opKinds
 )
+
+// modelRooms are the rooms of a schedule. Most of it happens in the first.
+var modelRooms = [...]string{handshake.DefaultRoom, "a", "b"}
 
 // op is one step of a schedule. What its numbers mean depends on its kind;
 // they are taken modulo whatever there is.
@@ -50,16 +57,20 @@ type op struct {
 	kind opKind
 	who  int
 	n    int
+	room int
 }
 
 func (o op) String() string {
-	names := [...]string{"join", "publish", "read", "say", "leave", "reset", "tick"}
-	return fmt.Sprintf("%s(%d,%d)", names[o.kind], o.who, o.n)
+	names := [...]string{"join", "enter", "exit", "publish", "read", "say", "leave", "replace", "reset", "tick"}
+	return fmt.Sprintf("%s(%d,%d,%s)", names[o.kind], o.who, o.n, modelRooms[o.room])
 }
 
 func schedule(seed uint64) []op {
 	r := rand.New(rand.NewPCG(seed, 1))
-	weights := [opKinds]int{opJoin: 3, opPublish: 12, opRead: 8, opSay: 2, opLeave: 1, opReset: 1, opTick: 1}
+	weights := [opKinds]int{opJoin: 3, opEnter: 2, opExit: 1, opPublish: 12, opRead: 8, opSay: 2, opLeave: 1, opReplace: 1, opReset: 1, opTick: 1}
+	if seed%2 == 0 {
+		weights[opEnter], weights[opExit] = 0, 0
+	}
 	total := 0
 	for _, w := range weights {
 		total += w
@@ -69,64 +80,12 @@ func schedule(seed uint64) []op {
 		pick := r.IntN(total)
 		for k, w := range weights {
 			if pick -= w; pick < 0 {
-				ops[i] = op{kind: opKind(k), who: r.IntN(1000), n: r.IntN(1000)}
+				ops[i] = op{kind: opKind(k), who: r.IntN(1000), n: r.IntN(1000), room: max(0, r.IntN(4)-1)}
 				break
 			}
 		}
 	}
 	return ops
-}
-
-// reference is what the original does for one client.
-type reference struct {
-	deflate  bool   // it reads compressed messages
-	free     int    // bytes the kernel takes now
-	written  []byte // bytes the kernel has taken
-	writing  []byte // the rest of what is partly written
-	urgent   []byte // for this client alone, not begun
-	queue    [][]byte
-	farewell []byte
-	gone     bool // not in the room
-	reset    bool
-	dropped  bool
-}
-
-// pump writes what the kernel takes.
-func (c *reference) pump() {
-	for c.free > 0 && !c.reset {
-		if len(c.writing) == 0 {
-			switch {
-			case len(c.urgent) > 0:
-				c.writing, c.urgent = c.urgent, nil
-			case len(c.queue) > 0:
-				c.writing, c.queue = c.queue[0], c.queue[1:]
-			case len(c.farewell) > 0:
-				c.writing, c.farewell = c.farewell, nil
-			default:
-				return
-			}
-		}
-		n := min(c.free, len(c.writing))
-		c.written = append(c.written, c.writing[:n]...)
-		c.writing = c.writing[n:]
-		c.free -= n
-	}
-}
-
-func (c *reference) publish(message, compressed []byte) {
-	if c.gone {
-		return
-	}
-	if c.deflate {
-		message = compressed
-	}
-	if c.pump(); len(c.queue) == modelQueue {
-		c.gone, c.dropped = true, true
-		c.farewell = goodbye[SlowConsumer]
-		return
-	}
-	c.queue = append(c.queue, message)
-	c.pump()
 }
 
 // socket is a simulated socket of the server's side.
@@ -181,7 +140,7 @@ func (s *stub) Run(*poller.Worker) {
 func (s *stub) Panicked(*poller.Worker, any) {}
 func (s *stub) Writable(w *poller.Worker)    { s.c.Writable(w) }
 
-// model is one room, twice.
+// model is a server's rooms, twice.
 type model struct {
 	pool   *poller.Pool
 	worker *poller.Worker
@@ -211,12 +170,17 @@ func (m *model) settle() {
 	}
 }
 
+// hub is a room's, nil if it is not there.
+func (m *model) hub(room string) *hub { return m.server.directory.rooms[room] }
+
+// lobby is the hub of the default room.
+func (m *model) lobby() *hub { return m.hub(handshake.DefaultRoom) }
+
 // free lets client i's kernel take n more bytes.
 func (m *model) free(i, n int) {
 	c, s, r := m.clients[i], m.net[i], m.refs[i]
 	s.free += n
 	r.free += n
-	r.pump()
 	if c.out != nil && c.out.armed {
 		c.Writable(nil)
 	}
@@ -231,35 +195,62 @@ func (m *model) do(o op) {
 	if len(m.clients) > 0 {
 		i = o.who % len(m.clients)
 	}
+	room := modelRooms[o.room]
 	switch o.kind {
 	case opJoin:
-		m.join(o.n, o.who%100 == 0) // seldom: a compressor is a megabyte of memory
+		m.arrive(room, o.n, o.who%100 == 0) // seldom: a compressor is a megabyte of memory
+		m.settle()
+	case opEnter:
+		if r := m.refs[i]; !r.gone && !r.reset && !r.rooms[room] {
+			answer := m.text("into " + room)
+			r.enter(room, answer)
+			m.server.directory.joins.Put(&change{client: m.clients[i], room: room, answer: answer})
+			m.server.directory.Schedule()
+			m.settle()
+		}
+	case opExit:
+		if r := m.refs[i]; !r.gone && !r.reset && r.rooms[room] {
+			answer := m.text("out of " + room)
+			r.exit(room, answer)
+			h := m.hub(room)
+			p := newPost(false)
+			p.leave = &change{client: m.clients[i], hub: h, answer: answer}
+			h.publish(nil, p)
+			m.settle()
+		}
 	case opPublish:
-		m.publish(o)
+		m.publish(room, o)
 	case opRead:
 		m.free(i, 1+o.n%400)
 	case opSay:
-		text := frame.AppendPong(nil, fmt.Appendf(nil, "pong %d", o.n))
+		text := m.text(fmt.Sprintf("pong %d", o.n))
 		if r := m.refs[i]; !r.gone && !r.reset {
 			r.urgent = text
-			r.pump()
 		}
 		m.tell(i, &mail{bytes: text})
-	case opLeave:
+	case opLeave, opReplace:
 		text := frame.AppendClose(nil, ws.StatusNormalClosure, "")
-		if r := m.refs[i]; !r.gone && !r.reset {
-			r.gone, r.farewell = true, text
-			r.pump()
+		if r := m.refs[i]; !r.reset {
+			r.leave(text)
 		}
-		m.leave(i, &mail{bytes: text, leave: true})
+		m.leave(i, &mail{bytes: text})
+		if o.kind == opReplace {
+			m.arrive(room, o.n, false)
+		}
+		m.settle()
 	case opReset:
 		m.net[i].reset, m.refs[i].reset, m.refs[i].gone = true, true, true
 		m.tell(i, &mail{broken: true})
 	case opTick:
-		m.server.now.Add(1)
-		m.server.hub.Schedule()
+		m.server.Tick()
 		m.settle()
 	}
+}
+
+// text is a frame for one client that no other is the same as.
+func (m *model) text(what string) []byte {
+	m.seq++
+	return frame.AppendPong(nil, fmt.Appendf(nil, "%d:%s", m.seq, what))
 }
 
 // tell is what a session does, which sends nothing once it has left.
@@ -272,45 +263,67 @@ func (m *model) tell(i int, what *mail) {
 
 // leave is what a session does once.
 func (m *model) leave(i int, last *mail) {
-	if c := m.clients[i]; c.status.Load()&statusLeft == 0 {
+	c := m.clients[i]
+	if c.status.Load()&statusLeft != 0 {
+		return
+	}
+	var hubs []*hub
+	c.roster.Load().shard.eachRoom(c, func(r *roster) {
+		if r.hub != nil {
+			hubs = append(hubs, r.hub)
+		}
+	})
+	if last.exit = newExit(hubs...); len(hubs) == 0 {
+		c.send(nil, last)
+		return
+	}
+	for _, h := range hubs {
 		p := newPost(false)
 		p.leaver, p.last = c, last
-		m.server.hub.publish(nil, p)
+		h.publish(nil, p)
 	}
+}
+
+// join makes a client a member of the default room.
+func (m *model) join(n int, deflate bool) {
+	m.arrive(handshake.DefaultRoom, n, deflate)
 	m.settle()
 }
 
-func (m *model) join(n int, deflate bool) {
+// arrive has a new client come into a room, whose kernel takes n bytes.
+func (m *model) arrive(room string, n int, deflate bool) {
 	fd := len(m.clients)
 	answer := []byte("HTTP/1.1 101\r\n\r\n")
 	c := &client{server: m.server, slot: -1}
 	st := &stub{c: c}
 	c.Attach(fd, m.pool, st)
-	c.mail.Store(&mail{bytes: answer})
 	if deflate {
 		c.status.Or(statusDeflate)
 	}
 	m.clients, m.stubs = append(m.clients, c), append(m.stubs, st)
 	m.net = append(m.net, &socket{free: n})
-	r := &reference{deflate: deflate, free: n, writing: answer}
-	m.refs = append(m.refs, r)
-	r.pump()
-	m.server.hub.joins.Put(c)
-	m.server.hub.Schedule()
-	m.settle()
+	m.refs = append(m.refs, &reference{
+		deflate: deflate, free: n, writing: answer, rooms: map[string]bool{room: true}, queues: make(map[string][][]byte),
+	})
+	m.server.directory.joins.Put(&change{client: c, room: room, answer: answer})
+	m.server.directory.Schedule()
 }
 
 // publish has one to twelve messages come before anything else happens, in one
 // or more posts.
-func (m *model) publish(o op) {
-	p := newPost(m.server.hub.deflating.Load())
+func (m *model) publish(room string, o op) {
+	h := m.hub(room)
+	if h == nil {
+		return // nobody there could have sent it
+	}
+	p := newPost(h.deflating.Load())
 	for k := range 1 + o.n%12 {
 		m.seq++
 		size := (o.n * (k + 3)) % 300
 		if o.n%17 == 0 {
 			size += 500
 		}
-		body := append(fmt.Appendf(nil, "%d:", m.seq), bytes.Repeat([]byte{'x'}, size)...)
+		body := append(fmt.Appendf(nil, "%d:%s", m.seq, room), bytes.Repeat([]byte{'x'}, size)...)
 		opcode := ws.OpText
 		if o.n%2 == 1 {
 			opcode = ws.OpBinary
@@ -323,36 +336,41 @@ func (m *model) publish(o op) {
 			}
 		}
 		for _, r := range m.refs {
-			r.publish(message, compressed)
+			r.publish(room, message, compressed)
 		}
 		p.add(m.server.tallies.of(nil), opcode, body)
 		if o.who%3 == 0 {
-			m.server.hub.publish(nil, p)
-			p = newPost(m.server.hub.deflating.Load())
+			h.publish(nil, p)
+			p = newPost(h.deflating.Load())
 		}
 	}
 	if p.count > 0 {
-		m.server.hub.publish(nil, p)
+		h.publish(nil, p)
 	}
 	m.settle()
 }
 
 // compare returns what differs between the two, or "".
 func (m *model) compare() string {
+	members := make(map[string]int)
 	for i, r := range m.refs {
-		s, c := m.net[i], m.clients[i]
-		if r.reset {
-			continue
+		if wrong := r.wrote(m.net[i].got, m.clients[i].out.halfWritten()); wrong != "" {
+			return fmt.Sprintf("client %d: %s", i, wrong)
 		}
-		if !bytes.Equal(s.got, r.written) {
-			return fmt.Sprintf("client %d: wrote %q,\n  want %q", i, s.got, r.written)
+		if !r.gone {
+			for room := range r.rooms {
+				members[room]++
+			}
 		}
-		if left := c.status.Load()&statusLeft != 0; left != r.gone {
+		if left := m.clients[i].status.Load()&statusLeft != 0; left != r.gone && !r.reset {
 			return fmt.Sprintf("client %d: left %v, want %v", i, left, r.gone)
 		}
 	}
+	if wrong := m.compareRooms(members); wrong != "" {
+		return wrong
+	}
 	lagging := int64(0)
-	for _, s := range m.server.hub.shards {
+	for _, s := range m.server.shards.all() {
 		for _, o := range s.lagging {
 			if !o.left {
 				lagging++
@@ -364,6 +382,43 @@ func (m *model) compare() string {
 	}
 	if m.panics.Len() > 0 {
 		return m.panics.String()
+	}
+	return ""
+}
+
+// halfWritten is the rest of the frame of a log that is.
+func (o *outbox) halfWritten() []byte {
+	switch {
+	case o == nil || o.part == 0:
+		return nil
+	case len(o.rest) > 0:
+		return o.rest[0].bytes[o.part:]
+	}
+	return o.readers[o.turn].at.Frame()[o.part:]
+}
+
+// compareRooms returns what is wrong with the rooms, which have so many members.
+func (m *model) compareRooms(members map[string]int) string {
+	d := &m.server.directory
+	for room, n := range members {
+		h := d.rooms[room]
+		if h == nil || int(h.population.Load()) != n {
+			return fmt.Sprintf("room %s should have %d members: %+v", room, n, h)
+		}
+	}
+	if len(d.rooms) != len(members) {
+		return fmt.Sprintf("there are %d rooms, %d should be", len(d.rooms), len(members))
+	}
+	st := m.server.Stats()
+	if int(st.Rooms) != len(members) || st.Born != st.Removed+uint64(st.Rooms) {
+		return fmt.Sprintf("%d rooms, %d born, %d removed: %d should be there", st.Rooms, st.Born, st.Removed, len(members))
+	}
+	for i, s := range m.server.shards.all() {
+		for _, r := range s.list {
+			if r.hub != nil && (d.rooms[r.hub.name] != r.hub || r.population.Load() == 0) {
+				return fmt.Sprintf("shard %d has a roster of a room that is gone", i)
+			}
+		}
 	}
 	return ""
 }
@@ -383,9 +438,6 @@ func (m *model) finish() string {
 			dropped++
 		}
 		m.do(op{kind: opLeave, who: i})
-	}
-	for range 2 { // a quiet log is trimmed, then let go
-		m.do(op{kind: opTick})
 	}
 	for i, st := range m.stubs {
 		if !st.released {
@@ -408,7 +460,10 @@ func (m *model) finish() string {
 	if st := m.server.Stats(); st.Due != st.Delivered+st.Lost {
 		return fmt.Sprintf("%d deliveries were due, %d made and %d lost", st.Due, st.Delivered, st.Lost)
 	}
-	return m.server.hub.leftOver()
+	if d := m.compare(); d != "" {
+		return "after all left: " + d
+	}
+	return m.server.leftOver()
 }
 
 // messagesIn is the number of whole messages that a client got.
@@ -431,21 +486,19 @@ func (s *Server) dropped(r Reason) uint64 {
 	return s.tallies.sum(func(t *tally) *atomic.Uint64 { return &t.dropped[r] })
 }
 
-// leftOver says what an empty room still holds, or "".
-func (h *hub) leftOver() string {
-	if n := h.backlog.Load(); n != 0 {
-		return fmt.Sprintf("%d bytes of backlog left over", n)
+// leftOver says what a server that nobody is connected to still holds, or "".
+func (s *Server) leftOver() string {
+	if d := &s.directory; len(d.rooms) != 0 || d.born.Load() != d.removed.Load() {
+		return fmt.Sprintf("%d rooms left over, %d born, %d removed", len(d.rooms), d.born.Load(), d.removed.Load())
 	}
-	for i, s := range h.shards {
-		if len(s.ready)+len(s.lagging)+int(s.population.Load()) != 0 {
-			return fmt.Sprintf("shard %d: %d ready, %d lagging, population %d", i, len(s.ready), len(s.lagging), s.population.Load())
+	for i, s := range s.shards.all() {
+		for _, r := range s.list {
+			if r.hub != nil || len(r.ready) > 0 {
+				return fmt.Sprintf("shard %d: a roster left over, %d ready", i, len(r.ready))
+			}
 		}
-		log := &h.log
-		if s.compressed {
-			log = h.compressed
-		}
-		if !log.Trimmed() || s.pos != log.Head() {
-			return fmt.Sprintf("shard %d holds segments of the log", i)
+		if len(s.lagging)+len(s.others)+int(s.population.Load()) != 0 || s.first != nil {
+			return fmt.Sprintf("shard %d: %d lagging, %d in several rooms, population %d", i, len(s.lagging), len(s.others), s.population.Load())
 		}
 	}
 	return ""

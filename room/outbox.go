@@ -1,42 +1,65 @@
 package room
 
 import (
+	"slices"
+
 	"chatd/poller"
 	"chatd/room/frame"
 	"chatd/room/framelog"
 )
 
-// outbox is what a client has that is not caught up: how far it is, and what
-// is to be written to it alone. A client that is caught up has none, which
-// makes its queue cost nothing. It belongs to the client's shard.
+// outbox is what a client has that is not caught up: how far it is in each of its
+// rooms, and what is to be written to it alone. A client that is caught up has
+// none, which makes its queues cost nothing. It belongs to the client's shard.
+//
+// What is written next is, in this order: rest; begun; urgent, once no frame is
+// half written; then the rooms in turn, whole frames of each.
 type outbox struct {
 	c     *client
-	index int // in shard.lagging
+	index int // in shard.lagging, -1 if it is not there
 
-	// A member: the log from at on, of whose first frame part bytes are
-	// written. Urgent goes first as soon as no frame is half written; begun is
-	// what is left of it when it is half written itself.
-	at     framelog.Cursor
-	part   int
-	begun  []byte
-	urgent []byte
+	// rest is the client's own: what it still gets of rooms that it left, and
+	// what it is told of that.
+	rest []piece
+	owed uint64 // frames of a log in rest
 
-	// A client that left: rest, then nothing. Its pieces are the log's, of which
-	// the first begins with a frame that has part bytes written, but for lead
-	// ones before those, and the farewell behind them.
-	rest     [][]byte
-	owed     uint64 // frames of the log in rest; 0 for a member
-	left     bool
-	half     bool // the first piece is the end of a frame of the log
-	farewell bool
-	lead     uint8
-	since    uint32 // when it left: see Server.logged
+	begun  []byte // of an urgent that is half written, what is left
+	urgent []byte // a newer one replaces it
 
-	armed bool // the poller will tell when the socket takes bytes again
+	// readers is where the client is in each of its rooms; turn is the one whose
+	// frame is half written, or which is next.
+	readers []reader
+	one     [1]reader // the readers of a client that is in one room
+	turn    int
+	part    int // bytes written of the first frame of rest or, if that is empty, of turn's
+
+	left  bool   // it has left all rooms: once rest is written, its socket is released
+	armed bool   // the poller will tell when the socket takes bytes again
+	since uint32 // when it left: see Server.logged
 	// The tick at which it is closed, whatever is left; of a member, at which it
 	// has taken nothing for too long.
 	deadline uint32
 }
+
+// reader is how far a client is in a room's log.
+type reader struct {
+	roster *roster
+	at     framelog.Cursor
+}
+
+// piece is a stretch of adjacent bytes.
+type piece struct {
+	bytes []byte
+	kind  pieceKind
+}
+
+type pieceKind uint8
+
+const (
+	pieceOwn    pieceKind = iota // bytes for this client alone
+	pieceEnd                     // the end of a frame of a log
+	pieceFrames                  // whole frames of a log
+)
 
 type progress uint8
 
@@ -46,10 +69,11 @@ const (
 	broken            // the socket is of no use any more
 )
 
-// flush writes until the outbox is caught up with end or the socket is full.
-func (o *outbox) flush(w *poller.Worker, end framelog.Cursor) progress {
+// flush writes until the outbox is caught up with its rosters' reach or the
+// socket is full.
+func (o *outbox) flush(w *poller.Worker) progress {
 	for {
-		p := o.next(end)
+		p := o.next()
 		if len(p) == 0 {
 			if o.armed {
 				o.armed = false
@@ -74,26 +98,26 @@ func (o *outbox) flush(w *poller.Worker, end framelog.Cursor) progress {
 }
 
 // next is what to write next: adjacent bytes, or none.
-func (o *outbox) next(end framelog.Cursor) []byte {
+func (o *outbox) next() []byte {
 	switch {
-	case o.left:
-		if len(o.rest) == 0 {
-			return nil
-		}
-		return o.rest[0][o.part:]
+	case len(o.rest) > 0:
+		return o.rest[0].bytes[o.part:]
 	case len(o.begun) > 0:
 		return o.begun
 	case len(o.urgent) > 0 && o.part == 0:
 		return o.urgent
 	case len(o.urgent) > 0:
-		return o.at.Frame()[o.part:]
-	default:
-		p, _ := o.at.NextTo(end)
-		if len(p.Bytes) > 0 {
-			o.at = p.Start
-		}
-		return p.Bytes[min(o.part, len(p.Bytes)):]
+		return o.readers[o.turn].at.Frame()[o.part:]
 	}
+	for range o.readers {
+		r := &o.readers[o.turn]
+		if p, _ := r.at.NextTo(r.roster.reach()); len(p.Bytes) > 0 {
+			r.at = p.Start
+			return p.Bytes[o.part:]
+		}
+		o.turn = (o.turn + 1) % len(o.readers)
+	}
+	return nil
 }
 
 // took notes that the socket took n bytes of what next gave.
@@ -104,79 +128,100 @@ func (o *outbox) took(w *poller.Worker, n int) {
 		o.deadline = o.c.server.stallDeadline()
 	}
 	switch {
-	case o.left:
+	case len(o.rest) > 0:
 		t.delivered.Add(o.tookRest(n))
 	case len(o.begun) > 0:
 		o.begun = o.begun[n:]
 	case len(o.urgent) > 0 && o.part == 0:
 		o.begun, o.urgent = o.urgent[n:], nil
 	default:
-		before := o.at.Seq
-		o.at, o.part = o.at.Skip(o.part + n)
-		t.delivered.Add(o.at.Seq - before)
+		r := &o.readers[o.turn]
+		before := r.at.Seq
+		r.at, o.part = r.at.Skip(o.part + n)
+		t.delivered.Add(r.at.Seq - before)
+		if o.part == 0 {
+			o.turn = (o.turn + 1) % len(o.readers)
+		}
 	}
 }
 
 // tookRest notes that n bytes of the first piece of rest were taken, and returns
-// how many frames of the log are whole with them.
+// how many frames of a log are whole with them.
 func (o *outbox) tookRest(n int) (whole uint64) {
-	piece := &o.rest[0]
-	switch {
-	case o.lead > 0 || o.farewell && len(o.rest) == 1:
-		if *piece = (*piece)[n:]; len(*piece) == 0 && o.lead > 0 {
-			o.lead--
-			if o.half {
-				o.half, whole = false, 1
-			}
-		}
-	default:
-		for o.part += n; len(*piece) > 0 && o.part >= frame.Len(*piece); whole++ {
-			size := frame.Len(*piece)
-			*piece = (*piece)[size:]
+	p := &o.rest[0]
+	if p.kind == pieceFrames {
+		for o.part += n; len(p.bytes) > 0 && o.part >= frame.Len(p.bytes); whole++ {
+			size := frame.Len(p.bytes)
+			p.bytes = p.bytes[size:]
 			o.part -= size
 		}
+	} else if p.bytes = p.bytes[n:]; len(p.bytes) == 0 && p.kind == pieceEnd {
+		whole = 1
 	}
-	if len(*piece) == 0 {
-		o.rest = o.rest[1:]
+	if len(p.bytes) == 0 {
+		if o.rest = o.rest[1:]; len(o.rest) == 0 {
+			o.rest = nil // it would hold the pieces that are written
+		}
 	}
 	o.owed -= whole
 	return whole
 }
 
-// waiting is the length of the client's queue when the log's head is at seq:
-// the frames of which nothing is written.
-func (o *outbox) waiting(seq uint64) int {
-	n := int(seq - o.at.Seq)
-	if o.part > 0 {
+// reading is the place of r among the readers, -1 if it is none of them.
+func (o *outbox) reading(r *roster) int {
+	for i := range o.readers {
+		if o.readers[i].roster == r {
+			return i
+		}
+	}
+	return -1
+}
+
+// waiting is the length of the i-th reader's queue when the end of its log is at
+// seq: the frames of which nothing is written.
+func (o *outbox) waiting(i int, seq uint64) int {
+	n := int(seq - o.readers[i].at.Seq)
+	if o.part > 0 && i == o.turn && len(o.rest) == 0 {
 		n--
 	}
 	return n
 }
 
-// leave turns a member's outbox into that of a client that left: it still
-// gets what its queue holds of the first limit frames of the log, then bytes.
-func (o *outbox) leave(limit uint64, bytes []byte) {
-	// Very many may leave at once: their memory is no larger than it must be.
-	rest := make([][]byte, 0, o.at.Pieces(limit)+4)
-	owed := limit - o.at.Seq
-	if o.part > 0 {
-		rest = append(rest, o.at.Frame()[o.part:])
-		o.at, _ = o.at.Skip(len(o.at.Frame()))
+// loosen moves what is half written, and what is urgent, into rest, so that no
+// reader is in the middle of a frame.
+func (o *outbox) loosen() {
+	if len(o.rest) == 0 && o.part > 0 {
+		r := &o.readers[o.turn]
+		f := r.at.Frame()
+		o.rest = append(o.rest, piece{f[o.part:], pieceEnd})
+		o.owed++
+		r.at, _ = r.at.Skip(len(f))
+		o.part = 0
 	}
-	half := len(rest) > 0
-	rest = appendFilled(rest, o.begun)
-	rest = appendFilled(rest, o.urgent)
-	lead := uint8(len(rest))
-	rest = o.at.AppendUntil(rest, limit)
-	rest = appendFilled(rest, bytes)
-	*o = outbox{c: o.c, index: o.index, armed: o.armed, left: true, rest: rest, owed: owed,
-		half: half, lead: lead, farewell: len(bytes) > 0}
+	o.add(o.begun)
+	o.add(o.urgent)
+	o.begun, o.urgent = nil, nil
 }
 
-// appendFilled appends piece unless it is empty.
-func appendFilled(pieces [][]byte, piece []byte) [][]byte {
-	if len(piece) == 0 {
-		return pieces
+// add appends bytes of the client's own to rest.
+func (o *outbox) add(bytes []byte) {
+	if len(bytes) > 0 {
+		o.rest = append(o.rest, piece{bytes, pieceOwn})
 	}
-	return append(pieces, piece)
+}
+
+// settle turns what is still to be read of r's log before the frame limit into
+// pieces, for a client that leaves the room: they hold the bytes alone, not the
+// log behind them. No reader may be in the middle of a frame.
+func (o *outbox) settle(r *roster, limit uint64) {
+	i := o.reading(r)
+	at := o.readers[i].at
+	o.owed += limit - at.Seq
+	// Very many may leave at once: their memory is no larger than it must be.
+	o.rest = slices.Grow(o.rest, at.Pieces(limit)+1)
+	for bytes := range at.Until(limit) {
+		o.rest = append(o.rest, piece{bytes, pieceFrames})
+	}
+	o.readers = slices.Delete(o.readers, i, i+1)
+	o.turn = 0
 }

@@ -120,8 +120,8 @@ func TestPanicOverAnOverdueClientCostsThatClientOnly(t *testing.T) {
 	m.join(1<<20, false)
 	m.publishOne("behind from now on")
 	m.worker.Sender = bomb{&m.net, 0}
-	m.server.now.Add(4)
-	m.server.hub.Schedule()
+	m.server.now.Add(3)
+	m.server.Tick()
 	for range 100 {
 		m.pool.Step(m.worker)
 	}

@@ -11,8 +11,8 @@ import (
 // maxPieces bounds what one pass writes to each member.
 const maxPieces = 16
 
-// pass is one round over a shard's ready members: each gets everything between
-// the shard's pos and end, in one write for each piece of adjacent bytes.
+// pass is one round over a roster's ready members: each gets everything between
+// the roster's pos and end, in one write for each piece of adjacent bytes.
 //
 //	ready: [ written to: are at end | not yet: are at pos ]
 //	                                 ^next
@@ -20,6 +20,7 @@ const maxPieces = 16
 // A pass may take several runs of the shard's Task. It belongs to the Task; a
 // shard has one only while it writes, so that very many quiet rooms are small.
 type pass struct {
+	roster *roster
 	pieces []framelog.Piece
 	end    framelog.Cursor
 	next   int
@@ -38,11 +39,21 @@ type behind struct {
 
 var passes = sync.Pool{New: func() any { return new(pass) }}
 
-// beginPass starts a pass and reports whether there is anything to write.
+// beginPass starts a pass over the next roster that has something to be written,
+// and reports whether there is one.
 func (s *shard) beginPass() bool {
-	first, end := s.pos.Next()
+	for r := s.nextQueued(); r != nil; r = s.nextQueued() {
+		if s.beginPassOver(r) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *shard) beginPassOver(r *roster) bool {
+	first, end := r.pos.Next()
 	if len(first.Bytes) == 0 {
-		s.pos = end // off a segment that is read to its end
+		r.pos = end // off a segment that is read to its end
 		return false
 	}
 	p := passes.Get().(*pass)
@@ -55,25 +66,28 @@ func (s *shard) beginPass() bool {
 		}
 		p.pieces = append(p.pieces, piece)
 	}
-	p.end, p.next = end, 0
-	if s.hub.server.config.PassTime != nil {
+	p.roster, p.end, p.next = r, end, 0
+	if s.server.config.PassTime != nil {
 		p.begun = time.Now()
 	}
 	s.pass = p
 	return true
 }
 
-// step writes to the next few members, about stepSize times.
-func (s *shard) step(w *poller.Worker) {
+// step writes to the next few members, about stepSize times, and returns how
+// often.
+func (s *shard) step(w *poller.Worker) (writes int) {
 	p := s.pass
-	end := min(p.next+max(1, s.hub.server.stepSize/len(p.pieces)), len(s.ready))
+	r := p.roster
+	end := min(p.next+max(1, s.server.stepSize/len(p.pieces)), len(r.ready))
+	writes = (end - p.next) * len(p.pieces)
 	for _, piece := range p.pieces {
 		results := w.Results[:end-p.next]
-		w.Fanout(s.fds[p.next:end], piece.Bytes, results)
+		w.Fanout(r.fds[p.next:end], piece.Bytes, results)
 		short := 0
 		for i := len(results) - 1; i >= 0; i-- {
 			if n := int(results[i]); n != len(piece.Bytes) {
-				p.behind = append(p.behind, behind{s.takeOut(p.next+i, end), piece, n})
+				p.behind = append(p.behind, behind{s.takeOut(r, p.next+i, end), piece, n})
 				end--
 				short++
 			}
@@ -88,32 +102,38 @@ func (s *shard) step(w *poller.Worker) {
 		b := p.behind[last]
 		p.behind[last] = behind{}
 		p.behind = p.behind[:last]
-		s.fellBehind(w, b)
+		s.fellBehind(w, r, b)
 	}
-	if p.next == len(s.ready) {
+	if p.next == len(r.ready) {
 		s.endPass(w)
 	}
+	return writes
 }
 
-// takeOut removes the ready member at i, in the middle of a step that goes up
-// to end, without bringing a member into the step that missed its beginning.
-func (s *shard) takeOut(i, end int) *client {
-	c := s.ready[i]
-	s.move(end-1, i)
-	s.ready[end-1] = c
-	s.removeReady(end - 1)
+// takeOut removes the ready member at i of r, and from its other rooms, in the
+// middle of a step that goes up to end, without bringing a member into the step
+// that missed its beginning.
+func (s *shard) takeOut(r *roster, i, end int) *client {
+	c := r.ready[i]
+	r.move(end-1, i)
+	r.ready[end-1] = c
+	s.setSlot(c, r, int32(end-1))
+	s.unseat(c)
 	return c
 }
 
-// fellBehind goes on with a member that does.
-func (s *shard) fellBehind(w *poller.Worker, b behind) {
+// fellBehind goes on with a member of r that does.
+func (s *shard) fellBehind(w *poller.Worker, r *roster, b behind) {
 	s.current = b.c
+	o := s.newOutbox(b.c)
+	at := &o.readers[o.reading(r)]
+	at.at = b.piece.Start
 	if b.n < 0 && b.n != poller.WouldBlock {
-		s.lost(w, b.c, b.piece.Start.Seq, Reset)
+		s.lost(w, o, Reset)
 	} else {
-		o := &outbox{c: b.c}
-		o.at, o.part = b.piece.Start.Skip(max(b.n, 0))
-		s.tally(w).delivered.Add(o.at.Seq - b.piece.Start.Seq)
+		at.at, o.part = b.piece.Start.Skip(max(b.n, 0))
+		o.turn = o.reading(r)
+		s.tally(w).delivered.Add(at.at.Seq - b.piece.Start.Seq)
 		s.tally(w).sent.Add(uint64(max(b.n, 0)))
 		s.lag(w, o)
 	}
@@ -122,29 +142,24 @@ func (s *shard) fellBehind(w *poller.Worker, b behind) {
 
 func (s *shard) endPass(w *poller.Worker) {
 	p := s.pass
-	s.pos = p.end
-	if s.pos.Seq > s.overflow {
-		s.dropOverflowed(w)
+	r := p.roster
+	r.pos = p.end
+	if r.pos.Seq > r.overflow {
+		s.dropOverflowed(w, r)
 	}
-	s.tally(w).due.Add((s.pos.Seq - s.counted()) * uint64(s.members))
+	s.tally(w).due.Add((r.pos.Seq - r.counted()) * uint64(r.members))
 	s.pass = nil
 	if !p.begun.IsZero() {
-		s.hub.server.config.PassTime.Observe(time.Since(p.begun).Seconds())
+		s.server.config.PassTime.Observe(time.Since(p.begun).Seconds())
+	}
+	if len(p.pieces) == maxPieces && !r.waits { // there may be more
+		s.queue(r)
 	}
 	for _, c := range p.caught {
-		s.addReady(c)
+		s.seat(c)
 	}
 	clear(p.caught)
 	clear(p.pieces) // they would keep what is read in memory
 	*p = pass{pieces: p.pieces[:0], behind: p.behind, caught: p.caught[:0]}
 	passes.Put(p)
-}
-
-// reach is how far lagging members may be written to: where the ready ones are
-// after the present pass.
-func (s *shard) reach() framelog.Cursor {
-	if s.pass != nil {
-		return s.pass.end
-	}
-	return s.pos
 }

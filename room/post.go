@@ -17,9 +17,10 @@ import (
 type post struct {
 	link   *post
 	frames encodings
-	count  int // of frames that the log has not
-	leaver *client
-	last   *mail // for the leaver
+	count  int     // of frames that the log has not
+	leave  *change // out of the room, of a client that stays connected; or nil
+	leaver *client // who leaves all its rooms; or nil
+	last   *mail   // for the leaver
 
 	deflating bool   // somebody reads compressed frames
 	inflated  []byte // memory for a message that came compressed

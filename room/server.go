@@ -36,10 +36,11 @@ type Server struct {
 	pingTicks  uint32 // Config.PingInterval; 0: never
 	idleTicks  uint32 // Config.IdleTimeout; 0: never
 	sweepTicks uint32 // how often members are looked at for these two; 0: never
-	shardSize  int32  // members of a shard
+	shardSize  int32  // connections of a shard
 	stepSize   int    // writes of a step
 	lobby      lobby
-	hub        hub
+	directory  directory
+	shards     shards
 	web        *web
 
 	now     atomic.Uint32 // ticks since the start; written by Tick
@@ -99,7 +100,7 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	s.empty = make(chan struct{})
 	s.turn = make(chan struct{}, 1)
 	s.lobby.init(s)
-	s.hub.init(s)
+	s.directory.init(s)
 }
 
 // Admit implements poller.Acceptor.
@@ -145,7 +146,15 @@ func (s *Server) Tick() {
 		s.departures.report(s.config.Log)
 	}
 	s.lobby.Schedule()
-	s.hub.Schedule()
+	if now%ticksPerSecond == 0 {
+		s.directory.Schedule()
+	}
+	away := s.Draining()
+	for _, sh := range s.shards.all() {
+		if away || now >= sh.due.Load() {
+			sh.Schedule()
+		}
+	}
 }
 
 // resumePaused has sessions go on whose pause is over.
@@ -208,7 +217,10 @@ func (s *Server) enter(stage uint32) {
 		s.stage.CompareAndSwap(now, stage)
 	}
 	s.lobby.Schedule()
-	s.hub.Schedule()
+	s.directory.Schedule()
+	for _, sh := range s.shards.all() {
+		sh.Schedule()
+	}
 	s.checkEmpty()
 }
 

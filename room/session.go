@@ -83,7 +83,7 @@ func (c *client) advance(w *poller.Worker) bool {
 // over its session is scheduled.
 func (c *client) mustWait() bool {
 	s := c.server
-	return s.stage.Load() >= closing || c.in != nil && c.in.meter.until > s.now.Load() || s.hub.congested(c)
+	return s.stage.Load() >= closing || c.in != nil && c.in.meter.until > s.now.Load() || c.hub().congested(c)
 }
 
 // begin is the first run. The lobby has the client already.
@@ -190,8 +190,7 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		if r.Deflate {
 			c.status.Or(statusDeflate)
 		}
-		c.mail.Store(&mail{bytes: r.Response})
-		c.server.lobby.signal(w, c, eventUpgraded)
+		c.server.lobby.join(w, &change{client: c, room: r.Room, answer: r.Response})
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
 		}
@@ -217,7 +216,12 @@ func (c *client) refuse(w *poller.Worker, r handshake.Result) {
 // joined reports whether the client is a member by now; if not, the shard will
 // schedule the session. Then come the frames that followed the head.
 func (c *client) joined(w *poller.Worker) bool {
-	if c.status.Or(statusWaiting)&(statusMember|statusReleased) == 0 {
+	status := c.status.Or(statusWaiting)
+	if status&statusFull != 0 {
+		c.refuse(w, handshake.TooManyRooms)
+		return true
+	}
+	if status&(statusMember|statusReleased) == 0 {
 		return false
 	}
 	c.phase = phaseOpen
@@ -227,12 +231,25 @@ func (c *client) joined(w *poller.Worker) bool {
 	return true
 }
 
+// refuseRoom has the session answer that its room can't be made. The directory
+// calls it.
+func (c *client) refuseRoom(w *poller.Worker) {
+	if c.status.Or(statusFull)&statusWaiting != 0 {
+		c.ScheduleOn(w)
+	}
+}
+
+// hub is the room that the client is in. Its session may call it once it is a
+// member.
+func (c *client) hub() *hub { return c.roster.Load().hub }
+
 // leave publishes p, the client's last post.
 func (c *client) leave(w *poller.Worker, p *post) {
 	c.phase = phaseLeaving
 	c.in = nil
-	p.leaver, p.last.leave = c, true
-	c.server.hub.publish(w, p)
+	h := c.hub()
+	p.leaver, p.last.exit = c, newExit(h)
+	h.publish(w, p)
 }
 
 // end is called at the end of the peer's stream, or when it broke.

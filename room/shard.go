@@ -5,63 +5,55 @@ import (
 	"sync/atomic"
 
 	"chatd/poller"
-	"chatd/room/framelog"
 )
 
-// shard is a part of a room's members: its Task owns who is in it, how far
-// each is, and every write to their sockets.
+// shard is a part of a server's connections: its Task owns which rooms they are
+// in, how far each is, and every write to their sockets.
 //
-// Members that are caught up stand in ready and have no state of their own:
-// between passes all of them are at pos. A member whose socket is full stands
-// in lagging, outside of what a pass walks, until the poller says that the
+// Members that are caught up stand in their rosters. One whose socket is full
+// stands in lagging, outside of what a pass walks, until the poller says that the
 // socket takes bytes again. So do clients that left and have not yet got all
 // that was queued for them.
 type shard struct {
 	poller.Task
-	hub *hub // static
+	server *Server // static
 
-	inbox      poller.Inbox[client, *client] // from anybody to the Task
-	done       atomic.Uint64                 // pos.Seq, for the hub
-	population atomic.Int32                  // members and clients to come: hub adds, Task subtracts
+	// From anybody to the Task.
+	inbox      poller.Inbox[client, *client]
+	changes    poller.Inbox[change, *change] // joins and leaves, from hubs
+	rosters    poller.Inbox[roster, *roster] // those that have events, from hubs
+	population atomic.Int32                  // connections, and those to come: hubs add, the Task subtracts
 	due        atomic.Uint32                 // the tick at which the Task has something to do
 
 	// Owned by the Task.
-	pos     framelog.Cursor
-	ready   []*client // ready[i] writes to fds[i]
-	fds     []int32
-	lagging []*outbox
-	pass    *pass // nil between passes
-	// overflow is at most the number of the frame with which the first queue
-	// of a lagging member overflows.
-	overflow uint64
-	current  *client // who is being worked on, for Panicked
-	members  int32   // those in ready and lagging that have not left
+	list     []*roster
+	roomless *roster // in list: of those that are in no room; nil if there never were any
+	first    *roster // of the queue of those that may have something to write, oldest first
+	last     *roster
+	pass     *pass // nil between passes
+	lagging  []*outbox
+	others   map[*client][]membership // of those that are in several rooms: all but the first
+	current  *client                  // who is being worked on, for Panicked
 	ticked   uint32
-
-	compressed bool // static: its members read the compressed log
 }
 
-func newShard(h *hub, compressed bool) *shard {
-	log := &h.log
-	if compressed {
-		log = h.compressed
-	}
-	s := &shard{hub: h, compressed: compressed, pos: log.Head(), overflow: math.MaxUint64}
-	s.done.Store(s.pos.Seq)
-	s.ticked = h.server.now.Load()
+func newShard(server *Server) *shard {
+	s := &shard{server: server}
+	s.ticked = server.now.Load()
 	s.due.Store(s.nextRound(s.ticked))
-	s.Task.Init(h.server.pool, s)
+	s.Task.Init(server.pool, s)
 	return s
 }
 
-// Run implements poller.Runner. What comes through the inbox is looked at
-// between passes only, when every ready member is at pos.
+// Run implements poller.Runner. What comes through the inboxes is looked at
+// between passes only, when every ready member is at its roster's pos.
 func (s *shard) Run(w *poller.Worker) {
+	written := 0 // in this run, about
 	for {
 		if s.pass == nil {
-			s.hub.server.answer(&s.Task)
+			s.server.answer(&s.Task)
 			s.takeEvents(w)
-			if now := s.hub.server.now.Load(); now != s.ticked {
+			if now := s.server.now.Load(); now != s.ticked {
 				s.tick(w, s.ticked, now)
 				s.ticked = now
 			}
@@ -69,40 +61,41 @@ func (s *shard) Run(w *poller.Worker) {
 				break
 			}
 		}
+		r := s.pass.roster
 		for s.pass != nil {
-			s.step(w)
+			written += s.step(w)
 			if s.pass != nil && w.Busy() {
 				s.Schedule()
 				return
 			}
 		}
-		s.done.Store(s.pos.Seq)
-		if s.hub.stalled.Load() {
-			s.hub.ScheduleOn(w)
+		r.done.Store(r.pos.Seq)
+		if r.hub.stalled.Load() {
+			r.hub.ScheduleOn(w)
 		}
-		if w.Busy() {
+		if written >= s.server.stepSize/2 && w.Busy() {
 			s.Schedule()
 			return
 		}
 	}
-	if stage := s.hub.server.stage.Load(); stage == aborting || stage == closing && s.hub.quiet() {
+	if stage := s.server.stage.Load(); stage == aborting || stage == closing {
 		s.closeAll(w, stage)
 	}
 }
 
-// counted is the number of the frame up to which what the members are due is in
-// the tally.
-func (s *shard) counted() uint64 {
-	if s.pass != nil {
-		return s.pass.pieces[0].Start.Seq
-	}
-	return s.pos.Seq
-}
+func (s *shard) tally(w *poller.Worker) *tally { return s.server.tallies.of(w) }
 
-func (s *shard) tally(w *poller.Worker) *tally { return s.hub.server.tallies.of(w) }
-
-// takeEvents does what sessions and the poller asked for.
+// takeEvents does what sessions, hubs and the poller asked for.
 func (s *shard) takeEvents(w *poller.Worker) {
+	s.rosters.Each(func(r *roster) { s.note(r, r.events.Swap(0)) })
+	s.changes.Each(func(ch *change) {
+		s.current = ch.client
+		if ch.hub == nil {
+			s.join(w, ch)
+		} else {
+			s.leaveRoom(w, ch)
+		}
+	})
 	s.inbox.Each(func(c *client) {
 		s.current = c
 		s.handle(w, c, c.events.Swap(0))
@@ -110,15 +103,67 @@ func (s *shard) takeEvents(w *poller.Worker) {
 	s.current = nil
 }
 
+// note takes a roster into the queue, or lets go of it.
+func (s *shard) note(r *roster, events uint32) {
+	if events&rosterRetired != 0 {
+		s.remove(r)
+		return
+	}
+	if !r.waits {
+		s.queue(r)
+	}
+}
+
+// queue has r passed over, behind the others.
+func (s *shard) queue(r *roster) {
+	r.waits = true
+	if s.first == nil {
+		s.first = r
+	} else {
+		s.last.next = r
+	}
+	s.last = r
+}
+
+// nextQueued takes the first roster out of the queue.
+func (s *shard) nextQueued() *roster {
+	r := s.first
+	if r != nil {
+		if s.first = r.next; s.first == nil {
+			s.last = nil
+		}
+		r.next, r.waits = nil, false
+	}
+	return r
+}
+
+// add takes r into the shard's list.
+func (s *shard) add(r *roster) {
+	r.index = int32(len(s.list))
+	s.list = append(s.list, r)
+}
+
+// remove lets go of r, which has no members and gets none.
+func (s *shard) remove(r *roster) {
+	if r.index < 0 {
+		return
+	}
+	last := len(s.list) - 1
+	s.list[r.index] = s.list[last]
+	s.list[r.index].index = r.index
+	s.list[last] = nil
+	if s.list = s.list[:last]; cap(s.list) > minReady && last < cap(s.list)/4 {
+		s.list = append(make([]*roster, 0, 2*last), s.list...)
+	}
+	r.index = -1
+}
+
 func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
 	if c.has(statusReleased) {
 		if others := events & lobbyEvents; others != 0 {
-			s.hub.server.lobby.signal(w, c, others)
+			s.server.lobby.signal(w, c, others)
 		}
 		return
-	}
-	if events&eventJoin != 0 {
-		s.join(w, c)
 	}
 	if events&eventMail != 0 {
 		if m := c.mail.Swap(nil); m != nil {
@@ -130,61 +175,82 @@ func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
 	}
 }
 
-// join makes c a member: it gets the handshake's answer, and every frame from
-// pos on. So whoever has the answer is in. The session learns of it last: it
-// must not send mail while the answer is mail.
-func (s *shard) join(w *poller.Worker, c *client) {
-	s.addReady(c)
-	s.members++
-	s.hub.server.members.Add(1)
-	s.tally(w).joined.Add(1)
-	if s.members == 1 {
-		s.skip(w)
+// join makes a client a member: it gets the answer, and every frame from the
+// roster's pos on. So whoever has the answer is in. The session learns of it
+// last: it must not send mail while the answer is mail.
+func (s *shard) join(w *poller.Worker, ch *change) {
+	c, r := ch.client, ch.roster
+	if c.has(statusLeft) { // sent away meanwhile
+		r.hub.left(w, r)
+		return
 	}
-	s.say(w, c, c.mail.Swap(nil).bytes)
-	if o := c.out; o != nil && len(o.urgent) > 0 {
-		o.begun, o.urgent = o.urgent, nil // nothing is to take its place
+	if r.index < 0 {
+		s.add(r)
+	}
+	if r.members == 0 {
+		s.skip(w, r)
+	}
+	r.members++
+	s.server.members.Add(1)
+	s.tally(w).joined.Add(1)
+	if o := c.out; o != nil {
+		s.enter(c, r)
+		o.readers = append(o.readers, reader{r, r.pos})
+		o.loosen()
+		o.add(ch.answer)
+		s.resume(w, o)
+	} else {
+		s.unseat(c)
+		s.enter(c, r)
+		s.seat(c)
+		s.answer(w, c, ch.answer)
 	}
 	if c.status.Or(statusMember)&statusWaiting != 0 {
 		c.ScheduleOn(w)
 	}
 }
 
-// skip moves a shard without members to the end of its log, which may have begun
-// anew.
-func (s *shard) skip(w *poller.Worker) {
-	s.pos = s.head()
-	s.done.Store(s.pos.Seq)
-	if s.hub.stalled.Load() {
-		s.hub.ScheduleOn(w)
+// answer writes bytes to c, which is caught up, ahead of all that will come.
+func (s *shard) answer(w *poller.Worker, c *client, bytes []byte) {
+	n := 0
+	if len(bytes) > 0 {
+		n = w.Send(c.FD(), bytes)
+		s.tally(w).sent.Add(uint64(max(n, 0)))
+	}
+	switch {
+	case n == len(bytes):
+	case n < 0 && n != poller.WouldBlock:
+		s.abandon(w, c, Reset)
+	default:
+		o := s.newOutbox(c)
+		o.add(bytes[max(n, 0):])
+		s.unseat(c)
+		s.lag(w, o)
 	}
 }
 
-// head is the end of the shard's log.
-func (s *shard) head() framelog.Cursor {
-	for at := s.pos; ; {
-		piece, after := at.Next()
-		if len(piece.Bytes) == 0 {
-			return after
-		}
-		at = after
+// skip moves a roster without members to the end of its log.
+func (s *shard) skip(w *poller.Worker, r *roster) {
+	r.pos = r.head()
+	r.done.Store(r.pos.Seq)
+	if r.hub.stalled.Load() {
+		r.hub.ScheduleOn(w)
 	}
 }
 
 // deliver writes m to c at its next frame boundary.
 func (s *shard) deliver(w *poller.Worker, c *client, m *mail) {
-	if m.broken {
+	switch {
+	case m.broken:
 		s.abandon(w, c, m.reason)
-		return
-	}
-	if m.leave {
+	case m.exit != nil:
 		if m.reason != 0 && !c.has(statusLeft) {
-			s.hub.server.departed(w, c, m.reason, s.waiting(c))
+			s.server.departed(w, c, m.reason, s.waiting(c))
 		}
-		s.leave(w, c, m.limit, m.bytes)
-		return
+		s.leave(w, c, m.exit.of, m.bytes)
+	default:
+		s.say(w, c, m.bytes)
 	}
-	s.say(w, c, m.bytes)
 }
 
 // say writes bytes to c alone, at its next frame boundary.
@@ -205,41 +271,57 @@ func (s *shard) say(w *poller.Worker, c *client, bytes []byte) {
 	case n < 0 && n != poller.WouldBlock:
 		s.abandon(w, c, Reset)
 	default:
-		o := &outbox{c: c, at: s.pos}
+		o := s.newOutbox(c)
 		if n > 0 {
 			o.begun = bytes[n:]
 		} else {
 			o.urgent = bytes
 		}
-		s.removeReady(int(c.slot))
+		s.unseat(c)
 		s.lag(w, o)
 	}
 }
 
-// leave ends c's membership: it still gets what its queue holds of the first
-// limit frames of the log, then bytes, then its socket is released.
-func (s *shard) leave(w *poller.Worker, c *client, limit uint64, bytes []byte) {
-	o := c.out
-	if o == nil {
-		o = &outbox{c: c, at: s.pos, index: -1}
-		s.removeReady(int(c.slot))
-		c.out = o
-	}
-	if o.left {
+// newOutbox is one for c, which is caught up with what its rooms' ready members
+// have.
+func (s *shard) newOutbox(c *client) *outbox {
+	o := &outbox{c: c, index: -1}
+	o.readers = o.one[:0]
+	s.eachRoom(c, func(r *roster) {
+		if r.hub != nil {
+			o.readers = append(o.readers, reader{r, r.pos})
+		}
+	})
+	return o
+}
+
+// leave ends c's membership in all its rooms: it still gets what its queues hold
+// of the frames before their limits, then bytes, then its socket is released.
+func (s *shard) leave(w *poller.Worker, c *client, limit func(*hub) uint64, bytes []byte) {
+	if c.has(statusLeft) {
 		return
 	}
-	// Beyond the limit, the others' passes may have begun.
-	limit = max(limit, s.counted())
-	s.tally(w).due.Add(limit - s.counted())
+	o := c.out
+	if o == nil {
+		o = s.newOutbox(c)
+		s.unseat(c)
+		c.out = o
+	}
 	c.status.Or(statusLeft)
-	s.members--
-	s.hub.server.members.Add(-1)
+	o.loosen()
+	for len(o.readers) > 0 {
+		at := o.readers[len(o.readers)-1]
+		s.settle(w, o, at.roster, limit(at.roster.hub))
+		at.roster.left(w)
+	}
+	s.forgetOthers(c)
 	if o.index >= 0 {
 		s.tally(w).lagging.Add(-1)
 	}
-	o.leave(limit, bytes)
-	o.since = s.hub.server.logged()
-	o.deadline = s.hub.server.after(s.hub.server.config.DrainTimeout)
+	o.left = true
+	o.add(bytes)
+	o.since = s.server.logged()
+	o.deadline = s.server.after(s.server.config.DrainTimeout)
 	if o.index < 0 {
 		s.lag(w, o)
 		return
@@ -247,11 +329,60 @@ func (s *shard) leave(w *poller.Worker, c *client, limit uint64, bytes []byte) {
 	s.resume(w, o)
 }
 
+// settle turns what o's client is still to get of r's log, before the frame
+// limit, into pieces of its own, and counts what it is due. It does not read the
+// log any more.
+func (s *shard) settle(w *poller.Worker, o *outbox, r *roster, limit uint64) {
+	// Beyond the limit, the others' passes may have begun.
+	limit = max(limit, r.counted())
+	s.tally(w).due.Add(limit - r.counted())
+	o.settle(r, limit)
+}
+
+// leaveRoom ends a client's membership in one room: it still gets what its queue
+// holds of the frames before the limit, then the answer.
+func (s *shard) leaveRoom(w *poller.Worker, ch *change) {
+	c := ch.client
+	r := s.rosterOf(c, ch.hub)
+	if r == nil || c.has(statusLeft) {
+		return
+	}
+	o := c.out
+	if o == nil {
+		o = s.newOutbox(c)
+		s.unseat(c)
+		c.out = o
+	}
+	o.loosen()
+	s.settle(w, o, r, ch.limit)
+	s.exit(c, r)
+	r.left(w)
+	o.add(ch.answer)
+	if o.index < 0 {
+		s.lag(w, o)
+	} else {
+		s.resume(w, o)
+	}
+	if !c.has(statusReleased) {
+		c.ScheduleOn(w) // it may go on
+	}
+}
+
+// rosterOf is c's in the room h, nil if it is not in it.
+func (s *shard) rosterOf(c *client, h *hub) (found *roster) {
+	s.eachRoom(c, func(r *roster) {
+		if r.hub == h {
+			found = r
+		}
+	})
+	return found
+}
+
 // lag takes o, which no list holds, into lagging unless it gets caught up at
 // once.
 func (s *shard) lag(w *poller.Worker, o *outbox) {
 	if !o.left {
-		o.deadline = s.hub.server.stallDeadline()
+		o.deadline = s.server.stallDeadline()
 		s.tally(w).lagging.Add(1)
 	}
 	o.index = len(s.lagging)
@@ -262,7 +393,7 @@ func (s *shard) lag(w *poller.Worker, o *outbox) {
 
 // resume writes what o can be given now.
 func (s *shard) resume(w *poller.Worker, o *outbox) {
-	switch o.flush(w, s.reach()) {
+	switch o.flush(w) {
 	case blocked:
 		s.watch(o)
 	case broken:
@@ -272,7 +403,7 @@ func (s *shard) resume(w *poller.Worker, o *outbox) {
 		if o.left {
 			s.release(w, o.c, true)
 		} else {
-			s.addReady(o.c)
+			s.caughtUp(o.c)
 		}
 	}
 }
@@ -280,32 +411,39 @@ func (s *shard) resume(w *poller.Worker, o *outbox) {
 // watch makes sure that o's next deadline or overflow is not missed.
 func (s *shard) watch(o *outbox) {
 	s.due.Store(min(s.due.Load(), o.deadline))
-	if o.left {
-		return
+	queue := uint64(s.server.config.Queue)
+	for i := range o.readers {
+		r := o.readers[i].roster
+		end := r.reach().Seq
+		r.overflow = min(r.overflow, end-uint64(o.waiting(i, end))+queue)
 	}
-	end := s.reach().Seq
-	s.overflow = min(s.overflow, end-uint64(o.waiting(end))+uint64(s.hub.server.config.Queue))
 }
 
-// dropOverflowed makes the members leave whose queues have overflowed. Each is
-// tried once more: only a socket that takes nothing makes a queue overflow.
-func (s *shard) dropOverflowed(w *poller.Worker) {
-	s.overflow = math.MaxUint64
-	queue := s.hub.server.config.Queue
+// dropOverflowed makes the members leave whose queues in r have overflowed. Each
+// is tried once more: only a socket that takes nothing makes a queue overflow.
+func (s *shard) dropOverflowed(w *poller.Worker, r *roster) {
+	r.overflow = math.MaxUint64
+	queue := s.server.config.Queue
 	for i := len(s.lagging) - 1; i >= 0; i-- {
 		o := s.lagging[i]
-		if o.left {
+		at := o.reading(r)
+		if at < 0 {
 			continue
 		}
 		s.current = o.c
-		if o.waiting(s.pos.Seq) > queue {
+		if o.waiting(at, r.pos.Seq) > queue {
 			s.resume(w, o)
 			if o.c.out != o {
 				continue // caught up or gone
 			}
 		}
-		if n := o.waiting(s.pos.Seq); n > queue {
-			s.sendAway(w, o.c, SlowConsumer, s.pos.Seq-uint64(n-queue))
+		if n := o.waiting(at, r.pos.Seq); n > queue {
+			s.sendAway(w, o.c, SlowConsumer, func(h *hub) uint64 {
+				if h == r.hub {
+					return r.pos.Seq - uint64(n-queue)
+				}
+				return s.rosterOf(o.c, h).counted()
+			})
 		} else {
 			s.watch(o)
 		}
@@ -313,52 +451,62 @@ func (s *shard) dropOverflowed(w *poller.Worker) {
 	s.current = nil
 }
 
-// waiting is the length of c's queue.
-func (s *shard) waiting(c *client) int {
-	if c.out == nil || c.out.left {
-		return 0
+// waiting is the length of c's longest queue.
+func (s *shard) waiting(c *client) (n int) {
+	if o := c.out; o != nil {
+		for i := range o.readers {
+			n = max(n, o.waiting(i, o.readers[i].roster.reach().Seq))
+		}
 	}
-	return c.out.waiting(s.reach().Seq)
+	return n
 }
 
-// sendAway makes c leave for a reason of the server's: of the log it gets what
-// comes before limit, then a close frame that tells why.
-func (s *shard) sendAway(w *poller.Worker, c *client, r Reason, limit uint64) {
+// sendAway makes c leave for a reason of the server's: of its rooms' logs it gets
+// what comes before the limits, then a close frame that tells why.
+func (s *shard) sendAway(w *poller.Worker, c *client, why Reason, limit func(*hub) uint64) {
 	s.current = c
-	s.hub.server.departed(w, c, r, s.waiting(c))
-	s.leave(w, c, limit, goodbye[r])
+	s.server.departed(w, c, why, s.waiting(c))
+	s.leave(w, c, limit, goodbye[why])
 	s.current = nil
 }
 
-// abandon gives c up, for reason r, without writing any more.
-func (s *shard) abandon(w *poller.Worker, c *client, r Reason) {
-	at := s.pos.Seq
-	if c.out != nil {
-		at = c.out.at.Seq
+// abandon gives c up, for the reason why, without writing any more.
+func (s *shard) abandon(w *poller.Worker, c *client, why Reason) {
+	o := c.out
+	if o == nil {
+		o = s.newOutbox(c)
 	}
-	s.lost(w, c, at, r)
+	s.lost(w, o, why)
 }
 
-// lost is the end of c, whose socket is of no more use; it has got the frames
-// before at. Telling of it comes first: whatever that does, c is still held.
-func (s *shard) lost(w *poller.Worker, c *client, at uint64, r Reason) {
-	if c.has(statusLeft) {
-		s.tally(w).lost.Add(c.out.owed)
-	} else {
-		end := s.reach().Seq
-		s.hub.server.departed(w, c, r, int(end-at))
+// lost is the end of o's client, whose socket is of no more use. Telling of it
+// comes first: whatever that does, the client is still held.
+func (s *shard) lost(w *poller.Worker, o *outbox, why Reason) {
+	c := o.c
+	lost := o.owed
+	if !c.has(statusLeft) {
+		lag := 0
+		for i := range o.readers {
+			at := &o.readers[i]
+			missed := at.roster.reach().Seq - at.at.Seq
+			lag = max(lag, int(missed))
+			lost += missed
+		}
+		s.server.departed(w, c, why, lag)
 		c.status.Or(statusLeft)
-		s.tally(w).due.Add(end - s.counted())
-		s.tally(w).lost.Add(end - at)
-		s.members--
-		s.hub.server.members.Add(-1)
+		for i := range o.readers {
+			r := o.readers[i].roster
+			s.tally(w).due.Add(r.reach().Seq - r.counted())
+		}
+		s.eachRoom(c, func(r *roster) { r.left(w) })
 	}
-	switch { // in no list it is when it just fell behind
-	case c.out != nil && c.out.index >= 0:
-		s.removeLagging(w, c.out)
-	case c.slot >= 0:
-		s.removeReady(int(c.slot))
+	s.tally(w).lost.Add(lost)
+	if o.index >= 0 {
+		s.removeLagging(w, o)
+	} else {
+		s.unseat(c) // unless it just fell behind
 	}
+	s.forgetOthers(c)
 	s.release(w, c, false)
 }
 
@@ -374,33 +522,15 @@ func (s *shard) release(w *poller.Worker, c *client, linger bool) {
 	c.ScheduleOn(w)
 }
 
-// addReady takes in a client that is caught up. During a pass it has to wait
-// for the end, or the pass would write to it what it has.
-func (s *shard) addReady(c *client) {
+// caughtUp takes in a client that is. During a pass it has to wait for the end,
+// or the pass would write to it what it has.
+func (s *shard) caughtUp(c *client) {
 	c.out = nil
 	if s.pass != nil {
 		s.pass.caught = append(s.pass.caught, c)
 		return
 	}
-	c.slot = int32(len(s.ready))
-	s.ready = append(s.ready, c)
-	s.fds = append(s.fds, c.FD())
-}
-
-func (s *shard) removeReady(i int) {
-	last := len(s.ready) - 1
-	s.ready[i].slot = -1
-	s.move(last, i)
-	s.ready[last] = nil
-	s.ready, s.fds = s.ready[:last], s.fds[:last]
-}
-
-// move puts the ready member at from in place of the one at to.
-func (s *shard) move(from, to int) {
-	if from != to {
-		s.ready[to], s.fds[to] = s.ready[from], s.fds[from]
-		s.ready[to].slot = int32(to)
-	}
+	s.seat(c)
 }
 
 func (s *shard) removeLagging(w *poller.Worker, o *outbox) {
@@ -419,7 +549,9 @@ func (s *shard) removeLagging(w *poller.Worker, o *outbox) {
 // given up.
 func (s *shard) Panicked(w *poller.Worker, _ any) {
 	defer s.Schedule() // whatever comes
-	s.overflow = 0     // those that were still to be looked at
+	for _, r := range s.list {
+		r.overflow = 0 // those that were still to be looked at
+	}
 	if c := s.current; c != nil {
 		s.current = nil
 		if !c.has(statusReleased) {

@@ -13,6 +13,7 @@ import (
 
 	"chatd/poller"
 	"chatd/room/frame"
+	"chatd/room/handshake"
 )
 
 // publishOne has one message come and everybody written to. It returns the
@@ -21,7 +22,7 @@ func (m *model) publishOne(text string) []byte {
 	f := frame.AppendMessage(nil, ws.OpText, []byte(text))
 	p := newPost(false)
 	p.frames.plain, p.count = append(p.frames.plain, f...), 1
-	m.server.hub.publish(nil, p)
+	m.lobby().publish(nil, p)
 	m.settle()
 	return f
 }
@@ -60,10 +61,10 @@ func TestTableOfConnectionsTellsStateAgeAndLag(t *testing.T) {
 	m.publishOne("one")
 	m.server.now.Add(ticksPerSecond)
 	p := &page{limit: 10}
-	m.server.hub.shards[0].fill(p)
+	m.server.shards.all()[0].fill(p)
 	got := map[string]int{}
 	for _, r := range p.rows {
-		if r.Age != 1 || r.Room != Path {
+		if r.Age != 1 || len(r.Rooms) > 1 || r.State != "leaving" && r.Rooms[0] != handshake.DefaultRoom {
 			t.Errorf("%+v", r)
 		}
 		got[r.State] = r.Lag
@@ -71,7 +72,9 @@ func TestTableOfConnectionsTellsStateAgeAndLag(t *testing.T) {
 	if want := map[string]int{"leaving": modelQueue, "lagging": 1, "ready": 0}; !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if segments, bytes := m.server.hub.shards[0].oldest().Extent(); segments == 0 || bytes == 0 {
+	logs := make(map[logOf]extent)
+	m.server.shards.all()[0].extents(logs)
+	if e := logs[logOf{m.lobby(), false}]; e.segments == 0 || e.bytes == 0 {
 		t.Error("the log is not seen to hold what waits")
 	}
 }
@@ -154,12 +157,13 @@ func BenchmarkPass(b *testing.B) {
 			for range members {
 				m.join(1<<10, false)
 			}
+			h := m.lobby()
 			f := frame.AppendMessage(nil, ws.OpText, bytes.Repeat([]byte{'x'}, 128))
 			b.ReportAllocs()
 			for b.Loop() {
 				p := newPost(false)
 				p.frames.plain, p.count = append(p.frames.plain, f...), 1
-				m.server.hub.publish(nil, p)
+				h.publish(nil, p)
 				m.settle()
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(members), "ns/delivery")
@@ -176,21 +180,17 @@ func BenchmarkRooms(b *testing.B) {
 		m := newModel()
 		m.server.shardSize, m.worker.Sender = shardSize, sink{}
 		before := heap()
-		hubs := make([]*hub, rooms)
-		for i := range hubs {
-			hubs[i] = new(hub)
-			hubs[i].init(m.server)
+		for i := range rooms {
 			for range members {
 				c := &client{server: m.server, slot: -1}
 				c.Attach(0, m.pool, c)
-				c.mail.Store(&mail{})
-				hubs[i].joins.Put(c)
+				m.server.directory.joins.Put(&change{client: c, room: fmt.Sprintf("room-%d", i)})
 			}
-			hubs[i].Schedule()
+			m.server.directory.Schedule()
 			m.settle()
 		}
 		b.ReportMetric((float64(heap()-before)/rooms)-members*memberSize, "B/room")
-		runtime.KeepAlive(hubs)
+		runtime.KeepAlive(m)
 	}
 }
 

@@ -6,12 +6,15 @@ import "sync/atomic"
 // read one after the other while the server goes on.
 type Stats struct {
 	Conns      int64 // open connections
-	Members    int64 // those in the room
+	Members    int64 // those in a room; one that is in several counts in each
+	Rooms      int64
 	Handshakes int64 // those whose handshake is not done
 	Lagging    int64 // members that are behind
 
 	Accepted uint64 // connections
 	Joined   uint64 // members
+	Born     uint64 // rooms
+	Removed  uint64 // rooms
 	Messages uint64 // appended to the log
 
 	// When nothing is under way, Due = Delivered + Lost.
@@ -42,6 +45,9 @@ func (s *Server) Stats() Stats {
 	st := Stats{
 		Conns:      s.conns.Load(),
 		Members:    s.members.Load(),
+		Rooms:      s.directory.size.Load(),
+		Born:       s.directory.born.Load(),
+		Removed:    s.directory.removed.Load(),
 		Handshakes: s.lobby.handshakes.Load(),
 		Lagging:    max(0, lagging), // a worker may have gone on while the others were added
 

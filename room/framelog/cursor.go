@@ -1,6 +1,10 @@
 package framelog
 
-import "chatd/room/frame"
+import (
+	"iter"
+
+	"chatd/room/frame"
+)
 
 // Cursor is a place between two frames of a log. It is a plain value; holding
 // one keeps the log from there on in memory.
@@ -72,22 +76,25 @@ func (c Cursor) Frame() []byte {
 	return p.Bytes[:frame.Len(p.Bytes)]
 }
 
-// AppendUntil appends the bytes between c and the frame number seq to pieces,
-// for a reader that leaves: they hold the bytes alone, not the log behind them.
-func (c Cursor) AppendUntil(pieces [][]byte, seq uint64) [][]byte {
-	for c.Seq < seq {
-		p, after := c.Next()
-		if after.Seq > seq {
-			p.Bytes = First(p.Bytes, int(seq-p.Start.Seq))
-			after.Seq = seq
+// Until is the pieces of adjacent bytes between c and the frame number seq. They
+// hold the bytes alone, not the log behind them.
+func (c Cursor) Until(seq uint64) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for c.Seq < seq {
+			p, after := c.Next()
+			if after.Seq > seq {
+				p.Bytes = First(p.Bytes, int(seq-p.Start.Seq))
+				after.Seq = seq
+			}
+			if !yield(p.Bytes) {
+				return
+			}
+			c = after
 		}
-		pieces = append(pieces, p.Bytes)
-		c = after
 	}
-	return pieces
 }
 
-// Pieces is how many pieces AppendUntil appends.
+// Pieces is how many pieces Until has.
 func (c Cursor) Pieces(seq uint64) (n int) {
 	for c.Seq < seq {
 		_, c = c.Next()

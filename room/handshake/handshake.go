@@ -13,6 +13,7 @@
 package handshake
 
 import (
+	"bytes"
 	"encoding/base64"
 	"net/http"
 
@@ -39,6 +40,7 @@ type Result struct {
 	N        int    // Upgrade: the length of the head in bytes; what follows are frames
 	Response []byte // Upgrade, Refuse: the answer to send; not to be changed
 	Deflate  bool   // Upgrade: permessage-deflate was agreed upon (RFC 7692)
+	Room     string // Upgrade: the name of the room
 	Status   int    // Refuse: that of the answer
 	Reason   string // Refuse: one stable word, for logs and counters
 }
@@ -46,10 +48,11 @@ type Result struct {
 // Handshake is what the server accepts. It is not changed once it is in use,
 // by any number of goroutines.
 type Handshake struct {
-	Path        string   // of the WebSocket; a request for another path is HTTP
-	AllowOrigin []string // see originAllowed
-	MaxHead     int      // the largest HTTP head in bytes, its blank line included
-	Compress    bool     // accept permessage-deflate
+	Path        string          // of the WebSocket, below which rooms are; a request for another path is HTTP
+	Rooms       map[string]bool // the only ones that there are; nil: all
+	AllowOrigin []string        // see originAllowed
+	MaxHead     int             // the largest HTTP head in bytes, its blank line included
+	Compress    bool            // accept permessage-deflate
 }
 
 // Look judges b, all the bytes that have come so far. It doesn't change them,
@@ -69,7 +72,9 @@ func (h *Handshake) Look(b []byte) Result {
 		return unfinished
 	}
 	path, authority := target(request)
-	if string(path) != h.Path {
+	encoded, _, _ := bytes.Cut(request.URI, []byte{'?'})
+	room, ours, bad := h.roomOf(path, bytes.IndexByte(encoded, '%') >= 0)
+	if !ours {
 		if skipFields(window, next) == 0 {
 			return unfinished
 		}
@@ -81,6 +86,8 @@ func (h *Handshake) Look(b []byte) Result {
 		return refuse(badRequest, b)
 	case end == 0:
 		return unfinished
+	case bad != nil:
+		return refuse(bad, b)
 	}
 	if r := h.check(request, &f, authority); r != nil {
 		return refuse(r, b)
@@ -93,7 +100,7 @@ func (h *Handshake) Look(b []byte) Result {
 	if err != nil {
 		return refuse(badRequest, b) // not reached: the rules are stricter
 	}
-	return Result{Verdict: Upgrade, N: end, Response: response, Deflate: answer != withoutDeflate}
+	return Result{Verdict: Upgrade, N: end, Response: response, Deflate: answer != withoutDeflate, Room: roomName(room)}
 }
 
 // check applies the rules for a client's opening handshake (RFC 6455 §4.2.1).

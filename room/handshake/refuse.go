@@ -24,6 +24,8 @@ var (
 	badHost         = newRefusal("host", http.StatusBadRequest, "exactly one valid Host header is needed")                      // RFC 9112 §3.2
 	upgradeRequired = newRefusal("upgrade", http.StatusUpgradeRequired, "this is a WebSocket: Upgrade: websocket and Connection: Upgrade are needed",
 		"Upgrade: websocket", "Sec-WebSocket-Version: 13") // RFC 9110 §15.5.22
+	badRoom    = newRefusal("bad_room", http.StatusBadRequest, "a room's name is 1 to 64 of A-Z a-z 0-9 . _ ~ -, not encoded, and neither . nor ..")
+	noSuchRoom = newRefusal("no_room", http.StatusNotFound, "there is no such room")
 	noVersion  = newRefusal("version", http.StatusBadRequest, "exactly one Sec-WebSocket-Version header is needed")
 	badVersion = newRefusal("version", http.StatusUpgradeRequired, "only version 13 of WebSocket is spoken here",
 		"Upgrade: websocket", "Sec-WebSocket-Version: 13") // RFC 6455 §4.4
@@ -35,21 +37,22 @@ var (
 
 // The answers to connections that are refused whatever they have sent.
 var (
-	SourceLimit = refuse(newRefusal("source_limit", http.StatusTooManyRequests, "too many connections from this address", "Retry-After: 5"), nil) // RFC 6585 §4
-	Crowded     = refuse(newRefusal("handshake_limit", http.StatusServiceUnavailable, "too many handshakes are under way", "Retry-After: 1"), nil)
-	Exhausted   = refuse(newRefusal("exhausted", http.StatusServiceUnavailable, "there are too many connections on this host", "Retry-After: 5"), nil)
-	TimedOut    = refuse(newRefusal("handshake_timeout", http.StatusRequestTimeout, "the request's head took too long"), nil) // RFC 9110 §15.5.9
+	SourceLimit  = refuse(newRefusal("source_limit", http.StatusTooManyRequests, "too many connections from this address", "Retry-After: 5"), nil) // RFC 6585 §4
+	Crowded      = refuse(newRefusal("handshake_limit", http.StatusServiceUnavailable, "too many handshakes are under way", "Retry-After: 1"), nil)
+	Exhausted    = refuse(newRefusal("exhausted", http.StatusServiceUnavailable, "there are too many connections on this host", "Retry-After: 5"), nil)
+	TooManyRooms = refuse(newRefusal("room_limit", http.StatusServiceUnavailable, "there are too many rooms (-max-rooms)", "Retry-After: 5"), nil)
+	TimedOut     = refuse(newRefusal("handshake_timeout", http.StatusRequestTimeout, "the request's head took too long"), nil) // RFC 9110 §15.5.9
 )
 
 // Reasons are the words that [Result].Reason may have.
 func Reasons() []string {
 	var all []string
-	for _, r := range []*refusal{badRequest, headTooLarge, badMethod, badProtocol, badHost, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin} {
+	for _, r := range []*refusal{badRequest, headTooLarge, badRoom, noSuchRoom, badMethod, badProtocol, badHost, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin} {
 		if !slices.Contains(all, r.reason) {
 			all = append(all, r.reason)
 		}
 	}
-	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason)
+	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TooManyRooms.Reason, TimedOut.Reason)
 }
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {

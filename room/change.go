@@ -1,0 +1,72 @@
+package room
+
+import "sync/atomic"
+
+// change is a client's way into a room, or out of one of its rooms while it
+// stays connected. A session has one change under way at a time and reads
+// nothing meanwhile, so a join can't overtake a leave.
+//
+//	join:  session ─▶ lobby ─▶ directory ─▶ hub ─▶ shard   (the lobby only for the first room)
+//	leave: session ─▶ hub, behind what it said ─▶ shard
+//
+// It belongs to whoever has it in hand.
+type change struct {
+	link   *change
+	client *client
+	room   string // the name; a join's, for the directory
+	// roster is where a join goes, set by the hub; a leave's, where it comes
+	// from, set by the shard.
+	roster *roster
+	hub    *hub   // of the room that is left; nil: it is a join
+	limit  uint64 // a leave's, set by the hub: the client still gets the frames before that one
+	answer []byte // what the client is told once it is in, or out; nil: nothing
+}
+
+// Link implements the inbox's element.
+func (ch *change) Link() **change { return &ch.link }
+
+// limit is the number of the frame before which a client left a room.
+type limit struct {
+	hub *hub
+	seq uint64
+}
+
+// exit is a client's way out of all its rooms at once: through the hub of each,
+// behind what it said there. The last of them hands it to the shard.
+type exit struct {
+	limits  []limit // each set by its room's hub
+	pending atomic.Int32
+	one     [1]limit // limits of a client that is in one room
+}
+
+// newExit is one out of hubs.
+func newExit(hubs ...*hub) *exit {
+	e := new(exit)
+	e.limits = e.one[:0]
+	for _, h := range hubs {
+		e.limits = append(e.limits, limit{hub: h})
+	}
+	e.pending.Store(int32(len(hubs)))
+	return e
+}
+
+// pass notes that the client left h's room before the frame seq. It reports
+// whether that was the last of its rooms.
+func (e *exit) pass(h *hub, seq uint64) bool {
+	for i := range e.limits {
+		if e.limits[i].hub == h {
+			e.limits[i].seq = seq
+		}
+	}
+	return e.pending.Add(-1) == 0
+}
+
+// of is the limit in h's room.
+func (e *exit) of(h *hub) uint64 {
+	for _, l := range e.limits {
+		if l.hub == h {
+			return l.seq
+		}
+	}
+	return 0
+}

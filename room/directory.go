@@ -1,0 +1,116 @@
+package room
+
+import (
+	"sync/atomic"
+
+	"chatd/poller"
+)
+
+// directory knows the rooms by their names: its Task is the only one that makes
+// and removes them. Clients on their way into a room come through it.
+//
+// A room is removed once it has no members and none are on their way to it. Its
+// hub, which knows the first, tells that it is vacant; the directory, which
+// sends them, knows the second: it counts those it has sent, the hub those it
+// has taken in.
+type directory struct {
+	poller.Task
+	server *Server // static
+
+	// From others to the Task.
+	joins poller.Inbox[change, *change]
+	hubs  poller.Inbox[hub, *hub] // those that have events
+
+	size          atomic.Int64  // of rooms; this and the next two are written by the Task
+	born, removed atomic.Uint64 // rooms
+
+	// Owned by the Task.
+	rooms  map[string]*hub
+	peak   int    // the most rooms since the map was made
+	active []*hub // those whose log may have grown since the second began
+	second uint32
+	staged uint32 // the stage of which the hubs have heard
+}
+
+// smallMap is how many rooms a map may have had that is not made anew.
+const smallMap = 1024
+
+func (d *directory) init(s *Server) {
+	d.server = s
+	d.rooms = make(map[string]*hub)
+	d.Task.Init(s.pool, d)
+}
+
+// Run implements poller.Runner.
+func (d *directory) Run(w *poller.Worker) {
+	d.server.answer(&d.Task)
+	d.joins.Each(func(ch *change) { d.join(w, ch) })
+	d.hubs.Each(func(h *hub) { d.handle(h, h.events.Swap(0)) })
+	now, stage := d.server.now.Load(), d.server.stage.Load()
+	if second := now / ticksPerSecond; second != d.second {
+		d.second = second
+		d.wakeActive(w)
+	}
+	if stage != d.staged {
+		d.staged = stage
+		for _, h := range d.rooms {
+			h.ScheduleOn(w)
+		}
+	}
+}
+
+// join sends ch on to its room, which may have to be made.
+func (d *directory) join(w *poller.Worker, ch *change) {
+	h := d.rooms[ch.room]
+	if h == nil {
+		if limit := d.server.config.MaxRooms; limit > 0 && len(d.rooms) >= limit {
+			ch.client.refuseRoom(w)
+			return
+		}
+		h = newHub(d.server, ch.room)
+		d.rooms[h.name] = h
+		d.peak = max(d.peak, len(d.rooms))
+		d.size.Store(int64(len(d.rooms)))
+		d.born.Add(1)
+	}
+	h.sent++
+	h.joins.Put(ch)
+	h.ScheduleOn(w)
+}
+
+func (d *directory) handle(h *hub, events uint32) {
+	if events&hubActive != 0 && !h.listed {
+		h.listed = true
+		d.active = append(d.active, h)
+	}
+	if events&hubVacant != 0 && !h.removed && h.sent == h.taken.Load() && h.population.Load() == 0 {
+		d.remove(h)
+	}
+}
+
+func (d *directory) remove(h *hub) {
+	h.removed = true
+	delete(d.rooms, h.name)
+	if d.peak > smallMap && len(d.rooms) < d.peak/4 { // a map does not shrink
+		rooms := make(map[string]*hub, len(d.rooms))
+		for name, h := range d.rooms {
+			rooms[name] = h
+		}
+		d.rooms, d.peak = rooms, len(rooms)
+	}
+	d.size.Store(int64(len(d.rooms)))
+	d.removed.Add(1)
+}
+
+// wakeActive has the hubs look after their logs that may have to.
+func (d *directory) wakeActive(w *poller.Worker) {
+	active := d.active
+	d.active = nil // a moment of many must not stay in memory
+	for _, h := range active {
+		h.listed = false
+		h.ScheduleOn(w)
+	}
+}
+
+// Panicked implements poller.Runner.
+func (d *directory) Panicked(*poller.Worker, any) { d.Schedule() }
