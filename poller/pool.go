@@ -99,6 +99,14 @@ func (p *Pool) Step(w *Worker) bool {
 	return true
 }
 
+// Defer puts the first queued Task behind the others, as if the worker that took
+// it were slow. It is for pools without workers.
+func (p *Pool) Defer() {
+	if t := p.queue.pop(); t != nil {
+		p.queue.push(t)
+	}
+}
+
 func (p *Pool) enqueue(t *Task) {
 	p.queue.push(t)
 	p.wakeOne()

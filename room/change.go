@@ -1,6 +1,10 @@
 package room
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"chatd/poller"
+)
 
 // change is a client's way into a room, or out of one of its rooms while it
 // stays connected. A session has one change under way at a time and reads
@@ -24,6 +28,32 @@ type change struct {
 
 // Link implements the inbox's element.
 func (ch *change) Link() **change { return &ch.link }
+
+// enter asks for a further room; answer comes ahead of its messages. Only the
+// session of a member may call it, and reads nothing more until it is done.
+func (c *client) enter(w *poller.Worker, room string, answer []byte) {
+	c.status.Or(statusChanging)
+	d := &c.server.directory
+	d.joins.Put(&change{client: c, room: room, answer: answer})
+	d.ScheduleOn(w)
+}
+
+// exit leaves the room h; answer comes behind its last message, and what the
+// client said there before is heard. Only the session of a member may call it,
+// and reads nothing more until it is done.
+func (c *client) exit(w *poller.Worker, h *hub, answer []byte) {
+	c.status.Or(statusChanging)
+	p := newPost(false)
+	p.leave = &change{client: c, hub: h, answer: answer}
+	h.publish(w, p)
+}
+
+// changed has the session go on. The shard calls it.
+func (c *client) changed(w *poller.Worker) {
+	if c.status.And(^statusChanging)&statusChanging != 0 {
+		c.ScheduleOn(w)
+	}
+}
 
 // limit is the number of the frame before which a client left a room.
 type limit struct {

@@ -86,6 +86,7 @@ const (
 	statusFull                        // there are too many rooms for its to be made (set by the directory)
 	statusMember                      // it is in a room
 	statusWaiting                     // its session waits for statusMember (set by the session)
+	statusChanging                    // it asked for a change that is not done (set by the session, cleared by the shard)
 	statusSeveral                     // … in several (set and cleared by the shard, for itself)
 	statusPinged                      // it owes a pong (cleared by the session, too)
 	statusLeft                        // it left all rooms; what it says is not heard any more

@@ -35,9 +35,10 @@ const modelQueue = 4
 type opKind uint8
 
 const (
-	opJoin  opKind = iota // a new client
-	opEnter               // a further room
-	opExit                // out of one room
+	opJoin    opKind = iota // a new client
+	opEnter                 // a further room
+	opExit                  // out of one room
+	opReenter               // out of one room and into it again, one after the other
 	opPublish
 	opRead
 	opSay
@@ -61,15 +62,15 @@ type op struct {
 }
 
 func (o op) String() string {
-	names := [...]string{"join", "enter", "exit", "publish", "read", "say", "leave", "replace", "reset", "tick"}
+	names := [...]string{"join", "enter", "exit", "reenter", "publish", "read", "say", "leave", "replace", "reset", "tick"}
 	return fmt.Sprintf("%s(%d,%d,%s)", names[o.kind], o.who, o.n, modelRooms[o.room])
 }
 
 func schedule(seed uint64) []op {
 	r := rand.New(rand.NewPCG(seed, 1))
-	weights := [opKinds]int{opJoin: 3, opEnter: 2, opExit: 1, opPublish: 12, opRead: 8, opSay: 2, opLeave: 1, opReplace: 1, opReset: 1, opTick: 1}
+	weights := [opKinds]int{opJoin: 3, opEnter: 2, opExit: 1, opReenter: 1, opPublish: 12, opRead: 8, opSay: 2, opLeave: 1, opReplace: 1, opReset: 1, opTick: 1}
 	if seed%2 == 0 {
-		weights[opEnter], weights[opExit] = 0, 0
+		weights[opEnter], weights[opExit], weights[opReenter] = 0, 0, 0
 	}
 	total := 0
 	for _, w := range weights {
@@ -123,15 +124,28 @@ func (n *network) Fanout(fds []int32, p []byte, results []int32) {
 
 func (n *network) Close() {}
 
-// stub stands in for a session: it notes that the shard is done.
+// stub stands in for a session: it has one change under way at a time, and notes
+// that the shard is done.
 type stub struct {
 	c        *client
+	wishes   []func() // changes that are to come
 	released bool
 	onRun    func() // may be nil
 }
 
+// wish makes a change once those before it are done.
+func (s *stub) wish(change func()) {
+	s.wishes = append(s.wishes, change)
+	s.c.Schedule()
+}
+
 func (s *stub) Run(*poller.Worker) {
-	s.released = s.c.status.Load()&statusReleased != 0
+	s.released = s.c.has(statusReleased)
+	for len(s.wishes) > 0 && !s.c.has(statusChanging) {
+		change := s.wishes[0]
+		s.wishes = s.wishes[1:]
+		change()
+	}
 	if s.onRun != nil {
 		s.onRun()
 	}
@@ -152,10 +166,11 @@ type model struct {
 	stubs   []*stub
 	refs    []*reference
 	seq     int
+	order   *rand.Rand
 }
 
 func newModel() *model {
-	m := &model{panics: new(bytes.Buffer)}
+	m := &model{panics: new(bytes.Buffer), order: rand.New(rand.NewPCG(1, 1))}
 	m.pool = poller.NewPool(0, nil, slog.New(slog.NewTextHandler(m.panics, &slog.HandlerOptions{Level: slog.LevelError})))
 	m.worker = poller.NewWorker(m.pool, &m.net)
 	m.server = &Server{freed: func() {}}
@@ -165,8 +180,15 @@ func newModel() *model {
 	return m
 }
 
+// settle runs all that is to be done, now and then in another order.
 func (m *model) settle() {
-	for m.pool.Step(m.worker) {
+	for {
+		if m.order.IntN(4) == 0 {
+			m.pool.Defer()
+		}
+		if !m.pool.Step(m.worker) {
+			return
+		}
 	}
 }
 
@@ -202,22 +224,17 @@ func (m *model) do(o op) {
 		m.settle()
 	case opEnter:
 		if r := m.refs[i]; !r.gone && !r.reset && !r.rooms[room] {
-			answer := m.text("into " + room)
-			r.enter(room, answer)
-			m.server.directory.joins.Put(&change{client: m.clients[i], room: room, answer: answer})
-			m.server.directory.Schedule()
-			m.settle()
+			m.enter(i, room)
 		}
-	case opExit:
+		m.settle()
+	case opExit, opReenter:
 		if r := m.refs[i]; !r.gone && !r.reset && r.rooms[room] {
-			answer := m.text("out of " + room)
-			r.exit(room, answer)
-			h := m.hub(room)
-			p := newPost(false)
-			p.leave = &change{client: m.clients[i], hub: h, answer: answer}
-			h.publish(nil, p)
-			m.settle()
+			m.exit(i, room)
+			if o.kind == opReenter {
+				m.enter(i, room)
+			}
 		}
+		m.settle()
 	case opPublish:
 		m.publish(room, o)
 	case opRead:
@@ -245,6 +262,20 @@ func (m *model) do(o op) {
 		m.server.Tick()
 		m.settle()
 	}
+}
+
+// enter has client i ask for a further room.
+func (m *model) enter(i int, room string) {
+	c, answer := m.clients[i], m.text("into "+room)
+	m.refs[i].enter(room, answer)
+	m.stubs[i].wish(func() { c.enter(nil, room, answer) })
+}
+
+// exit has client i leave a room.
+func (m *model) exit(i int, room string) {
+	c, answer := m.clients[i], m.text("out of "+room)
+	m.refs[i].exit(room, answer)
+	m.stubs[i].wish(func() { c.exit(nil, m.hub(room), answer) })
 }
 
 // text is a frame for one client that no other is the same as.
@@ -394,7 +425,8 @@ func (o *outbox) halfWritten() []byte {
 	case len(o.rest) > 0:
 		return o.rest[0].bytes[o.part:]
 	}
-	return o.readers[o.turn].at.Frame()[o.part:]
+	f := o.readers[o.turn].at.Frame()
+	return f[min(o.part, len(f)):]
 }
 
 // compareRooms returns what is wrong with the rooms, which have so many members.
@@ -505,7 +537,12 @@ func (s *Server) leftOver() string {
 }
 
 // run returns how the two differed at the end of a schedule, or "".
-func run(ops []op) string {
+func run(ops []op) (difference string) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			difference = fmt.Sprint("panic: ", cause)
+		}
+	}()
 	m := newModel()
 	for k, o := range ops {
 		m.do(o)

@@ -83,7 +83,7 @@ func (c *client) advance(w *poller.Worker) bool {
 // over its session is scheduled.
 func (c *client) mustWait() bool {
 	s := c.server
-	return s.stage.Load() >= closing || c.in != nil && c.in.meter.until > s.now.Load() || c.hub().congested(c)
+	return s.stage.Load() >= closing || c.has(statusChanging) || c.in != nil && c.in.meter.until > s.now.Load() || c.hub().congested(c)
 }
 
 // begin is the first run. The lobby has the client already.

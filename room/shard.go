@@ -180,6 +180,7 @@ func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
 // last: it must not send mail while the answer is mail.
 func (s *shard) join(w *poller.Worker, ch *change) {
 	c, r := ch.client, ch.roster
+	defer c.changed(w)
 	if c.has(statusLeft) { // sent away meanwhile
 		r.hub.left(w, r)
 		return
@@ -343,6 +344,7 @@ func (s *shard) settle(w *poller.Worker, o *outbox, r *roster, limit uint64) {
 // holds of the frames before the limit, then the answer.
 func (s *shard) leaveRoom(w *poller.Worker, ch *change) {
 	c := ch.client
+	defer c.changed(w)
 	r := s.rosterOf(c, ch.hub)
 	if r == nil || c.has(statusLeft) {
 		return
@@ -362,9 +364,6 @@ func (s *shard) leaveRoom(w *poller.Worker, ch *change) {
 		s.lag(w, o)
 	} else {
 		s.resume(w, o)
-	}
-	if !c.has(statusReleased) {
-		c.ScheduleOn(w) // it may go on
 	}
 }
 

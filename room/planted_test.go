@@ -1,0 +1,80 @@
+package room
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// planted are faults that the model test has to find.
+var planted = []struct{ name, file, right, wrong string }{
+	{
+		"a roster that is forgotten when its room dies", "shard.go",
+		"	if events&rosterRetired != 0 {\n		s.remove(r)\n",
+		"	if events&rosterRetired != 0 {\n",
+	},
+	{
+		"a join that overtakes a leave", "change.go",
+		"	c.status.Or(statusChanging)\n	p := newPost(false)\n",
+		"	p := newPost(false)\n",
+	},
+	{
+		"a room that dies while a join is on its way", "directory.go",
+		"h.sent == h.taken.Load() && ", "",
+	},
+	{
+		"a frame that is split between two rooms", "outbox.go",
+		"		if o.part == 0 {\n			o.turn = (o.turn + 1) % len(o.readers)\n		}\n",
+		"		o.turn = (o.turn + 1) % len(o.readers)\n",
+	},
+	{
+		"a queue that is a message longer", "shard.go",
+		"if n := o.waiting(at, r.pos.Seq); n > queue {", "if n := o.waiting(at, r.pos.Seq); n > queue+1 {",
+	},
+	{
+		"a member that keeps its place in a room that it left", "shard.go",
+		"	s.exit(c, r)\n	r.left(w)\n", "	r.left(w)\n",
+	},
+}
+
+func TestModelFindsPlantedFaults(t *testing.T) {
+	if ring || testing.Short() {
+		t.Skip("once is enough")
+	}
+	for _, fault := range planted {
+		t.Run(fault.name, func(t *testing.T) {
+			source, err := os.ReadFile(fault.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(source), fault.right); n != 1 {
+				t.Fatalf("the code to be spoiled is there %d times", n)
+			}
+			original, err := filepath.Abs(fault.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			spoiled := filepath.Join(t.TempDir(), fault.file)
+			overlay := filepath.Join(t.TempDir(), "overlay.json")
+			replace, err := json.Marshal(map[string]map[string]string{"Replace": {original: spoiled}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for path, content := range map[string]string{
+				spoiled: strings.Replace(string(source), fault.right, fault.wrong, 1),
+				overlay: string(replace),
+			} {
+				if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out, err := exec.Command("go", "test", "-overlay", overlay, "-count", "1", "-run", "^TestEverySchedule", ".").CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "-model.seed") {
+				t.Errorf("not found: %v\n%s", err, out)
+			}
+		})
+	}
+}
