@@ -47,6 +47,10 @@ type hub struct {
 	deflating  atomic.Bool
 	population atomic.Int32 // members, and clients to come: the Task adds, shards subtract
 
+	// From the Task to whoever asks.
+	messages atomic.Uint64             // that were appended
+	meter    atomic.Pointer[rateMeter] // nil while it is quiet
+
 	// From the Task to the directory.
 	events atomic.Uint32 // what to look at; non-zero: it is in the directory's inbox
 	link   *hub          // of that inbox
@@ -134,7 +138,7 @@ func (h *hub) Run(w *poller.Worker) {
 	}
 	if second := h.server.now.Load() / ticksPerSecond; second != h.second {
 		h.second = second
-		h.tick(w)
+		h.tick(w, second)
 	}
 	if h.emptied.Load() {
 		h.retireRosters(w)
@@ -271,12 +275,24 @@ func (h *hub) append(w *poller.Worker) bool {
 		if h.deflating.Load() {
 			h.compressed.Append(compressed, n)
 		}
+		h.count(n)
 		t := h.server.tallies.of(w)
 		t.messages.Add(uint64(n))
 		t.logged.Add(uint64(len(plain)))
 		appended = true
 	}
 	return appended
+}
+
+// count counts n messages more.
+func (h *hub) count(n int) {
+	h.messages.Store(h.messages.Load() + uint64(n))
+	m := h.meter.Load()
+	if m == nil {
+		m = new(rateMeter)
+		h.meter.Store(m)
+	}
+	m.add(h.server.now.Load()/ticksPerSecond, n)
 }
 
 // nextPost is done with the first post.
@@ -344,23 +360,26 @@ func (h *hub) wakeRosters(w *poller.Worker) {
 	}
 }
 
-// tick gives the memory of a log that is quiet back. It is called once a second
-// while there is something to give.
-func (h *hub) tick(w *poller.Worker) {
+// tick gives the memory of a log that is quiet back. It is called in each second
+// in which something happens, and until the room has been quiet for a while.
+func (h *hub) tick(w *poller.Worker, second uint32) {
 	h.active = false
-	trim := !h.appended && !(h.log.Trimmed() && (h.compressed == nil || h.compressed.Trimmed()))
-	if trim {
+	if trimmed := h.log.Trimmed() && (h.compressed == nil || h.compressed.Trimmed()); !h.appended && !trimmed {
 		h.log.Trim()
 		if h.compressed != nil {
 			h.compressed.Trim()
 		}
 		h.wakeRosters(w) // they move off the segments that they have read
 	}
-	if h.appended {
-		h.active = true
-		h.signal(w, hubActive)
-	}
 	h.appended = false
+	if m := h.meter.Load(); m != nil {
+		if m.sum(second) > 0 {
+			h.active = true
+			h.signal(w, hubActive)
+		} else {
+			h.meter.Store(nil)
+		}
+	}
 }
 
 // Panicked implements poller.Runner. The post that was being appended is lost.
