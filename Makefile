@@ -57,7 +57,7 @@ screenshot: tools ## take the README's picture of the page
 	CHATD_SCREENSHOT=$(CURDIR)/static/doc/page.png go test -count 1 -run '^TestScreenshot$$' ./cmd/chatd
 
 bench: build ## build the load harness bin/chatbench and the servers that it compares chatd with
-	go build -o bin/chatbench ./bench
+	go build -o bin/ ./bench/chatbench
 	cd bench/peers && go build -o ../../bin/peers/ ./...
 	@if command -v cc >/dev/null; then cc -O2 -Wall -o bin/peers/floor bench/peers/floor/floor.c; \
 	else echo "no C compiler: the floor is left out"; fi
