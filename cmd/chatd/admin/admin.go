@@ -4,6 +4,7 @@
 //	/metrics       Prometheus
 //	/healthz       200 as long as the process works
 //	/readyz        200 while it takes clients, 503 when it goes away
+//	/debug/rooms   the ten rooms with the most messages a second
 //	/debug/conns   the connections, and the last that were refused or sent away
 //	/debug/pprof/  profiles
 //
@@ -87,6 +88,7 @@ func (a *Admin) handler(s Source) http.Handler {
 	}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, s.Server) })
+	mux.HandleFunc("GET /debug/rooms", func(w http.ResponseWriter, r *http.Request) { topRooms(w, r, s.Server) })
 	mux.HandleFunc("GET /debug/conns", func(w http.ResponseWriter, r *http.Request) { conns(w, r, s.Server) })
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)

@@ -13,7 +13,7 @@ import (
 // NewPassTime makes the histogram of the passes' durations.
 func NewPassTime() prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "chatd_pass_duration_seconds", Help: "Time that a shard of the room takes to write what is new to all its members.",
+		Name: "chatd_pass_duration_seconds", Help: "Time that it takes to write what is new in a room to all its members in one shard.",
 		Buckets: prometheus.ExponentialBuckets(10e-6, 2, 20), // 10 µs to 5.2 s
 	})
 }
@@ -53,20 +53,23 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	connections = desc("chatd_connections", "Open connections.")
-	members     = desc("chatd_members", "Members of the room.")
+	members     = desc("chatd_members", "Members of rooms; a client that is in several counts in each.")
+	rooms       = desc("chatd_rooms", "Rooms.")
 	handshakes  = desc("chatd_handshakes_in_flight", "Connections whose handshake is not done.")
 	maxConns    = desc("chatd_max_connections", "Connections that are taken at a time.")
 	draining    = desc("chatd_draining", "1 while the server goes away.")
 	paused      = desc("chatd_accept_paused", "1 while new connections have to wait.", "reason")
 	lagging     = desc("chatd_lagging_members", "Members whose socket takes no more at the moment.")
-	logSegments = desc("chatd_log_segments", "Segments of the room's logs that a member has yet to read.")
+	logSegments = desc("chatd_log_segments", "Segments of the rooms' logs that a member has yet to read.")
 	logBytes    = desc("chatd_log_bytes", "Memory of these segments.")
 	queueDepth  = desc("chatd_pool_queue_depth", "Tasks that wait for a worker.")
 	workers     = desc("chatd_pool_workers", "Workers.")
 	buildInfo   = desc("chatd_build_info", "What is running; always 1.", "version", "go_version")
 
 	accepted   = desc("chatd_accepted_total", "Connections that were accepted.")
-	joined     = desc("chatd_joined_total", "Clients that became members of the room.")
+	joined     = desc("chatd_joined_total", "Clients that became members of a room.")
+	created    = desc("chatd_rooms_created_total", "Rooms that were made, for their first member.")
+	removed    = desc("chatd_rooms_removed_total", "Rooms that were removed, having no members any more.")
 	messages   = desc("chatd_messages_total", "Messages that were published.")
 	due        = desc("chatd_deliveries_due_total", "Messages times the members that were present.")
 	deliveries = desc("chatd_deliveries_total", "Messages that were written whole to a member's socket.")
@@ -87,8 +90,8 @@ var (
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		connections, members, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
-		accepted, joined, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, pauses, panics,
+		connections, members, rooms, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
+		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, pauses, panics,
 		compressed, input, output, inflated,
 	} {
 		ch <- d
@@ -111,6 +114,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	st := c.s.Server.Stats()
 	gauge(connections, float64(st.Conns))
 	gauge(members, float64(st.Members))
+	gauge(rooms, float64(st.Rooms))
 	gauge(handshakes, float64(st.Handshakes))
 	gauge(maxConns, float64(c.s.MaxConns))
 	gauge(draining, oneIf(c.s.Server.Draining()))
@@ -129,6 +133,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 
 	count(accepted, st.Accepted)
 	count(joined, st.Joined)
+	count(created, st.Born)
+	count(removed, st.Removed)
 	count(messages, st.Messages)
 	count(due, st.Due)
 	count(deliveries, st.Delivered)
