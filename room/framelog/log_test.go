@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -103,14 +104,14 @@ func TestUntilGivesTheBytesUpToTheFrameAndLetsTheLogGo(t *testing.T) {
 		want = append(want, f...)
 	}
 	for _, limit := range []int{0, 1, 2, 150, 299, 300} {
-		got := bytes.Join(c.AppendUntil(nil, uint64(limit)), nil)
+		got := bytes.Join(slices.Collect(c.Until(uint64(limit))), nil)
 		if w := First(want, limit); !bytes.Equal(got, w) {
 			t.Fatalf("until %d: %d bytes, want %d", limit, len(got), len(w))
 		}
 	}
 
 	// Who holds the bytes of the first segments does not hold the last.
-	held := c.AppendUntil(nil, 5)
+	held := slices.Collect(c.Until(5))
 	gone := make(chan bool)
 	runtime.AddCleanup(&l.tail.buf[0], func(int) { close(gone) }, 0)
 	l.Trim()

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -248,7 +249,7 @@ func TestTableOfConnectionsIsPaged(t *testing.T) {
 		}
 		for _, c := range p.Connections {
 			seen[c.Source.String()] = true
-			if c.State != "ready" || c.Room != "/ws" || c.BytesIn == 0 || c.Compressed {
+			if c.State != "ready" || !slices.Equal(c.Rooms, []string{"lobby"}) || c.BytesIn == 0 || c.Compressed {
 				t.Errorf("%+v", c)
 			}
 		}
