@@ -64,11 +64,12 @@ func (c *Conn) ready(ev netpoll.EpollEvent) {
 func (c *Conn) FD() int32 { return c.fd.Load() }
 
 // Peer is the address of the other side, the zero value if there is none any
-// more.
+// more, or none at all, as on a unix socket.
 func (c *Conn) Peer() netip.AddrPort { return sysPeer(c.FD()) }
 
 // Traffic is what the kernel counted for the socket: payload bytes that have
-// come in and that the peer has acknowledged.
+// come in and that the peer has acknowledged. It does not count for a unix
+// socket.
 func (c *Conn) Traffic() (in, out uint64) { return sysTraffic(c.FD()) }
 
 // Read reads into p: the number of bytes, 0 at the end of the stream,

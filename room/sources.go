@@ -21,8 +21,12 @@ type source struct {
 }
 
 // enter counts a connection of addr and returns the place that leave wants. It
-// reports false, and counts nothing, if there are limit of them already.
+// reports false, and counts nothing, if there are limit of them already. Who has
+// no address, as on a unix socket, is not counted.
 func (s *sources) enter(addr netip.Addr, limit int) (place int32, ok bool) {
+	if !addr.IsValid() {
+		return -1, true
+	}
 	if addr.Is6() {
 		addr = netip.PrefixFrom(addr, 64).Masked().Addr()
 	}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"chatd/poller"
@@ -100,9 +101,9 @@ func (v *web) giveBack(rw http.ResponseWriter, r *http.Request) {
 	defer conn.Close()
 	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	page := conn.(*pageConn)
-	fd, err := poller.Dup(page.Conn.(*net.TCPConn))
+	fd, err := poller.Dup(page.Conn.(syscall.Conn))
 	if err != nil {
-		v.server.refused(page.RemoteAddr().(*net.TCPAddr).AddrPort(), handshake.Exhausted.Reason, 0)
+		v.server.refused(page.peer(), handshake.Exhausted.Reason, 0)
 		v.server.closed(page.source)
 		return
 	}
@@ -145,6 +146,14 @@ type pageConn struct {
 	source int32 // see client
 	head   []byte
 	stall  time.Duration // after which a peer that takes nothing is given up; 0: never
+}
+
+// peer is the address of the other side, the zero value on a unix socket.
+func (c *pageConn) peer() netip.AddrPort {
+	if addr, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return addr.AddrPort()
+	}
+	return netip.AddrPort{}
 }
 
 // Write implements net.Conn. net/http's own limit is for a whole answer,
