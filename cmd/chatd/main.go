@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -14,8 +15,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"chatd/cmd/chatd/admin"
 	"chatd/cmd/chatd/check"
+	"chatd/cmd/chatd/listen"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/static"
@@ -42,10 +46,15 @@ func main() {
 		fmt.Println("chatd", version())
 		return
 	}
+	page, err := static.Handler(opts.assets)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chatd: -assets:", err)
+		os.Exit(exitUsage)
+	}
 	signals := make(chan os.Signal, 2) // of the process's life
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: opts.logLevel}))
-	if err := serve(signals, opts, log); err != nil {
+	if err := serve(signals, opts, page, log); err != nil {
 		fmt.Fprintln(os.Stderr, "chatd:", err)
 		os.Exit(exitFailed)
 	}
@@ -53,26 +62,24 @@ func main() {
 
 // serve runs the server until the first of signals, and then sends everybody
 // away.
-func serve(signals <-chan os.Signal, opts options, log *slog.Logger) error {
-	page, err := static.Handler(opts.assets)
-	if err != nil {
-		return err
-	}
+func serve(signals <-chan os.Signal, opts options, page http.Handler, log *slog.Logger) error {
 	maxConns, err := connLimit(opts.maxConns, log)
 	if err != nil {
 		return err
 	}
 	logCapacity(log)
-	listener, err := poller.Listen(opts.addr, log)
+	sockets, err := openSockets(opts, log)
+	if err != nil {
+		return err
+	}
+	defer sockets.remove(log)
+	listener, err := poller.Adopt(sockets.clients.Listener, log)
 	if err != nil {
 		return err
 	}
 	config := opts.room()
 	config.MaxConns, config.Page, config.Log = maxConns, page, log
-	operators, err := listenAdmin(opts.admin, &config, log)
-	if err != nil {
-		return err
-	}
+	operators := newOperators(sockets.admin, opts.adminHosts, &config, log)
 	defer operators.close()
 	limitGarbage()
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), opts.workers))
@@ -90,12 +97,17 @@ func serve(signals <-chan os.Signal, opts options, log *slog.Logger) error {
 	}
 	defer tick(server, listener)()
 	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version()})
-	log.Info("listening", "addr", listener.Addr(), "max_conns", maxConns, "workers", opts.workers)
+	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "workers", opts.workers)
+	manager := newManager(server, log)
+	defer manager.close()
+	manager.tell(daemon.SdNotifyReady)
 	<-signals
 
+	manager.tell(daemon.SdNotifyStopping)
 	limit := opts.drainSpread + opts.drainTimeout
 	log.Info("shutting down", "connections", server.Conns(), "at_most", limit)
 	go hurry(signals, limit+abortTimeout, log)
+	sockets.remove(log)
 	listener.Close()
 	drain, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()

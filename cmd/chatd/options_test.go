@@ -9,26 +9,29 @@ import (
 	"testing"
 	"time"
 
+	"chatd/cmd/chatd/listen"
 	"chatd/room"
 )
 
 // everyFlag gives each flag a value that is neither its default nor another's.
 var everyFlag = []string{
-	"-addr", "127.0.0.1:1", "-assets", "here", "-queue", "2", "-workers", "1003", "-io-uring", "off", "-admin", "127.0.0.1:4",
+	"-addr", "unix:x.sock", "-unix-mode", "0600", "-admin-host", "C", "-assets", "here", "-queue", "2", "-workers", "1003", "-io-uring", "off", "-admin", "127.0.0.1:4",
 	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-allow-origin", "a", "-allow-origin", "b", "-log-level", "debug", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-log-level", "debug", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
 	compare(t, parse(t, everyFlag...), options{
-		addr:             "127.0.0.1:1",
+		addr:             listen.Address{Path: "x.sock"},
+		unixMode:         0o600,
+		adminHosts:       []string{"c"},
 		assets:           "here",
 		queue:            2,
 		workers:          1003,
 		ioUring:          false,
-		admin:            "127.0.0.1:4",
+		admin:            listen.Address{Host: "127.0.0.1", Port: "4"},
 		compress:         false,
 		maxConns:         5,
 		maxConnsPerIP:    6,
@@ -46,10 +49,37 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		writeTimeout:     17 * time.Second,
 		drainTimeout:     18 * time.Second,
 		drainSpread:      19 * time.Second,
-		allowOrigin:      []string{"a", "b"},
+		allowOrigin:      []string{"https://a", "b"},
 		logLevel:         slog.LevelDebug,
 		version:          true,
-	}, parse(t))
+	}, parse(t), "given")
+}
+
+func TestVariableOfARepeatableFlagIsAListWithSpaces(t *testing.T) {
+	t.Setenv("CHATD_ALLOW_ORIGIN", "https://a.example, b.example ,http://c.example:8080")
+	t.Setenv("CHATD_ADMIN_HOST", "a, b")
+	o := parse(t, "-admin", ":1")
+	if want := []string{"https://a.example", "b.example", "http://c.example:8080"}; !slices.Equal(o.allowOrigin, want) {
+		t.Errorf("%q, want %q", o.allowOrigin, want)
+	}
+	if want := []string{"a", "b"}; !slices.Equal(o.adminHosts, want) {
+		t.Errorf("%q, want %q", o.adminHosts, want)
+	}
+}
+
+func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
+	for _, name := range []string{"CHATD_PORT", "CHATD_SERVICE_HOST", "CHATD_PORT_8080_TCP_ADDR", "CHATD_ADMIN_PORT", "CHATD_IMAGE_TAG", "MAX_CONN"} {
+		t.Setenv(name, "tcp://10.0.0.1:8080")
+	}
+	parse(t)
+}
+
+func TestEmptyVariableIsNone(t *testing.T) {
+	t.Setenv("CHATD_ADDR", "")
+	t.Setenv("CHATD_QUEUE", "")
+	if o := parse(t); o.addr.String() != ":8080" || o.queue != 256 {
+		t.Errorf("%s, %d", o.addr, o.queue)
+	}
 }
 
 func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
@@ -71,7 +101,7 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		WriteTimeout:      17 * time.Second,
 		DrainTimeout:      18 * time.Second,
 		DrainSpread:       19 * time.Second,
-		AllowOrigin:       []string{"a", "b"},
+		AllowOrigin:       []string{"https://a", "b"},
 	}, parse(t).room(), "MaxConns", "Page", "Log", "PassTime", "Lag") // those are serve's
 }
 

@@ -46,6 +46,12 @@ type process struct {
 // say otherwise, waits until it listens, and stops it when the test ends.
 func startChatd(t *testing.T, args ...string) *process {
 	t.Helper()
+	return startChatdIn(t, func(*exec.Cmd) {}, args...)
+}
+
+// startChatdIn is startChatd in surroundings that prepare makes.
+func startChatdIn(t *testing.T, prepare func(*exec.Cmd), args ...string) *process {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +59,7 @@ func startChatd(t *testing.T, args ...string) *process {
 	p := &process{t: t, done: make(chan struct{})}
 	p.cmd = exec.Command(exe, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
 	p.cmd.Env = append(os.Environ(), asChatd+"=1", "GORACE=atexit_sleep_ms=10") // not a second
+	prepare(p.cmd)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -48,8 +48,9 @@ func newSite(t *testing.T) *site {
 	must(err)
 	listener, err := poller.Listen("127.0.0.1:0", log)
 	must(err)
-	a, err := Listen("127.0.0.1:0", log)
+	operators, err := poller.Open("tcp", "127.0.0.1:0")
 	must(err)
+	a := New(operators, []string{"metrics.example"}, log)
 	s := Source{Pool: pool, Listener: listener, MaxConns: 10, Version: "test", PassTime: NewPassTime(), Lag: NewLag()}
 	s.Server = room.New(room.Config{
 		Queue: 256, MaxMessage: 1 << 16, HandshakeTimeout: time.Minute, DrainTimeout: time.Minute, MaxConns: 10, Compress: true,
