@@ -100,6 +100,11 @@ func TestSourcesAreAddressesOrNetworksOfASubscriber(t *testing.T) {
 		t.Errorf("place %d is not used again, but %d", c, e)
 	}
 	s.leave(-1)
+	for range 3 { // peers on a unix socket have no address
+		if place, ok := s.enter(netip.Addr{}, 1); place != -1 || !ok {
+			t.Errorf("no address is limited: place %d, %v", place, ok)
+		}
+	}
 }
 
 func TestConnectionThatComesBackFromThePageCountsOnce(t *testing.T) {

@@ -159,5 +159,5 @@ func parseHost(s string) (string, error) {
 	case o.Scheme != "" || o.Port != "" || o.Host == "*":
 		return "", errors.New("must be a host's name, without a scheme or a port")
 	}
-	return strings.Trim(strings.TrimSuffix(o.Host, "."), "[]"), nil
+	return strings.Trim(o.Host, "[]"), nil
 }

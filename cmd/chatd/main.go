@@ -79,7 +79,7 @@ func serve(signals <-chan os.Signal, opts options, page http.Handler, log *slog.
 	}
 	config := opts.room()
 	config.MaxConns, config.Page, config.Log = maxConns, page, log
-	operators := newOperators(sockets.admin, opts.adminHosts, &config, log)
+	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
 	limitGarbage()
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), opts.workers))

@@ -53,6 +53,14 @@ func (s sockets) remove(log *slog.Logger) {
 	}
 }
 
+// adminNames are what the admin port is called by, as far as flags say.
+func (o options) adminNames() []string {
+	if o.admin.Host == "" {
+		return o.adminHosts
+	}
+	return append(o.adminHosts, o.admin.Host)
+}
+
 // checkAddresses refuses addresses where nothing can listen, and what
 // contradicts them.
 func (o options) checkAddresses() error {

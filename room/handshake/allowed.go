@@ -55,7 +55,7 @@ func ParseOrigin(s string) (Origin, error) {
 	case s == "":
 		return Origin{}, errors.New("must not be empty: write https://host, host or *")
 	case strings.ContainsAny(s, ",; \t\r\n|"):
-		return Origin{}, errors.New("is a list: give each origin a flag of its own")
+		return Origin{}, errors.New("is a list: each origin stands alone (repeat the flag; its variable takes commas)")
 	case strings.Contains(s, "*"):
 		return Origin{}, errors.New("is a pattern, and there are none: name each origin, or write * alone, which allows all")
 	}

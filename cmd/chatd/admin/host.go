@@ -20,7 +20,10 @@ type names struct {
 }
 
 func newNames(addr net.Addr, hosts []string) names {
-	n := names{hosts: append([]string{"localhost"}, hosts...)}
+	n := names{hosts: []string{"localhost"}}
+	for _, host := range hosts {
+		n.hosts = append(n.hosts, canonical(host))
+	}
 	if tcp, ok := addr.(*net.TCPAddr); ok {
 		n.ip = tcp.AddrPort().Addr().Unmap()
 	} else {
@@ -32,13 +35,16 @@ func newNames(addr net.Addr, hosts []string) names {
 // has reports whether a request for host, as its header has it, is for the
 // admin. The port says nothing: it may be another's that leads here.
 func (n *names) has(host string) bool {
-	name := strings.TrimSuffix(strings.ToLower(hostname(host)), ".")
+	name := canonical(hostname(host))
 	if n.any || host == "" || slices.Contains(n.hosts, name) {
 		return true
 	}
 	ip, err := netip.ParseAddr(name)
 	return err == nil && (n.ip.IsUnspecified() || ip.Unmap().WithZone("") == n.ip.WithZone(""))
 }
+
+// canonical is a host's name in lower case, without the dot of the root.
+func canonical(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
 
 // hostname is host without its port and brackets.
 func hostname(host string) string {

@@ -23,6 +23,8 @@ func TestAdminAnswersToItsOwnNamesAlone(t *testing.T) {
 		{tcp("127.0.0.1"), "metrics.example.", true},
 		{tcp("127.0.0.1"), "", true}, // HTTP/1.0
 		{tcp("127.0.0.1"), "evil.example", false},
+		{tcp("127.0.0.1"), ":9080", false},
+		{tcp("127.0.0.1"), ".", false},
 		{tcp("127.0.0.1"), "evil.example:9080", false},
 		{tcp("127.0.0.1"), "127.0.0.1.evil.example:9080", false},
 		{tcp("127.0.0.1"), "localhost.evil.example", false},
@@ -43,7 +45,7 @@ func TestAdminAnswersToItsOwnNamesAlone(t *testing.T) {
 		{tcp("::"), "127.1", false},
 		{&net.UnixAddr{Name: "/run/x.sock", Net: "unix"}, "evil.example", true},
 	} {
-		n := newNames(tt.addr, []string{"metrics.example"})
+		n := newNames(tt.addr, []string{"Metrics.example."})
 		if n.has(tt.host) != tt.want {
 			t.Errorf("on %v, %q: want %v", tt.addr, tt.host, tt.want)
 		}
