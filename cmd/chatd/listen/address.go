@@ -79,7 +79,7 @@ func parse(s string) (Address, error) {
 	case strings.ContainsAny(s, ", \t\r\n"):
 		return Address{}, errors.New("must be one address, host:port or unix:/path")
 	case strings.Contains(s, "/"):
-		return Address{}, errors.New("must be host:port or unix:/path: a path begins with unix:")
+		return Address{}, errors.New("must be host:port, or unix: before a path")
 	case err == nil:
 		return Address{}, fmt.Errorf("lacks a port: write %s", net.JoinHostPort(s, "8080"))
 	case strings.Trim(s, "0123456789") == "":

@@ -53,7 +53,7 @@ func TestAddressesWhereNothingCanListenAreRefusedWithWhatToWrite(t *testing.T) {
 		"http://localhost:8080":             "not a URL",
 		"user@host:8080":                    "neither an IP address nor a name",
 		"300.0.0.1:8080":                    "neither an IP address nor a name",
-		"/run/x.sock":                       "begins with unix:",
+		"/run/x.sock":                       "unix: before a path",
 		"unix:":                             "must be unix:/path",
 		"unix:/run/":                        "must be unix:/path",
 		"unix:@x":                           "abstract",
