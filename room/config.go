@@ -40,7 +40,7 @@ type Config struct {
 	DrainTimeout     time.Duration // for what is queued when a client leaves; 0: no time
 	DrainSpread      time.Duration // over which everybody is sent away when the server goes away
 
-	AllowOrigin []string     // origins that may connect besides the same one
+	AllowOrigin []string     // origins that may connect besides the same one, as handshake.Origin writes them
 	Page        http.Handler // answers every request that is not for Path
 	Log         *slog.Logger
 

@@ -90,7 +90,7 @@ func (fs *flagSet) misspelt(environment []string) (err error) {
 		meant, distance := "", 3
 		fs.VisitAll(func(f *flag.Flag) {
 			of := variable(f.Name)
-			if d := levenshtein.Distance(name, of, nil); d < distance {
+			if d := levenshtein.Distance(name, of, nil); d < distance && d <= max(1, len(f.Name)/4) {
 				meant, distance = of, d
 			}
 		})

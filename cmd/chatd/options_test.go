@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,10 +69,21 @@ func TestVariableOfARepeatableFlagIsAListWithSpaces(t *testing.T) {
 }
 
 func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
-	for _, name := range []string{"CHATD_PORT", "CHATD_SERVICE_HOST", "CHATD_PORT_8080_TCP_ADDR", "CHATD_ADMIN_PORT", "CHATD_IMAGE_TAG", "MAX_CONN"} {
+	for _, name := range []string{"CHATD_PORT", "CHATD_SERVICE_HOST", "CHATD_PORT_8080_TCP_ADDR", "CHATD_ADMIN_PORT", "CHATD_IMAGE_TAG", "CHATD_DIR", "MAX_CONN"} {
 		t.Setenv(name, "tcp://10.0.0.1:8080")
 	}
 	parse(t)
+}
+
+func TestVariableThatIsNearlyAFlagsIsRefused(t *testing.T) {
+	for _, name := range []string{"CHATD_ADR", "CHATD_WORKER", "CHATD_MAXCONNS", "CHATD_MAX_CON", "CHATD_ALLOW_ORIGINS", "CHATD_PING_INTERVALL", "CHATD-MAX-CONNS"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "1")
+			if _, err := parseOptions(nil, io.Discard); err == nil || !strings.Contains(err.Error(), name+" in the environment is no flag's") {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func TestEmptyVariableIsNone(t *testing.T) {

@@ -91,6 +91,38 @@ func TestUnixSocketServesPageAndChatOfPeersWithoutAddresses(t *testing.T) {
 	}
 }
 
+// A unix socket tells in its own way that it takes bytes again.
+func TestClientOfAUnixSocketThatReadsLateGetsEverything(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "chatd.sock")
+	startChatd(t, "-addr", "unix:"+path)
+	const messages, size = 200, 16 << 10 // more than the socket holds, and less than the queue
+	c := over(t, "unix", path)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	join := func() *websocket.Conn {
+		conn, _, err := websocket.Dial(ctx, "ws://chatd/ws", &websocket.DialOptions{HTTPClient: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.CloseNow() })
+		conn.SetReadLimit(-1)
+		return conn
+	}
+	listener, speaker := join(), join()
+	for _, conn := range []*websocket.Conn{speaker, listener} {
+		for range messages {
+			if conn == speaker {
+				if err := speaker.Write(ctx, websocket.MessageBinary, make([]byte, size)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, m, err := conn.Read(ctx); err != nil || len(m) != size {
+				t.Fatal(len(m), err)
+			}
+		}
+	}
+}
+
 func TestUnixSocketOfAServerThatWasKilledIsReplacedAndOneThatLivesIsNot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "chatd.sock")
 	killed := startChatd(t, "-addr", "unix:"+path)
