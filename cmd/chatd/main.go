@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -20,6 +18,7 @@ import (
 	"chatd/cmd/chatd/admin"
 	"chatd/cmd/chatd/check"
 	"chatd/cmd/chatd/listen"
+	"chatd/cmd/chatd/logging"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/static"
@@ -39,30 +38,41 @@ func main() {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "chatd:", err)
-		os.Exit(exitUsage)
-	case opts.version:
+	case err == nil && opts.version:
 		fmt.Println("chatd", version())
 		return
 	}
-	page, err := static.Handler(opts.assets)
+	var page http.Handler
+	if err == nil {
+		if page, err = static.Handler(opts.assets); err != nil {
+			err = fmt.Errorf("-assets: %w", err)
+		}
+	}
+	signals := watchSignals()
+	out := logging.NewWriter(syscall.Stderr, opts.logFormat)
+	status := exitUsage
+	if err == nil {
+		status = exitFailed
+		log := slog.New(opts.logFormat.Handler(out, opts.logLevel))
+		slog.SetDefault(log) // for libraries that log by themselves
+		err = serve(signals, opts, page, log, out)
+	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "chatd: -assets:", err)
-		os.Exit(exitUsage)
+		opts.logFormat.Failure(out, err)
+		exit(out, status)
 	}
-	signals := make(chan os.Signal, 2) // of the process's life
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: opts.logLevel}))
-	if err := serve(signals, opts, page, log); err != nil {
-		fmt.Fprintln(os.Stderr, "chatd:", err)
-		os.Exit(exitFailed)
-	}
+	out.Close()
+}
+
+// exit ends the process with the last lines of its log.
+func exit(out *logging.Writer, status int) {
+	out.Close()
+	os.Exit(status)
 }
 
 // serve runs the server until the first of signals, and then sends everybody
-// away.
-func serve(signals <-chan os.Signal, opts options, page http.Handler, log *slog.Logger) error {
+// away. Its log is written to out.
+func serve(signals signals, opts options, page http.Handler, log *slog.Logger, out *logging.Writer) error {
 	maxConns, err := connLimit(opts.maxConns, log)
 	if err != nil {
 		return err
@@ -82,7 +92,7 @@ func serve(signals <-chan os.Signal, opts options, page http.Handler, log *slog.
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
 	limitGarbage()
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), opts.workers))
+	opts.useCPUs()
 	pool := poller.NewPool(opts.workers-1, opts.ioUring.sender(log), log)
 	defer pool.Close()
 	epoll, err := poller.New(pool, func(err error) { log.Error("waiting for events failed", "err", err) })
@@ -96,17 +106,17 @@ func serve(signals <-chan os.Signal, opts options, page http.Handler, log *slog.
 		return err
 	}
 	defer tick(server, listener)()
-	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version()})
-	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "workers", opts.workers)
+	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost})
+	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "workers", opts.workers, "workers_from", opts.workersFrom())
 	manager := newManager(server, log)
 	defer manager.close()
 	manager.tell(daemon.SdNotifyReady)
-	<-signals
+	signal, more := signals.first()
 
 	manager.tell(daemon.SdNotifyStopping)
 	limit := opts.drainSpread + opts.drainTimeout
-	log.Info("shutting down", "connections", server.Conns(), "at_most", limit)
-	go hurry(signals, limit+abortTimeout, log)
+	log.Info("shutting down", "signal", signal, "connections", server.Conns(), "at_most", limit)
+	go hurry(signals.end, more, limit+abortTimeout, log, out)
 	sockets.remove(log)
 	listener.Close()
 	drain, cancel := context.WithTimeout(context.Background(), limit)
@@ -121,16 +131,20 @@ func serve(signals <-chan os.Signal, opts options, page http.Handler, log *slog.
 // by themselves.
 const abortTimeout = 5 * time.Second
 
-// hurry ends the process at the next of signals, or when the shutdown takes
+// hurry ends the process after so many more signals, or when the shutdown takes
 // longer than it may: the kernel closes what is left.
-func hurry(signals <-chan os.Signal, after time.Duration, log *slog.Logger) {
-	select {
-	case <-signals:
-		log.Warn("second signal, ending at once")
-	case <-time.After(after):
-		log.Warn("the shutdown takes too long, ending at once")
+func hurry(signals <-chan os.Signal, more int, after time.Duration, log *slog.Logger, out *logging.Writer) {
+	overdue := time.After(after)
+	for ; more > 0; more-- {
+		select {
+		case <-signals:
+		case <-overdue:
+			log.Warn("the shutdown takes too long, ending at once")
+			exit(out, exitFailed)
+		}
 	}
-	os.Exit(exitFailed)
+	log.Warn("second signal, ending at once")
+	exit(out, exitFailed)
 }
 
 // logCapacity says how many connections the host can hold.

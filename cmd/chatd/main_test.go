@@ -102,6 +102,7 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"pattern of origins", []string{"CHATD_ALLOW_ORIGIN=https://a.example, https://*.b.example"}, nil, 2, "is a pattern"},
 		{"misspelt variable", []string{"CHATD_MAX_CONN=5"}, nil, 2, "CHATD_MAX_CONNS is meant"},
 		{"io_uring of no kind", nil, []string{"-io-uring", "maybe"}, 2, "auto or off"},
+		{"log of no kind", nil, []string{"-log-format", "xml"}, 2, "text or json"},
 		{"empty origin", nil, []string{"-allow-origin", ""}, 2, "-allow-origin"},
 		{"bad value in the environment", []string{"CHATD_QUEUE=0"}, nil, 2, "-queue is 0"},
 	}
@@ -123,7 +124,7 @@ func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
 		t.Fatalf("exit status %d", status)
 	}
 	for _, name := range []string{"addr", "assets", "queue", "workers", "io-uring", "max-message", "handshake-timeout",
-		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "log-level", "version", "admin", "compress", "max-conns-per-ip",
+		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "log-level", "log-format", "version", "admin", "compress", "max-conns-per-ip",
 		"max-handshakes", "max-header", "max-fragments", "rate-messages", "rate-bytes", "rate-controls", "rate-close", "idle-timeout",
 		"write-timeout", "drain-spread", "unix-mode", "admin-host"} {
 		if !strings.Contains(stderr, "\n  -"+name) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chatd/cmd/chatd/listen"
+	"chatd/cmd/chatd/logging"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/room/handshake"
@@ -47,6 +48,7 @@ type options struct {
 	drainSpread      time.Duration
 	allowOrigin      []string
 	logLevel         slog.Level
+	logFormat        logging.Format
 	version          bool
 
 	given map[string]bool // the names of the flags that were set
@@ -60,7 +62,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.TextVar(&o.unixMode, "unix-mode", listen.Mode(0o660), "who may connect to a unix socket, as the octal `mode` of its file")
 	fs.StringVar(&o.assets, "assets", "", "serve the page from this `directory` instead of the built-in one")
 	fs.IntVar(&o.queue, "queue", 256, "messages that may wait for one client; one more, and it is dropped")
-	fs.IntVar(&o.workers, "workers", runtime.NumCPU(), "worker `threads`")
+	fs.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "worker `threads`; the default is what Go uses: GOMAXPROCS, or the CPUs as far as quota and affinity allow")
 	fs.TextVar(&o.ioUring, "io-uring", ioUring(true), "`auto` or off: write to many clients with one system call where the kernel lets us")
 	fs.TextVar(&o.admin, "admin", listen.Address{}, "`host:port` or unix:/path for metrics, health, profiles and the table of connections; not for the public; empty: none")
 	fs.list("admin-host", "a host's `name` that the admin port answers to, besides localhost and its IP address; repeatable", func(v string) error {
@@ -91,6 +93,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		return err
 	})
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
+	fs.TextVar(&o.logFormat, "log-format", logging.Text, "`format` of the log: text or json")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
 	fs.Usage = func() {}
 
