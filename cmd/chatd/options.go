@@ -15,6 +15,7 @@ import (
 
 	"chatd/poller"
 	"chatd/room"
+	"chatd/room/handshake"
 )
 
 // options are the command line's flags. Each is also an environment variable,
@@ -44,6 +45,7 @@ type options struct {
 	drainTimeout     time.Duration
 	drainSpread      time.Duration
 	allowOrigin      []string
+	subprotocols     []string
 	logLevel         slog.Level
 	version          bool
 }
@@ -80,6 +82,13 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 			return errors.New("must not be empty")
 		}
 		o.allowOrigin = append(o.allowOrigin, v)
+		return nil
+	})
+	fs.Func("subprotocol", "a WebSocket subprotocol `name` to agree to, the first that a client offers of those that are given; messages stay as they are; repeatable", func(v string) error {
+		if v = strings.TrimSpace(v); !handshake.IsToken(v) {
+			return errors.New("must be one name, of letters, digits and !#$%&'*+-.^_`|~; repeat the flag for more")
+		}
+		o.subprotocols = append(o.subprotocols, v)
 		return nil
 	})
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
@@ -169,6 +178,7 @@ func (o options) room() room.Config {
 		DrainTimeout:      o.drainTimeout,
 		DrainSpread:       o.drainSpread,
 		AllowOrigin:       o.allowOrigin,
+		Subprotocols:      o.subprotocols,
 	}
 }
 

@@ -18,7 +18,7 @@ var everyFlag = []string{
 	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-allow-origin", "a", "-allow-origin", "b", "-log-level", "debug", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-allow-origin", "a", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-log-level", "debug", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -47,6 +47,7 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		drainTimeout:     18 * time.Second,
 		drainSpread:      19 * time.Second,
 		allowOrigin:      []string{"a", "b"},
+		subprotocols:     []string{"c", "d"},
 		logLevel:         slog.LevelDebug,
 		version:          true,
 	}, parse(t))
@@ -72,6 +73,7 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		DrainTimeout:      18 * time.Second,
 		DrainSpread:       19 * time.Second,
 		AllowOrigin:       []string{"a", "b"},
+		Subprotocols:      []string{"c", "d"},
 	}, parse(t).room(), "MaxConns", "Page", "Log", "PassTime", "Lag") // those are serve's
 }
 
