@@ -77,6 +77,13 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 	}, parse(t).room(), "MaxConns", "Page", "Log", "PassTime", "Lag") // those are serve's
 }
 
+func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {
+	t.Setenv("CHATD_SUBPROTOCOL", "chat, raw.v1 ,x")
+	if got := parse(t).subprotocols; !slices.Equal(got, []string{"chat", "raw.v1", "x"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 func parse(t *testing.T, args ...string) options {
 	t.Helper()
 	o, err := parseOptions(args, io.Discard)
