@@ -218,7 +218,7 @@ func (c *pageConn) rest() error {
 // descriptor.
 func (c *pageConn) giveBack() {
 	s := c.web.server
-	fd, err := poller.Dup(c.Conn.(*net.TCPConn))
+	fd, err := poller.Dup(c.Conn.(syscall.Conn))
 	if err != nil {
 		s.refused(c.RemoteAddr().(*net.TCPAddr).AddrPort(), handshake.Exhausted.Reason, 0)
 		return

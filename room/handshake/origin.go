@@ -57,8 +57,10 @@ func parseOrigin(s string) (o origin, ok bool) {
 	if colon := strings.LastIndexByte(rest, ':'); colon > strings.LastIndexByte(rest, ']') {
 		o.host, o.port = rest[:colon], rest[colon+1:]
 	}
-	if addr, err := netip.ParseAddr(strings.Trim(o.host, "[]")); err == nil {
-		o.host = addr.String() // IPv6 has many forms
+	if inside, is6 := strings.CutPrefix(o.host, "["); is6 {
+		if addr, err := netip.ParseAddr(strings.TrimSuffix(inside, "]")); err == nil {
+			o.host = addr.String() // it has many forms
+		}
 	}
 	return o, o.host != ""
 }
