@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	gorilla "github.com/gorilla/websocket"
-
 	"github.com/gobwas/ws"
+	gorilla "github.com/gorilla/websocket"
 )
 
 const pageRequest = "GET / HTTP/1.1\r\nHost: chat.example\r\n\r\n"
@@ -171,6 +170,19 @@ func TestEveryRequestOnAConnectionIsJudgedAlike(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestHeadThatDoesNotEndBehindAPageIsClosedAfterTheHandshakeTimeout(t *testing.T) {
+	s := startServer(t)
+	p := s.dial()
+	p.say(pageRequest)
+	p.page()
+	p.say("GET / HTTP/1.1\r\nHost:")
+	s.until(func() bool { s.Tick(); return s.Stats().Refused["handshake_timeout"] == 1 })
+	if r := p.response(); r.StatusCode != http.StatusRequestTimeout {
+		t.Error(r.Status)
+	}
+	p.expectEnd()
 }
 
 func TestEveryAnswerHasADate(t *testing.T) { // RFC 9110 §6.6.1

@@ -114,6 +114,37 @@ func TestAnyOriginMayBeAllowed(t *testing.T) {
 	}
 }
 
+// What -allow-origin takes is what is then held against a request.
+func TestOriginsThatParseOriginTakesAreAllowed(t *testing.T) {
+	for _, tt := range []struct {
+		allowed, origin string
+		want            bool
+	}{
+		{"https://Friend.example:443", "https://friend.example", true},
+		{"http://friend.example", "https://friend.example", false},
+		{"friend.example", "capacitor://friend.example", true},
+		{"friend.example", "https://friend.example:8443", false},
+		{"friend.example:8443", "https://friend.example:8443", true},
+		{"friend.example:443", "https://friend.example", true},
+		{"capacitor://localhost", "capacitor://localhost", true},
+		{"https://[2001:db8:0::1]", "https://[2001:db8::1]/", true},
+		{"https://[::ffff:1.2.3.4]:8443", "https://[::ffff:102:304]:8443", true},
+		{"null", "null", true},
+		{"friend.example", "null", false},
+		{"file://", "file://", true},
+		{"*", "null", true},
+	} {
+		allowed, err := ParseOrigin(tt.allowed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &Handshake{Path: "/ws", MaxHead: DefaultMaxHead, AllowOrigin: []string{allowed.String()}}
+		if r := h.Look([]byte(add("Origin: " + tt.origin))); (r.Verdict == Upgrade) != tt.want {
+			t.Errorf("%s with %s allowed: verdict %v %s", tt.origin, allowed, r.Verdict, r.Reason)
+		}
+	}
+}
+
 func TestWhatFollowsTheHeadIsLeft(t *testing.T) {
 	r := server.Look([]byte(good + "\x81\x80frames"))
 	if r.Verdict != Upgrade || r.N != len(good) {

@@ -11,18 +11,18 @@ import (
 // AllowOrigin must have it, as a whole ("https://a.example"), as a host
 // ("a.example", "a.example:8443") or as "*".
 func (h *Handshake) originAllowed(value, host string) bool {
-	from, ok := parseOrigin(value)
-	if ok && from.isWeb() {
-		to, ok := parseOrigin(host)
+	from, ok := readOrigin(value)
+	if ok && (from.Scheme == "" || defaultPort(from.Scheme) != "") { // as it is of what is served here
+		to, ok := readOrigin(host)
 		if ok && from.matches(to) {
 			return true
 		}
 	}
 	for _, allowed := range h.AllowOrigin {
-		if allowed == "*" || strings.EqualFold(allowed, value) {
+		if allowed == "*" || strings.EqualFold(allowed, value) { // "null" is no host's
 			return true
 		}
-		to, valid := parseOrigin(allowed)
+		to, valid := readOrigin(allowed)
 		if ok && valid && from.matches(to) {
 			return true
 		}
@@ -30,15 +30,13 @@ func (h *Handshake) originAllowed(value, host string) bool {
 	return false
 }
 
-// origin is where a page is from (RFC 6454 §4), in lower case. Scheme and port
-// are empty where they are not said. Browsers say the scheme, others may not.
-type origin struct{ scheme, host, port string }
-
-// parseOrigin parses scheme://host:port, scheme and port as they are there. A
-// path is nothing of an origin, though some clients send one.
-func parseOrigin(s string) (o origin, ok bool) {
+// readOrigin reads what a request has for an origin, or a Host: its scheme, host
+// and port, as far as they are there. [ParseOrigin] is for what is written by
+// hand, and stricter: programs that are no browsers may leave out the scheme,
+// have that of a WebSocket, or go on with a path, which is nothing of an origin.
+func readOrigin(s string) (o Origin, ok bool) {
 	s = strings.ToLower(s)
-	if s == "null" { // opaque
+	if s == "null" { // opaque (RFC 6454 §6.1)
 		return o, false
 	}
 	scheme, rest, found := strings.Cut(s, "://")
@@ -53,16 +51,16 @@ func parseOrigin(s string) (o origin, ok bool) {
 	if !isHost(rest) {
 		return o, false
 	}
-	o.scheme, o.host = scheme, rest
+	o.Scheme, o.Host = scheme, rest
 	if colon := strings.LastIndexByte(rest, ':'); colon > strings.LastIndexByte(rest, ']') {
-		o.host, o.port = rest[:colon], rest[colon+1:]
+		o.Host, o.Port = rest[:colon], rest[colon+1:]
 	}
-	if inside, is6 := strings.CutPrefix(o.host, "["); is6 {
+	if inside, is6 := strings.CutPrefix(o.Host, "["); is6 {
 		if addr, err := netip.ParseAddr(strings.TrimSuffix(inside, "]")); err == nil {
-			o.host = addr.String() // it has many forms
+			o.Host = "[" + addr.String() + "]" // it has many forms
 		}
 	}
-	return o, o.host != ""
+	return o, o.Host != ""
 }
 
 // isScheme reports whether s is a scheme, in lower case (RFC 3986 §3.1).
@@ -78,32 +76,29 @@ func isScheme(s string) bool {
 	return s != ""
 }
 
-// isWeb reports whether o is an origin that may be the server's own.
-func (o origin) isWeb() bool { return o.scheme == "" || defaultPort(o.scheme) != "" }
-
 // matches reports whether o is the same as another one, in all that both say. A
 // port that is the scheme's default is the same as none.
-func (o origin) matches(to origin) bool {
-	if o.host != to.host || o.scheme != "" && to.scheme != "" && o.scheme != to.scheme {
+func (o Origin) matches(to Origin) bool {
+	if o.Host != to.Host || o.Scheme != "" && to.Scheme != "" && o.Scheme != to.Scheme {
 		return false
 	}
-	scheme := cmp.Or(o.scheme, to.scheme)
+	scheme := cmp.Or(o.Scheme, to.Scheme)
 	if scheme == "" { // no browser
-		return o.port == "" || o.port == to.port || to.port == "" && (o.port == "80" || o.port == "443")
+		return o.Port == "" || o.Port == to.Port || to.Port == "" && (o.Port == "80" || o.Port == "443")
 	}
 	byDefault := defaultPort(scheme)
-	return cmp.Or(o.port, byDefault) == cmp.Or(to.port, byDefault)
+	return cmp.Or(o.Port, byDefault) == cmp.Or(to.Port, byDefault)
 }
 
-// defaultPort is the port that a URL of the scheme need not say.
+// defaultPort is the port that a URL of the scheme need not say, "" if it has to.
 func defaultPort(scheme string) string {
 	switch scheme {
-	case "http", "ws":
-		return "80"
-	case "https", "wss":
-		return "443"
+	case "ws":
+		scheme = "http"
+	case "wss":
+		scheme = "https"
 	}
-	return ""
+	return defaultPorts[scheme]
 }
 
 // isHost reports whether h has only what a host and its port may have, and is
