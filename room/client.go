@@ -24,7 +24,6 @@ type client struct {
 	in    *inbound // what the peer has begun and used up; nil if that is nothing
 	phase phase
 	ended bool  // the peer's stream is at its end, or broken
-	back  bool  // net/http has had it and gave it back
 	spent uint8 // blocks that were discarded, see discardBlock
 
 	// From the keeper to the session, but for those bits that say otherwise.

@@ -40,9 +40,10 @@ type Config struct {
 	DrainTimeout     time.Duration // for what is queued when a client leaves; 0: no time
 	DrainSpread      time.Duration // over which everybody is sent away when the server goes away
 
-	AllowOrigin []string     // origins that may connect besides the same one, as handshake.Origin writes them
-	Page        http.Handler // answers every request that is not for Path
-	Log         *slog.Logger
+	AllowOrigin  []string     // origins that may connect besides the same one, as handshake.Origin writes them
+	Subprotocols []string     // that are agreed to, see handshake.Handshake
+	Page         http.Handler // answers every request that is not for Path, but OPTIONS
+	Log          *slog.Logger
 
 	PassTime Observer // seconds that each pass of a shard takes; nil: not timed
 	Lag      Observer // messages that wait for a member that is behind, once a second; nil: not sampled

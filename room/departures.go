@@ -90,15 +90,12 @@ func (s *Server) departed(w *poller.Worker, c *client, r Reason, lag int) {
 	s.tallies.of(w).dropped[r].Add(1)
 }
 
-// refusedGivenBack is a refusal besides those of package handshake.
-const refusedGivenBack = "given_back"
-
 // refusals counts handshakes that failed, by reason. The map is static.
 type refusals struct{ refusedFor map[string]*atomic.Uint64 }
 
 func newRefusals() refusals {
 	m := make(map[string]*atomic.Uint64)
-	for _, reason := range append(handshake.Reasons(), refusedGivenBack) {
+	for _, reason := range handshake.Reasons() {
 		m[reason] = new(atomic.Uint64)
 	}
 	return refusals{m}

@@ -43,6 +43,7 @@ type Server struct {
 	web        *web
 
 	now     atomic.Uint32 // ticks since the start; written by Tick
+	date    date          // of answers; written by Tick
 	stage   atomic.Uint32
 	drainTo atomic.Uint32 // the tick at which draining ends; set before the stage
 	conns   atomic.Int64
@@ -84,7 +85,8 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	config.MaxHead = cmp.Or(config.MaxHead, handshake.DefaultMaxHead)
 	s.config = config
 	s.pool = pool
-	s.handshake = &handshake.Handshake{Path: Path, AllowOrigin: config.AllowOrigin, MaxHead: config.MaxHead, Compress: config.Compress}
+	s.handshake = &handshake.Handshake{Path: Path, AllowOrigin: config.AllowOrigin, Subprotocols: config.Subprotocols, MaxHead: config.MaxHead, Compress: config.Compress}
+	s.date.set(time.Now())
 	s.rules = frame.Rules{MaxMessage: config.MaxMessage, MaxFragments: config.MaxFragments}
 	s.rates = rates{limitMessages: config.RateMessages, limitBytes: config.RateBytes, limitControls: config.RateControls}
 	s.pingTicks, s.idleTicks = ticks(config.PingInterval), ticks(config.IdleTimeout)
@@ -118,7 +120,7 @@ func (s *Server) Accept(w *poller.Worker, fd int) {
 // need not be on a worker; w is then nil.
 func (s *Server) adopt(w *poller.Worker, fd int, head []byte) {
 	now := s.now.Load()
-	c := &client{server: s, slot: -1, source: -1, born: now, back: head != nil}
+	c := &client{server: s, slot: -1, source: -1, born: now}
 	c.setUnread(head)
 	c.heard.Store(now)
 	c.spoke.Store(now)
@@ -137,6 +139,7 @@ func (s *Server) adopt(w *poller.Worker, fd int, head []byte) {
 // by two at a time.
 func (s *Server) Tick() {
 	now := s.now.Add(1)
+	s.date.set(time.Now())
 	s.resumePaused(now)
 	if s.stage.Load() == draining && now >= s.drainTo.Load() {
 		s.enter(closing)

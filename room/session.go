@@ -175,13 +175,6 @@ func (c *client) keep(b []byte, used int) {
 // feedHead looks at the HTTP head and returns how many bytes it used.
 func (c *client) feedHead(w *poller.Worker, b []byte) int {
 	r := c.server.handshake.Look(b)
-	if r.Verdict == handshake.HTTP && c.back {
-		// Should net/http take it for the WebSocket's all the same, the two
-		// would hand it to and fro for ever.
-		c.server.refused(c.Peer(), refusedGivenBack, 0)
-		c.linger(w)
-		return len(b)
-	}
 	switch r.Verdict {
 	case handshake.Incomplete:
 		return 0
@@ -190,7 +183,7 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		if r.Deflate {
 			c.status.Or(statusDeflate)
 		}
-		c.mail.Store(&mail{bytes: r.Response})
+		c.mail.Store(&mail{bytes: r.AppendAnswer(nil, c.server.date.get())})
 		c.server.lobby.signal(w, c, eventUpgraded)
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
@@ -198,7 +191,7 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		return r.N
 	case handshake.HTTP:
 		c.gone(w)
-		c.server.web.take(c.Detach(), c.source, b)
+		c.server.web.take(c.Detach(), c.source, b, r)
 		return len(b)
 	default:
 		c.refuse(w, r)
@@ -208,10 +201,16 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 
 // refuse answers a handshake that is not accepted.
 func (c *client) refuse(w *poller.Worker, r handshake.Result) {
-	c.server.refused(c.Peer(), r.Reason, r.Status)
-	w.Send(c.FD(), r.Response) // as much as a fresh socket takes: all
+	c.answer(w, r)
 	c.Narrow()
 	c.linger(w)
+}
+
+// answer says why a handshake is refused. What the worker has read for it is not
+// used any more.
+func (c *client) answer(w *poller.Worker, r handshake.Result) {
+	c.server.refused(c.Peer(), r.Reason, r.Status)
+	w.Send(c.FD(), r.AppendAnswer(w.Scratch[:0], c.server.date.get())) // as much as a fresh socket takes: all
 }
 
 // joined reports whether the client is a member by now; if not, the shard will
@@ -278,9 +277,7 @@ func (c *client) linger(w *poller.Worker) {
 func (c *client) expired(w *poller.Worker) {
 	c.status.And(^statusExpired)
 	if c.phase == phaseHead && c.server.stage.Load() == serving {
-		r := handshake.TimedOut
-		c.server.refused(c.Peer(), r.Reason, r.Status)
-		w.Send(c.FD(), r.Response)
+		c.answer(w, handshake.TimedOut)
 	}
 	if c.phase == phaseHead || c.phase == phaseLinger {
 		c.close(w)

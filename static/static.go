@@ -84,7 +84,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cache-Control", "no-cache") // to be asked for each time, and answered with 304
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		header.Set("Allow", "GET, HEAD")
+		header.Set("Allow", "GET, HEAD, OPTIONS") // OPTIONS is answered before
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}

@@ -104,6 +104,9 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"io_uring of no kind", nil, []string{"-io-uring", "maybe"}, 2, "auto or off"},
 		{"log of no kind", nil, []string{"-log-format", "xml"}, 2, "text or json"},
 		{"empty origin", nil, []string{"-allow-origin", ""}, 2, "-allow-origin"},
+		{"empty subprotocol", nil, []string{"-subprotocol", ""}, 2, "-subprotocol"},
+		{"list of subprotocols", nil, []string{"-subprotocol", "a,b"}, 2, "repeat the flag"},
+		{"subprotocol that is no token", []string{"CHATD_SUBPROTOCOL=a,b c"}, nil, 2, "must be one name"},
 		{"bad value in the environment", []string{"CHATD_QUEUE=0"}, nil, 2, "-queue is 0"},
 	}
 	for _, tt := range cases {
@@ -124,7 +127,7 @@ func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
 		t.Fatalf("exit status %d", status)
 	}
 	for _, name := range []string{"addr", "assets", "queue", "workers", "io-uring", "max-message", "handshake-timeout",
-		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "log-level", "log-format", "version", "admin", "compress", "max-conns-per-ip",
+		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "subprotocol", "log-level", "log-format", "version", "admin", "compress", "max-conns-per-ip",
 		"max-handshakes", "max-header", "max-fragments", "rate-messages", "rate-bytes", "rate-controls", "rate-close", "idle-timeout",
 		"write-timeout", "drain-spread", "unix-mode", "admin-host"} {
 		if !strings.Contains(stderr, "\n  -"+name) {

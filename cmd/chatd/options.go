@@ -47,6 +47,7 @@ type options struct {
 	drainTimeout     time.Duration
 	drainSpread      time.Duration
 	allowOrigin      []string
+	subprotocols     []string
 	logLevel         slog.Level
 	logFormat        logging.Format
 	version          bool
@@ -91,6 +92,13 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		origin, err := handshake.ParseOrigin(v)
 		o.allowOrigin = append(o.allowOrigin, origin.String())
 		return err
+	})
+	fs.list("subprotocol", "a WebSocket subprotocol `name` to agree to, the first that a client offers of those that are given; messages stay as they are; repeatable", func(v string) error {
+		if v = strings.TrimSpace(v); !handshake.IsToken(v) {
+			return errors.New("must be one name, of letters, digits and !#$%&'*+-.^_`|~; repeat the flag for more")
+		}
+		o.subprotocols = append(o.subprotocols, v)
+		return nil
 	})
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
 	fs.TextVar(&o.logFormat, "log-format", logging.Text, "`format` of the log: text or json")
@@ -184,6 +192,7 @@ func (o options) room() room.Config {
 		DrainTimeout:      o.drainTimeout,
 		DrainSpread:       o.drainSpread,
 		AllowOrigin:       o.allowOrigin,
+		Subprotocols:      o.subprotocols,
 	}
 }
 

@@ -21,7 +21,7 @@ var everyFlag = []string{
 	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-log-level", "debug", "-log-format", "json", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-log-level", "debug", "-log-format", "json", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -52,6 +52,7 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		drainTimeout:     18 * time.Second,
 		drainSpread:      19 * time.Second,
 		allowOrigin:      []string{"https://a", "b"},
+		subprotocols:     []string{"c", "d"},
 		logLevel:         slog.LevelDebug,
 		logFormat:        logging.JSON,
 		version:          true,
@@ -116,7 +117,15 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		DrainTimeout:      18 * time.Second,
 		DrainSpread:       19 * time.Second,
 		AllowOrigin:       []string{"https://a", "b"},
+		Subprotocols:      []string{"c", "d"},
 	}, parse(t).room(), "MaxConns", "Page", "Log", "PassTime", "Lag") // those are serve's
+}
+
+func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {
+	t.Setenv("CHATD_SUBPROTOCOL", "chat, raw.v1 ,x")
+	if got := parse(t).subprotocols; !slices.Equal(got, []string{"chat", "raw.v1", "x"}) {
+		t.Errorf("%q", got)
+	}
 }
 
 func parse(t *testing.T, args ...string) options {
