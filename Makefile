@@ -6,7 +6,7 @@ N           ?= 1000000
 SOAK        ?= 10m
 SEED        ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook deflate:FuzzInflate deflate:FuzzAppend
+FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook deflate:FuzzInflate deflate:FuzzAppend proxy:FuzzClient proxy:FuzzReadHeader
 
 # Programs that only the tests need, of packages whose services nobody asked for.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
