@@ -16,8 +16,9 @@ import (
 )
 
 // idleTimeout is how long a connection that asked for the page may stay for
-// more.
-const idleTimeout = time.Minute
+// more. It is longer than proxies keep theirs (nginx and AWS for a minute, Caddy
+// for two): whoever closes first must not be the one that may just be asked.
+const idleTimeout = 130 * time.Second
 
 // web answers, through net/http, the requests that are not for the WebSocket.
 // It is the listener of its http.Server: sessions hand it the connections
@@ -64,7 +65,7 @@ func (v *web) take(fd, source int32, head []byte) {
 		v.server.closed(source)
 		return
 	}
-	page := &pageConn{Conn: conn, source: source, head: append([]byte(nil), head...), stall: v.server.config.WriteTimeout}
+	page := &pageConn{Conn: conn, source: source, client: v.server.sources.client(source), head: append([]byte(nil), head...), stall: v.server.config.WriteTimeout}
 	v.serving.Go(func() {
 		select {
 		case v.conns <- page:
@@ -106,8 +107,7 @@ func (v *web) giveBack(rw http.ResponseWriter, r *http.Request) {
 		v.server.closed(page.source)
 		return
 	}
-	v.server.sources.leave(page.source) // it is counted anew
-	v.server.adopt(nil, fd, append(head, ahead...))
+	v.server.adopt(nil, fd, append(head, ahead...), page.source)
 }
 
 func (v *web) shutdown(ctx context.Context) error {
@@ -142,9 +142,18 @@ func (v *web) Addr() net.Addr { return &net.TCPAddr{} }
 // pageConn is a connection whose first bytes have been read already.
 type pageConn struct {
 	net.Conn
-	source int32 // see client
+	source int32          // see client
+	client netip.AddrPort // that a proxy speaks for, see sources
 	head   []byte
 	stall  time.Duration // after which a peer that takes nothing is given up; 0: never
+}
+
+// RemoteAddr implements net.Conn.
+func (c *pageConn) RemoteAddr() net.Addr {
+	if c.client.IsValid() {
+		return net.TCPAddrFromAddrPort(c.client)
+	}
+	return c.Conn.RemoteAddr()
 }
 
 // Write implements net.Conn. net/http's own limit is for a whole answer,
