@@ -83,8 +83,8 @@ const (
 	statusExpired    uint32 = 1 << iota // its time in the lobby is over
 	statusCrowded                       // it has to make room for other handshakes
 	statusRefused                       // too many from its address (set before anybody sees it)
-	statusIntroduced                    // its PROXY header has come (set by the session)
-	statusProxied                       // a proxy speaks for it, see peer (set by the session)
+	statusIntroduced                    // its PROXY header has come (set by the session, or before anybody sees it)
+	statusProxied                       // a proxy speaks for it, see peer (likewise)
 	statusDeflate                       // permessage-deflate was agreed upon (set by the session, before it joins)
 	statusMember                        // it is in the room
 	statusWaiting                       // its session waits for statusMember (set by the session)

@@ -130,6 +130,11 @@ func TestSourcesAreAddressesOrNetworksOfASubscriber(t *testing.T) {
 		t.Errorf("place %d is not used again, but %d", c, e)
 	}
 	s.leave(-1)
+	for range 2 {
+		if _, ok := s.count(-1, netip.MustParseAddr("10.0.0.4"), useChat, 1<<40); !ok {
+			t.Error("a limit beyond 32 bits is none")
+		}
+	}
 }
 
 func TestConnectionThatComesBackFromThePageCountsOnce(t *testing.T) {

@@ -59,6 +59,14 @@ func (c *client) arrived() bool {
 	return c.server.config.MaxConnsPerSource == 0 || c.trusted() || c.counted(usePage)
 }
 
+// cameBack says of a connection that net/http had what its source tells.
+func (c *client) cameBack() {
+	c.status.Or(statusIntroduced)
+	if c.server.sources.client(c.source.Load()).IsValid() {
+		c.status.Or(statusProxied)
+	}
+}
+
 // admitted counts a client that is to join, by who it is according to the head
 // of its request.
 func (c *client) admitted(head []byte) bool {
@@ -78,7 +86,7 @@ func (c *client) speaksFor(client netip.AddrPort) {
 
 // wantsHeader reports whether a PROXY header has to come before the HTTP head.
 func (c *client) wantsHeader() bool {
-	return c.server.config.ProxyProtocol && !c.back && !c.has(statusIntroduced)
+	return c.server.config.ProxyProtocol && !c.has(statusIntroduced)
 }
 
 // feedHeader looks at the PROXY header, and what follows it, and returns how

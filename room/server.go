@@ -125,12 +125,9 @@ func (s *Server) adopt(w *poller.Worker, fd int, head []byte, source int32) {
 	c.heard.Store(now)
 	c.spoke.Store(now)
 	c.Attach(fd, s.pool, c)
-	switch {
-	case c.back:
-		if s.sources.client(source).IsValid() {
-			c.status.Or(statusProxied)
-		}
-	case !c.arrived():
+	if head != nil {
+		c.cameBack()
+	} else if !c.arrived() {
 		c.status.Or(statusRefused)
 	}
 	s.lobby.signal(w, c, eventHandshake)

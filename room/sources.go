@@ -52,7 +52,7 @@ func (s *sources) count(place int32, addr netip.Addr, use use, limit int) (now i
 	defer s.mu.Unlock()
 	by := counted{addr, use}
 	at, known := s.of[by]
-	if known && s.list[at].conns >= int32(limit) {
+	if known && int(s.list[at].conns) >= limit {
 		return place, false
 	}
 	if !known {
