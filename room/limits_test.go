@@ -134,6 +134,9 @@ func TestSourcesAreAddressesOrNetworksOfASubscriber(t *testing.T) {
 		if _, ok := s.count(-1, netip.MustParseAddr("10.0.0.4"), useChat, 1<<40); !ok {
 			t.Error("a limit beyond 32 bits is none")
 		}
+		if place, ok := s.count(-1, netip.Addr{}, useChat, 1); place != -1 || !ok {
+			t.Error("those without an address are counted")
+		}
 	}
 }
 

@@ -35,20 +35,16 @@ func (c *client) trusted() bool {
 }
 
 // counted counts the connection among those of its address and reports whether
-// there are not too many of them. A peer without an address is not counted.
+// there are not too many of them.
 func (c *client) counted(use use) bool {
 	limit := c.server.config.MaxConnsPerSource
 	if limit == 0 {
 		return true
 	}
-	addr := c.peer().Addr()
-	if !addr.IsValid() {
-		return true
-	}
 	if use == usePage {
 		limit *= pagesPerChat
 	}
-	place, ok := c.server.sources.count(c.source.Load(), addr, use, limit)
+	place, ok := c.server.sources.count(c.source.Load(), c.peer().Addr(), use, limit)
 	c.source.Store(place)
 	return ok
 }

@@ -43,8 +43,12 @@ const onesOwn = -1
 
 // count counts the connection at place (-1: none) as one of addr, and no more as
 // what it was, and returns its place from now on. It reports false, and changes
-// nothing, if there are limit of them already.
+// nothing, if there are limit of them already. No address, as of a Unix socket's
+// peer, has no limit.
 func (s *sources) count(place int32, addr netip.Addr, use use, limit int) (now int32, ok bool) {
+	if !addr.IsValid() {
+		return place, true
+	}
 	if addr.Is6() {
 		addr = netip.PrefixFrom(addr, 64).Masked().Addr()
 	}

@@ -204,12 +204,12 @@ func TestHealthChecksOfHAProxyFindTheServerReady(t *testing.T) {
 	}
 }
 
-// serverState is what HAProxy says of chatd.
+// serverState is what HAProxy says of chatd, nothing before it can be asked.
 func serverState(t *testing.T, socket string) string {
 	t.Helper()
 	c, err := net.Dial("unix", socket)
 	if err != nil {
-		t.Fatal(err)
+		return ""
 	}
 	defer c.Close()
 	if _, err := io.WriteString(c, "show stat\n"); err != nil {
