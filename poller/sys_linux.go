@@ -95,6 +95,12 @@ func sysPeer(fd int32) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// sysUnix reports whether the socket fd is of the Unix domain.
+func sysUnix(fd int32) bool {
+	domain, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN)
+	return err == nil && domain == unix.AF_UNIX
+}
+
 // swapped is a port in the order of the network's bytes.
 func swapped(port uint16) uint16 {
 	b := (*[2]byte)(unsafe.Pointer(&port))

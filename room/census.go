@@ -127,7 +127,7 @@ func (c *client) info(state, room string, lag int) ConnInfo {
 	in, out := c.Traffic()
 	age := time.Duration(c.server.now.Load()-c.born) * TickInterval
 	return ConnInfo{
-		FD: c.FD(), Source: c.Peer(), State: state, Room: room, Age: age.Seconds(), Lag: lag,
+		FD: c.FD(), Source: c.peer(), State: state, Room: room, Age: age.Seconds(), Lag: lag,
 		BytesIn: in, BytesOut: out, Compressed: c.has(statusDeflate),
 	}
 }

@@ -37,8 +37,8 @@ type client struct {
 	out  *outbox // what keeps the client from being caught up; nil if it is
 	slot int32   // its place in the keeper's list, -1 if in none
 
-	source int32  // static: its place in Server.sources, -1 if in none
-	born   uint32 // static: the tick at which it came
+	source atomic.Int32 // its place in Server.sources, -1 if in none; written by the session
+	born   uint32       // static: the tick at which it came
 
 	// From the session (and the poller) to the keeper.
 	heard  atomic.Uint32 // the tick at which the peer was last heard of
@@ -79,17 +79,19 @@ const (
 
 // Status bits. Each is set once, but for statusExpired and statusPinged.
 const (
-	statusExpired  uint32 = 1 << iota // its time in the lobby is over
-	statusCrowded                     // it has to make room for other handshakes
-	statusRefused                     // too many from its address (set before anybody sees it)
-	statusDeflate                     // permessage-deflate was agreed upon (set by the session, before it joins)
-	statusMember                      // it is in the room
-	statusWaiting                     // its session waits for statusMember (set by the session)
-	statusPinged                      // it owes a pong (cleared by the session, too)
-	statusLeft                        // it left the room; what it says is not heard any more
-	statusReleased                    // its shard is done with the socket
-	statusLinger                      // … whose peer may not know yet: wait until it hangs up
-	statusClosed                      // it is closed, or net/http's (set by the session)
+	statusExpired    uint32 = 1 << iota // its time in the lobby is over
+	statusCrowded                       // it has to make room for other handshakes
+	statusRefused                       // too many from its address (set before anybody sees it)
+	statusIntroduced                    // its PROXY header has come (set by the session, or before anybody sees it)
+	statusProxied                       // a proxy speaks for it, see peer (likewise)
+	statusDeflate                       // permessage-deflate was agreed upon (set by the session, before it joins)
+	statusMember                        // it is in the room
+	statusWaiting                       // its session waits for statusMember (set by the session)
+	statusPinged                        // it owes a pong (cleared by the session, too)
+	statusLeft                          // it left the room; what it says is not heard any more
+	statusReleased                      // its shard is done with the socket
+	statusLinger                        // … whose peer may not know yet: wait until it hangs up
+	statusClosed                        // it is closed, or net/http's (set by the session)
 )
 
 // has reports whether a status bit is set.

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"chatd/room/proxy"
 )
 
 // Path is where the WebSocket is served.
@@ -24,7 +26,7 @@ type Config struct {
 	Compress   bool // agree to permessage-deflate (RFC 7692)
 
 	MaxConns          int   // connections at a time; more wait to be accepted
-	MaxConnsPerSource int   // connections at a time from one address; more are refused
+	MaxConnsPerSource int   // WebSockets at a time from one address, and pagesPerChat times as many other connections; more are refused
 	MaxHandshakes     int   // unfinished handshakes at a time; more push old ones out
 	MaxHead           int   // bytes of an HTTP head; 0: handshake.DefaultMaxHead
 	MaxFragments      int   // of a message
@@ -39,6 +41,9 @@ type Config struct {
 	WriteTimeout     time.Duration // time in which a client's socket takes nothing of what waits for it
 	DrainTimeout     time.Duration // for what is queued when a client leaves; 0: no time
 	DrainSpread      time.Duration // over which everybody is sent away when the server goes away
+
+	TrustedProxies proxy.Trusted // who is believed, by its address, in what it says of its clients
+	ProxyProtocol  bool          // each connection is a trusted proxy's and begins with a PROXY header
 
 	AllowOrigin  []string     // origins that may connect besides the same one, as handshake.Origin writes them
 	Subprotocols []string     // that are agreed to, see handshake.Handshake

@@ -82,7 +82,7 @@ func (d *departures) report(log *slog.Logger) {
 // server's, when lag messages waited for it.
 func (s *Server) departed(w *poller.Worker, c *client, r Reason, lag int) {
 	if reasonTable[r].noted {
-		s.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: r.String(), Code: r.Code(), Lag: lag})
+		s.departures.add(Departure{Time: time.Now(), Source: c.peer(), Reason: r.String(), Code: r.Code(), Lag: lag})
 		if r != Panicked { // which has been logged
 			s.config.Log.Debug("client dropped", "reason", r.String(), "fd", c.FD(), "lag", lag)
 		}

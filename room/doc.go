@@ -41,8 +41,8 @@
 // from hub to shards as the log's published length (one atomic store), and
 // each crossing schedules a Task (one compare-and-swap). Each worker counts in
 // a tally of its own (tally.go). Where connections of an address are limited
-// (sources.go), and when a client is sent away (departures.go), a mutex is used:
-// that is no matter of messages.
+// or proxies speak for clients (sources.go, proxied.go), and when a client is sent
+// away (departures.go), a mutex is used: that is no matter of messages.
 //
 // Whoever runs the server can ask keepers about what they own (census.go): the
 // question is answered on the keeper's own Task.

@@ -51,10 +51,9 @@ func (s *testServer) departedFor(reason string, code, lag int) {
 
 func TestConnectionsOfOneAddressAreLimited(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.MaxConnsPerSource = 2 })
-	a, b := s.join(), s.dial()
-	b.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n") // one that asks for the page counts, too
-	b.response()
+	a, b := s.join(), s.join()
 	third := s.dial()
+	third.say(upgradeRequest)
 	if r := third.response(); r.StatusCode != http.StatusTooManyRequests {
 		t.Fatal(r.Status)
 	}
@@ -73,10 +72,41 @@ func TestConnectionsOfOneAddressAreLimited(t *testing.T) {
 	a.expect(ws.OpText, "still here")
 }
 
+// A browser fetches the page over several connections, which stay open for more.
+func TestConnectionsThatAskForPagesHaveALimitOfTheirOwn(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.MaxConnsPerSource = 1 })
+	pages := make([]*peer, pagesPerChat-1) // and the one that will chat, before it says so
+	for i := range pages {
+		pages[i] = s.dial()
+		pages[i].say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		pages[i].response()
+	}
+	s.join()
+	last := s.dial() // in place of the one that chats now
+	last.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	last.response()
+	beyond := s.dial()
+	if r := beyond.response(); r.StatusCode != http.StatusTooManyRequests {
+		t.Fatal(r.Status)
+	}
+	beyond.Close()
+	pages[0].say(upgradeRequest) // back from net/http
+	if r := pages[0].response(); r.StatusCode != http.StatusTooManyRequests {
+		t.Fatal(r.Status)
+	}
+	pages[0].Close()
+	s.until(func() bool { return s.Conns() == int64(1+len(pages)) })
+	again := s.dial()
+	again.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if r := again.response(); r.StatusCode != http.StatusOK {
+		t.Error(r.Status)
+	}
+}
+
 func TestSourcesAreAddressesOrNetworksOfASubscriber(t *testing.T) {
 	var s sources
 	enter := func(addr string) int32 {
-		place, ok := s.enter(netip.MustParseAddr(addr), 2)
+		place, ok := s.count(-1, netip.MustParseAddr(addr), useChat, 2)
 		if !ok {
 			return -1
 		}
@@ -100,9 +130,12 @@ func TestSourcesAreAddressesOrNetworksOfASubscriber(t *testing.T) {
 		t.Errorf("place %d is not used again, but %d", c, e)
 	}
 	s.leave(-1)
-	for range 3 { // peers on a unix socket have no address
-		if place, ok := s.enter(netip.Addr{}, 1); place != -1 || !ok {
-			t.Errorf("no address is limited: place %d, %v", place, ok)
+	for range 2 {
+		if _, ok := s.count(-1, netip.MustParseAddr("10.0.0.4"), useChat, 1<<40); !ok {
+			t.Error("a limit beyond 32 bits is none")
+		}
+		if place, ok := s.count(-1, netip.Addr{}, useChat, 1); place != -1 || !ok {
+			t.Error("those without an address are counted")
 		}
 	}
 }
@@ -485,7 +518,7 @@ func TestConnectionThatCannotBeWatchedIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.conns.Add(1)
-	s.adopt(nil, fd, nil)
+	s.adopt(nil, fd, nil, -1)
 	s.until(func() bool { return s.Stats().Refused["exhausted"] == 1 })
 	if d := s.Departed()[0]; d.Reason != "exhausted" || d.Code != http.StatusServiceUnavailable {
 		t.Errorf("%+v", d)

@@ -19,7 +19,8 @@ func (m *model) released(tb testing.TB, n int) (clients []*client) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		c := &client{server: m.server, slot: -1, source: -1, phase: phaseLeaving}
+		c := &client{server: m.server, slot: -1, phase: phaseLeaving}
+		c.source.Store(-1)
 		c.Attach(fd, m.pool, c)
 		c.status.Or(statusMember | statusLeft | statusReleased | statusLinger)
 		clients = append(clients, c)

@@ -113,23 +113,24 @@ func (s *Server) Admit() bool {
 func (s *Server) Accept(w *poller.Worker, fd int) {
 	s.conns.Add(1)
 	s.tallies.of(w).accepted.Add(1)
-	s.adopt(w, fd, nil)
+	s.adopt(w, fd, nil, -1)
 }
 
-// adopt takes over the socket fd, from which head has been read. The caller
-// need not be on a worker; w is then nil.
-func (s *Server) adopt(w *poller.Worker, fd int, head []byte) {
+// adopt takes over the socket fd; from one that comes back from net/http head
+// has been read, and its place in sources is source. The caller need not be on a
+// worker; w is then nil.
+func (s *Server) adopt(w *poller.Worker, fd int, head []byte, source int32) {
 	now := s.now.Load()
-	c := &client{server: s, slot: -1, source: -1, born: now}
+	c := &client{server: s, slot: -1, born: now}
+	c.source.Store(source)
 	c.setUnread(head)
 	c.heard.Store(now)
 	c.spoke.Store(now)
 	c.Attach(fd, s.pool, c)
-	if limit := s.config.MaxConnsPerSource; limit > 0 {
-		var ok bool
-		if c.source, ok = s.sources.enter(c.Peer().Addr(), limit); !ok {
-			c.status.Or(statusRefused)
-		}
+	if head != nil {
+		c.cameBack()
+	} else if !c.arrived() {
+		c.status.Or(statusRefused)
 	}
 	s.lobby.signal(w, c, eventHandshake)
 	c.ScheduleOn(w)

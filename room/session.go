@@ -97,6 +97,10 @@ func (c *client) begin(w *poller.Worker) {
 		c.refuse(w, handshake.SourceLimit)
 		return
 	}
+	if c.wantsHeader() && !c.trusted() {
+		c.refuse(w, handshake.NoTrustedProxy)
+		return
+	}
 	if head := c.unread(); len(head) > 0 { // net/http gave it back
 		c.feed(w, w.Scratch[:copy(w.Scratch, head)])
 	}
@@ -174,11 +178,18 @@ func (c *client) keep(b []byte, used int) {
 
 // feedHead looks at the HTTP head and returns how many bytes it used.
 func (c *client) feedHead(w *poller.Worker, b []byte) int {
+	if c.wantsHeader() {
+		return c.feedHeader(w, b)
+	}
 	r := c.server.handshake.Look(b)
 	switch r.Verdict {
 	case handshake.Incomplete:
 		return 0
 	case handshake.Upgrade:
+		if !c.admitted(b[:r.N]) {
+			c.refuse(w, handshake.SourceLimit)
+			return len(b)
+		}
 		c.phase = phaseJoining
 		if r.Deflate {
 			c.status.Or(statusDeflate)
@@ -191,7 +202,7 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		return r.N
 	case handshake.HTTP:
 		c.gone(w)
-		c.server.web.take(c.Detach(), c.source, b, r)
+		c.server.web.take(c.Detach(), c.source.Load(), b, r)
 		return len(b)
 	default:
 		c.refuse(w, r)
@@ -209,7 +220,7 @@ func (c *client) refuse(w *poller.Worker, r handshake.Result) {
 // answer says why a handshake is refused. What the worker has read for it is not
 // used any more.
 func (c *client) answer(w *poller.Worker, r handshake.Result) {
-	c.server.refused(c.Peer(), r.Reason, r.Status)
+	c.server.refused(c.peer(), r.Reason, r.Status)
 	w.Send(c.FD(), r.AppendAnswer(w.Scratch[:0], c.server.date.get())) // as much as a fresh socket takes: all
 }
 
@@ -287,7 +298,7 @@ func (c *client) expired(w *poller.Worker) {
 func (c *client) close(w *poller.Worker) {
 	c.gone(w)
 	c.Close()
-	c.server.closed(c.source)
+	c.server.closed(c.source.Load())
 }
 
 // gone is the end of the client: nobody is to keep it any more.
@@ -309,7 +320,7 @@ func (c *client) Panicked(w *poller.Worker, _ any) {
 			c.send(w, &mail{broken: true, reason: Panicked})
 		}
 	case phaseHead, phaseLinger:
-		c.server.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: Panicked.String()})
+		c.server.departures.add(Departure{Time: time.Now(), Source: c.peer(), Reason: Panicked.String()})
 		c.close(w)
 	}
 }

@@ -17,8 +17,9 @@ import (
 )
 
 // idleTimeout is how long a connection that asked for the page may stay for
-// more.
-const idleTimeout = time.Minute
+// more. It is longer than proxies keep theirs (nginx and AWS for a minute, Caddy
+// for two): whoever closes first must not be the one that may just be asked.
+const idleTimeout = 130 * time.Second
 
 // web answers, through net/http, the requests that are not for the WebSocket.
 // It is the listener of its http.Server: sessions hand it the connections
@@ -68,7 +69,7 @@ func (v *web) take(fd, source int32, b []byte, r handshake.Result) {
 		v.server.closed(source)
 		return
 	}
-	page := &pageConn{Conn: conn, web: v, source: source, stall: v.server.config.WriteTimeout}
+	page := &pageConn{Conn: conn, web: v, source: source, client: v.server.sources.client(source), stall: v.server.config.WriteTimeout}
 	page.ahead = append(page.ahead, b[r.Begin:]...)
 	page.begin(r)
 	v.serving.Go(func() {
@@ -141,6 +142,7 @@ type pageConn struct {
 	net.Conn
 	web    *web
 	source int32           // see client
+	client netip.AddrPort  // that a proxy speaks for, see sources
 	stall  time.Duration   // after which a peer that takes nothing is given up; 0: never
 	raw    syscall.RawConn // of Conn, once it was needed
 
@@ -220,12 +222,11 @@ func (c *pageConn) giveBack() {
 	s := c.web.server
 	fd, err := poller.Dup(c.Conn.(syscall.Conn))
 	if err != nil {
-		s.refused(c.RemoteAddr().(*net.TCPAddr).AddrPort(), handshake.Exhausted.Reason, 0)
+		s.refused(c.peer(), handshake.Exhausted.Reason, 0)
 		return
 	}
 	c.left = true
-	s.sources.leave(c.source) // it is counted anew
-	s.adopt(nil, fd, c.ahead)
+	s.adopt(nil, fd, c.ahead, c.source)
 }
 
 // peer is the address of the other side, the zero value on a unix socket.
@@ -234,6 +235,14 @@ func (c *pageConn) peer() netip.AddrPort {
 		return addr.AddrPort()
 	}
 	return netip.AddrPort{}
+}
+
+// RemoteAddr implements net.Conn.
+func (c *pageConn) RemoteAddr() net.Addr {
+	if c.client.IsValid() {
+		return net.TCPAddrFromAddrPort(c.client)
+	}
+	return c.Conn.RemoteAddr()
 }
 
 // Write implements net.Conn. net/http's own limit is for a whole answer,

@@ -349,7 +349,7 @@ const log = new LogView(find('log'), (total, unseen) => {
   show(find('jump'), unseen > 0);
 });
 
-const connection = new Connection(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`, {
+const connection = new Connection(String(new URL('ws', document.baseURI)).replace(/^http/, 'ws'), {
   opened() {
     setState('open', 'Connected');
     composer.clearHint();

@@ -23,7 +23,7 @@ import (
 )
 
 // startBrowser starts a Chromium with a profile of its own.
-func startBrowser(t *testing.T) context.Context {
+func startBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	var path string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -43,6 +43,7 @@ func startBrowser(t *testing.T) context.Context {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 	)
+	options = append(options, more...)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
 	browser, _ := chromedp.NewContext(allocator)
@@ -69,6 +70,12 @@ type tab struct {
 // leave an error in the console, of the content security policy for instance.
 func open(t *testing.T, browser context.Context, p *process, state string, before ...string) *tab {
 	t.Helper()
+	return openURL(t, browser, "http://"+p.Addr+"/", state, before...)
+}
+
+// openURL is open for a page that is elsewhere.
+func openURL(t *testing.T, browser context.Context, url, state string, before ...string) *tab {
+	t.Helper()
 	ctx, closeTab := chromedp.NewContext(browser)
 	t.Cleanup(closeTab)
 	// The first run decides the life of the tab, so it has no time limit.
@@ -83,7 +90,7 @@ func open(t *testing.T, browser context.Context, p *process, state string, befor
 			return chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 		})
 	}
-	run(b, chromedp.Navigate("http://"+p.Addr+"/"))
+	run(b, chromedp.Navigate(url))
 	b.waitForState(state)
 	return b
 }

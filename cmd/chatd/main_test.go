@@ -107,6 +107,14 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"empty subprotocol", nil, []string{"-subprotocol", ""}, 2, "-subprotocol"},
 		{"list of subprotocols", nil, []string{"-subprotocol", "a,b"}, 2, "repeat the flag"},
 		{"subprotocol that is no token", []string{"CHATD_SUBPROTOCOL=a,b c"}, nil, 2, "must be one name"},
+		{"trusted proxy that is a name", nil, []string{"-trusted-proxies", "proxy.example"}, 2, "-trusted-proxies: \"proxy.example\" is neither"},
+		{"trusted proxies, one of them missing", nil, []string{"-trusted-proxies", "10.0.0.0/8,"}, 2, "empty"},
+		{"trusted network with an address's bits", nil, []string{"-trusted-proxies", "10.1.2.3/8"}, 2, "write 10.0.0.0/8"},
+		{"trusted network that matches nobody", nil, []string{"-trusted-proxies", "::ffff:10.0.0.0/104"}, 2, "write 10.0.0.0/8"},
+		{"trusted proxy with a zone", nil, []string{"-trusted-proxies", "fe80::1%eth0"}, 2, "write fe80::1"},
+		{"trusted proxy with a port", nil, []string{"-trusted-proxies", "10.0.0.1:80"}, 2, "neither"},
+		{"limit by address where there are none", nil, []string{"-addr", "unix:x.sock", "-max-conns-per-ip", "5"}, 2, "-trusted-proxies unix"},
+		{"PROXY headers of nobody", nil, []string{"-proxy-protocol"}, 2, "-trusted-proxies 10.0.0.0/8"},
 		{"bad value in the environment", []string{"CHATD_QUEUE=0"}, nil, 2, "-queue is 0"},
 	}
 	for _, tt := range cases {
@@ -129,7 +137,7 @@ func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
 	for _, name := range []string{"addr", "assets", "queue", "workers", "io-uring", "max-message", "handshake-timeout",
 		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "subprotocol", "log-level", "log-format", "version", "admin", "compress", "max-conns-per-ip",
 		"max-handshakes", "max-header", "max-fragments", "rate-messages", "rate-bytes", "rate-controls", "rate-close", "idle-timeout",
-		"write-timeout", "drain-spread", "unix-mode", "admin-host"} {
+		"write-timeout", "drain-spread", "unix-mode", "admin-host", "trusted-proxies", "proxy-protocol"} {
 		if !strings.Contains(stderr, "\n  -"+name) {
 			t.Errorf("-help says nothing of -%s", name)
 		}

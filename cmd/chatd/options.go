@@ -16,6 +16,7 @@ import (
 	"chatd/poller"
 	"chatd/room"
 	"chatd/room/handshake"
+	"chatd/room/proxy"
 )
 
 // options are the command line's flags. Each is also an environment variable,
@@ -46,6 +47,8 @@ type options struct {
 	writeTimeout     time.Duration
 	drainTimeout     time.Duration
 	drainSpread      time.Duration
+	trustedProxies   proxy.Trusted
+	proxyProtocol    bool
 	allowOrigin      []string
 	subprotocols     []string
 	logLevel         slog.Level
@@ -73,7 +76,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	})
 	fs.BoolVar(&o.compress, "compress", true, "agree to permessage-deflate: a message is compressed once for all who asked for it")
 	fs.IntVar(&o.maxConns, "max-conns", 0, "connections at a time, more have to wait; 0: as many as the file descriptor limit leaves")
-	fs.IntVar(&o.maxConnsPerIP, "max-conns-per-ip", 0, "connections at a time from one address, more are refused with 429; 0: any number, as behind a proxy")
+	fs.IntVar(&o.maxConnsPerIP, "max-conns-per-ip", 0, "WebSockets at a time from one address, more are refused with 429; other connections: 8 times as many; 0: any number; behind a proxy, name it with -trusted-proxies")
 	fs.IntVar(&o.maxHandshakes, "max-handshakes", 10_000, "unfinished handshakes at a time; beyond, an old one is refused with 503; 0: any number")
 	fs.IntVar(&o.maxHeader, "max-header", 8<<10, "largest HTTP head in `bytes`; a larger one is refused with 431")
 	fs.IntVar(&o.maxMessage, "max-message", 64<<10, "largest message in `bytes`, inflated; a client that sends a larger one is closed with 1009")
@@ -88,6 +91,8 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.DurationVar(&o.writeTimeout, "write-timeout", 30*time.Second, "time in which a client takes nothing of what waits for it after which it is closed with 1013; 0: never")
 	fs.DurationVar(&o.drainTimeout, "drain-timeout", 10*time.Second, "time for a client that leaves, or is dropped, to take what is queued for it; also bounds the shutdown")
 	fs.DurationVar(&o.drainSpread, "drain-spread", 0, "time over which clients are sent away at the shutdown, so that they don't all come back at once")
+	fs.Var(&o.trustedProxies, "trusted-proxies", "`networks` or addresses, with commas between them, and unix for peers on Unix sockets, that are believed in Forwarded and X-Forwarded-For whom they speak for; repeatable")
+	fs.BoolVar(&o.proxyProtocol, "proxy-protocol", false, "each connection begins with a PROXY protocol header, of version 1 or 2, and comes from one of -trusted-proxies; others are refused")
 	fs.list("allow-origin", "an `origin` that may connect besides the page's own, as https://host or host; * allows all; repeatable", func(v string) error {
 		origin, err := handshake.ParseOrigin(v)
 		o.allowOrigin = append(o.allowOrigin, origin.String())
@@ -128,6 +133,10 @@ func (o options) check() error {
 		return fmt.Errorf("-workers is %d: must be 1 to %d", o.workers, maxWorkers)
 	case o.rateClose && o.rateMessages == 0 && o.rateBytes == 0 && o.rateControls == 0:
 		return errors.New("-rate-close is without effect: -rate-messages, -rate-bytes and -rate-controls are all 0")
+	case o.proxyProtocol && o.trustedProxies.None():
+		return errors.New("-proxy-protocol believes nobody without -trusted-proxies: name the proxies, as in -trusted-proxies 10.0.0.0/8")
+	case o.maxConnsPerIP > 0 && o.addr.Path != "" && !o.trustedProxies.Unix:
+		return errors.New("-max-conns-per-ip is without effect on a unix socket, whose peers have no address, unless the proxy behind it is believed: -trusted-proxies unix")
 	case o.maxMessage < 1:
 		return fmt.Errorf("-max-message is %d: must be at least 1 byte", o.maxMessage)
 	case o.maxMessage > 1<<30:
@@ -191,6 +200,8 @@ func (o options) room() room.Config {
 		WriteTimeout:      o.writeTimeout,
 		DrainTimeout:      o.drainTimeout,
 		DrainSpread:       o.drainSpread,
+		TrustedProxies:    o.trustedProxies,
+		ProxyProtocol:     o.proxyProtocol,
 		AllowOrigin:       o.allowOrigin,
 		Subprotocols:      o.subprotocols,
 	}

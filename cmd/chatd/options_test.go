@@ -13,6 +13,7 @@ import (
 	"chatd/cmd/chatd/listen"
 	"chatd/cmd/chatd/logging"
 	"chatd/room"
+	"chatd/room/proxy"
 )
 
 // everyFlag gives each flag a value that is neither its default nor another's.
@@ -21,7 +22,7 @@ var everyFlag = []string{
 	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-log-level", "debug", "-log-format", "json", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-log-level", "debug", "-log-format", "json", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -51,6 +52,8 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		writeTimeout:     17 * time.Second,
 		drainTimeout:     18 * time.Second,
 		drainSpread:      19 * time.Second,
+		trustedProxies:   trusted(t, "10.0.0.0/8,unix"),
+		proxyProtocol:    true,
 		allowOrigin:      []string{"https://a", "b"},
 		subprotocols:     []string{"c", "d"},
 		logLevel:         slog.LevelDebug,
@@ -116,6 +119,8 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		WriteTimeout:      17 * time.Second,
 		DrainTimeout:      18 * time.Second,
 		DrainSpread:       19 * time.Second,
+		TrustedProxies:    trusted(t, "10.0.0.0/8,unix"),
+		ProxyProtocol:     true,
 		AllowOrigin:       []string{"https://a", "b"},
 		Subprotocols:      []string{"c", "d"},
 	}, parse(t).room(), "MaxConns", "Page", "Log", "PassTime", "Lag") // those are serve's
@@ -125,6 +130,22 @@ func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {
 	t.Setenv("CHATD_SUBPROTOCOL", "chat, raw.v1 ,x")
 	if got := parse(t).subprotocols; !slices.Equal(got, []string{"chat", "raw.v1", "x"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+func trusted(t *testing.T, list string) (all proxy.Trusted) {
+	t.Helper()
+	if err := all.Set(list); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestTrustedProxiesOfTheEnvironmentMayHaveSpaces(t *testing.T) {
+	t.Setenv("CHATD_TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::/32 ,unix")
+	got := parse(t).trustedProxies
+	if want := "unix,10.0.0.0/8,2001:db8::/32"; got.String() != want {
+		t.Errorf("%s, want %s", &got, want)
 	}
 }
 

@@ -46,7 +46,11 @@ var (
 	SourceLimit = refuse(newRefusal("source_limit", http.StatusTooManyRequests, "too many connections from this address", "Retry-After: 5"), nil) // RFC 6585 §4
 	Crowded     = refuse(newRefusal("handshake_limit", http.StatusServiceUnavailable, "too many handshakes are under way", "Retry-After: 1"), nil)
 	Exhausted   = refuse(newRefusal("exhausted", http.StatusServiceUnavailable, "there are too many connections on this host", "Retry-After: 5"), nil)
-	TimedOut    = refuse(newRefusal("handshake_timeout", http.StatusRequestTimeout, "the request's head took too long"), nil) // RFC 9110 §15.5.9
+	// Where each connection has to begin with a PROXY header:
+	NoTrustedProxy = refuse(newRefusal("no_trusted_proxy", http.StatusForbidden, "only proxies of trusted addresses may connect (-proxy-protocol, -trusted-proxies)"), nil)
+	NoProxyHeader  = refuse(newRefusal("no_proxy_header", http.StatusBadRequest, "a PROXY protocol header of version 1 or 2 must come before the request (-proxy-protocol)"), nil)
+
+	TimedOut = refuse(newRefusal("handshake_timeout", http.StatusRequestTimeout, "the request's head took too long"), nil) // RFC 9110 §15.5.9
 )
 
 // Reasons are the words that [Result].Reason may have.
@@ -58,7 +62,7 @@ func Reasons() []string {
 			all = append(all, r.reason)
 		}
 	}
-	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason)
+	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason, NoTrustedProxy.Reason, NoProxyHeader.Reason)
 }
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {
