@@ -17,7 +17,7 @@ INSTALL = $(SUDO); \
 	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz cover screenshot bench compare compare-quick hostile soak million tools clean
+.PHONY: help run build test lint fuzz cover screenshot bench compare compare-quick hostile soak million interop tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,7 @@ lint: ## gofmt, go vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	cd bench/peers && go vet ./... && go run $(STATICCHECK) ./...
+	cd bench/interop/clients/go && go vet ./... && go run $(STATICCHECK) ./...
 
 # Before 1.27 Go's fuzzer may fail because its time is over (golang/go#75804).
 fuzz: ## fuzz every parser for FUZZTIME (default 3s) each
@@ -78,6 +79,11 @@ million: build ## hold N (default 1000000) connections in one process, in a User
 
 soak: bench ## everything at random for SOAK (default 10m) from SEED (default: a new one), chatd's counts held against its clients'
 	bin/chatbench soak -duration $(SOAK) -seed $(SEED) -out $(if $(filter 10m,$(SOAK)),bench/soak/SUMMARY.md,bin/report/soak.md)
+
+interop: build ## clients and tools that others wrote, each in a short run: 4 minutes, and once 1 GB to install
+	go build -o bin/ ./bench/chatbench
+	bench/interop/install.sh bin/interop
+	bin/chatbench interop -out bench/interop/TABLE.md
 
 tools: ## install what the tests need, if it is missing (Debian)
 	@need=; \
