@@ -18,7 +18,7 @@ INSTALL = $(SUDO); \
 	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz cover screenshot idle bench compare compare-quick hostile soak million tools clean
+.PHONY: help run build test lint fuzz cover screenshot idle bench compare compare-quick hostile soak million interop tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,7 @@ lint: ## gofmt, go vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	cd bench/peers && go vet ./... && go run $(STATICCHECK) ./...
+	cd bench/interop/clients/go && go vet ./... && go run $(STATICCHECK) ./...
 
 # Before 1.27 Go's fuzzer may fail because its time is over (golang/go#75804).
 fuzz: ## fuzz every parser for FUZZTIME (default 3s) each
@@ -61,7 +62,7 @@ idle: tools ## silent clients behind nginx, HAProxy and Caddy stay connected for
 	CHATD_IDLE=$(IDLE) go test -count 1 -timeout 1h -v -run '^TestSilentClientsStayConnectedBehindProxies$$' ./cmd/chatd
 
 bench: build ## build the load harness bin/chatbench and the servers that it compares chatd with
-	go build -o bin/chatbench ./bench
+	go build -o bin/ ./bench/chatbench
 	cd bench/peers && go build -o ../../bin/peers/ ./...
 	@if command -v cc >/dev/null; then cc -O2 -Wall -o bin/peers/floor bench/peers/floor/floor.c; \
 	else echo "no C compiler: the floor is left out"; fi
@@ -82,6 +83,11 @@ million: build ## hold N (default 1000000) connections in one process, in a User
 
 soak: bench ## everything at random for SOAK (default 10m) from SEED (default: a new one), chatd's counts held against its clients'
 	bin/chatbench soak -duration $(SOAK) -seed $(SEED) -out $(if $(filter 10m,$(SOAK)),bench/soak/SUMMARY.md,bin/report/soak.md)
+
+interop: build ## clients and tools that others wrote, each in a short run: 4 minutes, and once 1 GB to install
+	go build -o bin/ ./bench/chatbench
+	bench/interop/install.sh bin/interop
+	bin/chatbench interop -out bench/interop/TABLE.md
 
 tools: ## install what the tests need, if it is missing (Debian)
 	@need=; \

@@ -22,7 +22,7 @@ func synthetic() *result.Comparison {
 	c := &result.Comparison{
 		Schema: result.Schema, Started: time.Date(2026, 3, 14, 15, 9, 0, 0, time.UTC), Rounds: 3,
 		Machine: result.Machine{CPU: "Example CPU <8000>", Cores: 8, Memory: 32 << 30, Kernel: "6.12.1", Go: "go1.26", Commit: "0123abc"},
-		Command: "bench -compare -rounds 3",
+		Command: "chatbench compare -rounds 3",
 	}
 	for _, s := range servers {
 		c.Servers = append(c.Servers, result.Server{Name: s, What: "the server " + s, Command: s + " -addr :8080"})
@@ -117,7 +117,7 @@ func TestWrite(t *testing.T) {
 		`<span class="median">2.10</span><small>2.00–2.31</small>`, // chatd's CPU per delivery
 		"⚠ 3,702 lost, 6 cut off",
 		"melody, flood: the generator was busy (3 times)",
-		"Example CPU &lt;8000&gt;", "32.0 GiB", "6.12.1", "go1.26", "0123abc", "bench -compare -rounds 3", "14 March 2026",
+		"Example CPU &lt;8000&gt;", "32.0 GiB", "6.12.1", "go1.26", "0123abc", "chatbench compare -rounds 3", "14 March 2026",
 		"10,000 clients, 10 senders, 128-byte messages, 10.0 messages/s",
 	} {
 		if !strings.Contains(html, want) {

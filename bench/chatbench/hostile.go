@@ -21,7 +21,7 @@ import (
 // hostileCommand compares the latencies of healthy clients with and without
 // hostile peers beside them.
 func hostileCommand(out io.Writer) *ffcli.Command {
-	fs := flag.NewFlagSet("bench hostile", flag.ContinueOnError)
+	fs := flag.NewFlagSet("chatbench hostile", flag.ContinueOnError)
 	trial := hostile.Trial{Rate: 20, Attack: attackElsewhere}
 	fs.StringVar(&trial.Program, "server", "bin/chatd", "chatd's `binary`")
 	fs.IntVar(&trial.Healthy, "clients", 500, "healthy clients")
@@ -31,7 +31,7 @@ func hostileCommand(out io.Writer) *ffcli.Command {
 	only := fs.String("only", "", "the `kind` to look at; empty: all")
 	path := fs.String("out", "", "write the table to this `file`, too")
 	return &ffcli.Command{
-		Name: "hostile", ShortHelp: "hostile peers beside healthy clients: who loses, latencies with and without them", ShortUsage: "bench hostile [flags]", FlagSet: fs,
+		Name: "hostile", ShortHelp: "hostile peers beside healthy clients: who loses, latencies with and without them", ShortUsage: "chatbench hostile [flags]", FlagSet: fs,
 		Exec: func(ctx context.Context, args []string) error {
 			if len(args) > 0 {
 				return usageError("unexpected argument %q", args[0])

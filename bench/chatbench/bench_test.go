@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/peterbourgon/ff/v3/ffcli"
 
 	"chatd/bench/load"
 	"chatd/bench/result"
@@ -222,7 +225,25 @@ func TestImpossibleFlagsAreRefusedInOneLine(t *testing.T) {
 	} {
 		err := command(new(strings.Builder)).ParseAndRun(t.Context(), strings.Fields(args))
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("bench %s: %v", args, err)
+			t.Errorf("chatbench %s: %v", args, err)
+		}
+	}
+}
+
+func TestTheBinaryIsCalledWhatItsUsageSays(t *testing.T) {
+	const want = "chatbench"
+	out, err := exec.Command("go", "list", "-f", "{{.Target}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name := filepath.Base(strings.TrimSpace(string(out))); name != want {
+		t.Errorf("go install makes %s", name)
+	}
+	root := command(new(strings.Builder))
+	for _, c := range append([]*ffcli.Command{root}, root.Subcommands...) {
+		// Those of the harness's own processes have no usage.
+		if name, _, _ := strings.Cut(c.ShortUsage, " "); c.ShortUsage != "" && name != want {
+			t.Errorf("the usage says %q", c.ShortUsage)
 		}
 	}
 }

@@ -33,7 +33,7 @@ type comparison struct {
 }
 
 func compareCommand(out io.Writer) *ffcli.Command {
-	fs := flag.NewFlagSet("bench compare", flag.ContinueOnError)
+	fs := flag.NewFlagSet("chatbench compare", flag.ContinueOnError)
 	bin := fs.String("bin", "bin", "`directory` with the servers' binaries; those that are missing are left out")
 	dir := fs.String("out", "bench/report", "`directory` to write the report to")
 	only := fs.String("only", "", "compare only these `servers`, separated by commas")
@@ -43,7 +43,7 @@ func compareCommand(out io.Writer) *ffcli.Command {
 	quick := fs.Bool("quick", false, "short runs, one round")
 	return &ffcli.Command{
 		Name: "compare", ShortHelp: "run the scenarios against chatd and its peers, in turn, and write a report",
-		ShortUsage: "bench compare [flags]", FlagSet: fs,
+		ShortUsage: "chatbench compare [flags]", FlagSet: fs,
 		Exec: func(ctx context.Context, args []string) error {
 			if len(args) > 0 {
 				return usageError("unexpected argument %q", args[0])
@@ -62,7 +62,7 @@ func compareCommand(out io.Writer) *ffcli.Command {
 				wanted := strings.Split(*among, ",")
 				c.steps = slices.DeleteFunc(c.steps, func(s step) bool { return !slices.Contains(wanted, s.scenario) })
 			}
-			c.result.Command = strings.Join(append([]string{"bench"}, os.Args[1:]...), " ")
+			c.result.Command = strings.Join(append([]string{"chatbench"}, os.Args[1:]...), " ")
 			return c.run(ctx, *dir)
 		},
 	}

@@ -25,7 +25,7 @@ func showCommands(out io.Writer) []*ffcli.Command {
 
 func showCommand(out io.Writer, name, help string, show func(*result.Comparison) string) *ffcli.Command {
 	return &ffcli.Command{
-		Name: name, ShortHelp: help, ShortUsage: "bench " + name + " [comparison.json]",
+		Name: name, ShortHelp: help, ShortUsage: "chatbench " + name + " [comparison.json]",
 		Exec: func(_ context.Context, args []string) error {
 			path := "bench/report/comparison.json"
 			switch len(args) {

@@ -1,4 +1,4 @@
-// Command bench puts load on a WebSocket broadcast server, checks every
+// Command chatbench puts load on a WebSocket broadcast server, checks every
 // delivery, and says what it cost.
 package main
 
@@ -51,10 +51,10 @@ func main() {
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 	case errors.Is(err, errUsage):
-		fmt.Fprintln(os.Stderr, "bench:", strings.ReplaceAll(err.Error(), "\n", " "))
+		fmt.Fprintln(os.Stderr, "chatbench:", strings.ReplaceAll(err.Error(), "\n", " "))
 		os.Exit(exitUsage)
 	default:
-		fmt.Fprintln(os.Stderr, "bench:", strings.ReplaceAll(err.Error(), "\n", " "))
+		fmt.Fprintln(os.Stderr, "chatbench:", strings.ReplaceAll(err.Error(), "\n", " "))
 		os.Exit(exitFaults)
 	}
 }
@@ -62,8 +62,8 @@ func main() {
 // command is the command line.
 func command(out io.Writer) *ffcli.Command {
 	root := &ffcli.Command{
-		ShortUsage: "bench <scenario> [flags]",
-		LongHelp:   "bench puts load on a WebSocket broadcast server, checks every delivery, and says what it cost.",
+		ShortUsage: "chatbench <scenario> [flags]",
+		LongHelp:   "chatbench puts load on a WebSocket broadcast server, checks every delivery, and says what it cost.",
 		Exec:       func(context.Context, []string) error { return flag.ErrHelp },
 	}
 	for _, c := range []struct{ name, help string }{
@@ -76,7 +76,7 @@ func command(out io.Writer) *ffcli.Command {
 	} {
 		root.Subcommands = append(root.Subcommands, scenarioCommand(c.name, c.help, out))
 	}
-	root.Subcommands = append(root.Subcommands, hostileCommand(out), hostilePeers(), soakCommand(out), compareCommand(out))
+	root.Subcommands = append(root.Subcommands, hostileCommand(out), hostilePeers(), soakCommand(out), interopCommand(out), compareCommand(out))
 	root.Subcommands = append(root.Subcommands, showCommands(out)...)
 	root.Subcommands = append(root.Subcommands, helperProcess())
 	return root
@@ -93,7 +93,7 @@ type options struct {
 
 func scenarioCommand(name, help string, out io.Writer) *ffcli.Command {
 	o := options{header: make(http.Header)}
-	fs := flag.NewFlagSet("bench "+name, flag.ContinueOnError)
+	fs := flag.NewFlagSet("chatbench "+name, flag.ContinueOnError)
 	fs.StringVar(&o.url, "url", "ws://127.0.0.1:8080/ws", "the server's `ws://` URL")
 	fs.Func("header", "`Name: value` to send with each handshake; repeatable", func(v string) error {
 		key, value, ok := strings.Cut(v, ":")
@@ -134,7 +134,7 @@ func scenarioCommand(name, help string, out io.Writer) *ffcli.Command {
 		fs.DurationVar(&o.limit, "limit", 100*time.Millisecond, "highest p99 of the messages' last deliveries")
 	}
 	return &ffcli.Command{
-		Name: name, ShortHelp: help, ShortUsage: "bench " + name + " [flags]", FlagSet: fs,
+		Name: name, ShortHelp: help, ShortUsage: "chatbench " + name + " [flags]", FlagSet: fs,
 		Exec: func(ctx context.Context, args []string) error {
 			if err := o.check(name, args); err != nil {
 				return err

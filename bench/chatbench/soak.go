@@ -33,14 +33,14 @@ func soakCommand(out io.Writer) *ffcli.Command {
 	var server, file string
 	var duration time.Duration
 	var seed uint64
-	fs := flag.NewFlagSet("bench soak", flag.ContinueOnError)
+	fs := flag.NewFlagSet("chatbench soak", flag.ContinueOnError)
 	fs.StringVar(&server, "server", "bin/chatd", "chatd's `command`; -addr, -admin and -drain-spread are added")
 	fs.DurationVar(&duration, "duration", 10*time.Minute, "time of all phases; warm-ups, checks and restarts come on top")
 	fs.Uint64Var(&seed, "seed", 0, "decides what happens; 0: a random one, which the report names")
 	fs.StringVar(&file, "out", "", "write the report to this `file`, too")
 	return &ffcli.Command{
 		Name: "soak", ShortHelp: "everything at random, from a seed, over several lives of chatd: no message lost, no byte leaked, all counts agree",
-		ShortUsage: "bench soak [flags]", FlagSet: fs,
+		ShortUsage: "chatbench soak [flags]", FlagSet: fs,
 		Exec: func(ctx context.Context, args []string) error {
 			switch {
 			case len(args) > 0:
