@@ -197,8 +197,10 @@ func TestEveryAnswerHasADate(t *testing.T) { // RFC 9110 §6.6.1
 			t.Errorf("%s, want %d; Date %q, want %s", r.Status, status, got, s.date.get())
 		}
 	}
-	many := s.dial()
+	one, many := s.join(), s.dial()
+	many.say(upgradeRequest)
 	date(many, http.StatusTooManyRequests)
+	one.Close()
 	many.Close()
 	s.until(func() bool { s.Tick(); return s.Stats().Refused["handshake_timeout"] == 1 })
 	if r := slow.response(); r.StatusCode != http.StatusRequestTimeout || r.Header.Get("Date") == "" {
@@ -250,6 +252,7 @@ func TestHealthChecksSucceed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := s.dial()
+			defer p.Close()
 			p.t = t
 			p.say(tt.request)
 			method, _, _ := strings.Cut(tt.request, " ")

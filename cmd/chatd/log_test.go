@@ -140,7 +140,7 @@ func logs(t *testing.T) map[string]*os.File {
 
 func TestStartThatFailsEndsWhateverBecomesOfTheLog(t *testing.T) {
 	for name, stderr := range logs(t) {
-		for status, args := range map[int][]string{exitFailed: {"-addr", "nonsense"}, exitUsage: {"-queue", "0"}} {
+		for status, args := range map[int][]string{exitFailed: {"-addr", "192.0.2.1:0"}, exitUsage: {"-queue", "0"}} {
 			t.Run(fmt.Sprint(name, args), func(t *testing.T) {
 				cmd := asChatdCommand(t, args...)
 				cmd.Stderr = stderr

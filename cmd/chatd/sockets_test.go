@@ -62,7 +62,7 @@ func chat(t *testing.T, c *http.Client) {
 
 func TestUnixSocketServesPageAndChatOfPeersWithoutAddresses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "chatd.sock")
-	p := startChatd(t, "-addr", "unix:"+path, "-unix-mode", "0600", "-admin", "127.0.0.1:0", "-max-conns-per-ip", "1")
+	p := startChatd(t, "-addr", "unix:"+path, "-unix-mode", "0600", "-admin", "127.0.0.1:0", "-max-conns-per-ip", "1", "-trusted-proxies", "unix")
 	if p.Addr != "unix:"+path {
 		t.Errorf("the log says %s", p.Addr)
 	}
