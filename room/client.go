@@ -41,7 +41,7 @@ type client struct {
 	born   uint32       // static: the tick at which it came
 
 	// From the session (and the poller) to the keeper.
-	heard  atomic.Uint32 // the tick at which the peer was last heard of
+	heard  atomic.Uint32 // the tick at which the peer was last heard of; also set by the keeper
 	spoke  atomic.Uint32 // the tick at which it last sent a message
 	events atomic.Uint32 // what to look at; non-zero: it is in the keeper's inbox
 	link   *client       // of the inbox that holds it
@@ -77,7 +77,8 @@ const (
 	lobbyEvents = eventHandshake | eventLinger | eventUpgraded | eventGone
 )
 
-// Status bits. Each is set once, but for statusExpired and statusPinged.
+// Status bits. Each is set once, but for statusExpired, statusPinged and
+// statusDoubted.
 const (
 	statusExpired    uint32 = 1 << iota // its time in the lobby is over
 	statusCrowded                       // it has to make room for other handshakes
@@ -88,6 +89,7 @@ const (
 	statusMember                        // it is in the room
 	statusWaiting                       // its session waits for statusMember (set by the session)
 	statusPinged                        // it owes a pong (cleared by the session, too)
+	statusDoubted                       // it is among its shard's doubts
 	statusLeft                          // it left the room; what it says is not heard any more
 	statusReleased                      // its shard is done with the socket
 	statusLinger                        // … whose peer may not know yet: wait until it hangs up

@@ -12,7 +12,7 @@ import (
 const Path = "/ws"
 
 // TickInterval is how often [Server.Tick] should be called: the grain of all
-// timeouts.
+// timeouts, see time.go.
 const TickInterval = 100 * time.Millisecond
 
 // lingerTimeout is how long a socket stays open for its peer to hang up.
@@ -36,9 +36,9 @@ type Config struct {
 	RateClose         bool  // whoever sends more is sent away; otherwise its socket is not read for a while
 
 	HandshakeTimeout time.Duration // for the whole HTTP head
-	PingInterval     time.Duration // silence after which a client is pinged; after two it is given up
+	PingInterval     time.Duration // silence after which, at the latest, a client is pinged; after two it is given up (see doubts)
 	IdleTimeout      time.Duration // time without a message from a client
-	WriteTimeout     time.Duration // time in which a client's socket takes nothing of what waits for it
+	WriteTimeout     time.Duration // time in which a client acknowledges nothing of what waits for it
 	DrainTimeout     time.Duration // for what is queued when a client leaves; 0: no time
 	DrainSpread      time.Duration // over which everybody is sent away when the server goes away
 

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -183,7 +185,7 @@ func TestHandshakesAreLimitedAmongManyThatLinger(t *testing.T) {
 	l := &m.server.lobby
 	var last *client
 	guest := func(event uint32) {
-		last = &client{server: m.server, slot: -1}
+		last = &client{server: m.server, slot: -1, born: m.server.now.Load()}
 		last.Attach(0, m.pool, &stub{c: last})
 		l.signal(nil, last, event)
 		m.settle()
@@ -458,7 +460,7 @@ func TestConnectionThatAsksForPagesAndTakesNoneIsClosed(t *testing.T) {
 // says is not read.
 func TestTimeInWhichTheServerDoesNotReadIsNobodysSilence(t *testing.T) {
 	m := newModel()
-	m.server.pingTicks, m.server.idleTicks, m.server.sweepTicks = 5, 10, 1
+	m.server.times = timesOf(Config{PingInterval: 5 * TickInterval, IdleTimeout: 10 * TickInterval})
 	m.join(1<<20, false)
 	m.server.hub.backlog.Add(maxBacklog + 1)
 	for range 40 {
@@ -602,6 +604,37 @@ func (p *peer) skipTo(last string) {
 		var err error
 		if f, err = p.frame(); err != nil {
 			p.t.Fatal(err)
+		}
+	}
+}
+
+// slowConn takes a few bytes within each deadline.
+type slowConn struct {
+	net.Conn
+	bytes, deadlines int
+}
+
+func (c *slowConn) SetWriteDeadline(time.Time) error { c.deadlines++; return nil }
+
+func (c *slowConn) SyscallConn() (syscall.RawConn, error) { return nil, os.ErrInvalid }
+
+func (c *slowConn) Write(p []byte) (int, error) {
+	n := min(c.bytes, len(p))
+	if n < len(p) {
+		return n, os.ErrDeadlineExceeded
+	}
+	return n, nil
+}
+
+func TestPageIsWrittenAsLongAsItsReaderTakesSomeOfIt(t *testing.T) {
+	for _, test := range []struct{ bytes, written, deadlines int }{
+		{100, 100, 1}, {40, 100, 3}, {0, 0, 1}, {1, slowest, slowest},
+	} {
+		slow := &slowConn{bytes: test.bytes}
+		c := &pageConn{Conn: slow, stall: time.Second}
+		n, err := c.Write(make([]byte, 100))
+		if n != test.written || slow.deadlines != test.deadlines || (err == nil) != (n == 100) {
+			t.Errorf("%d bytes at a time: wrote %d with %d deadlines, %v", test.bytes, n, slow.deadlines, err)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestLobbyTellsThoseThatComeLateToGo(t *testing.T) {
 		l, c := &m.server.lobby, m.released(t, 1)[0]
 		m.server.stage.Store(test.stage)
 		l.Run(m.worker)
-		l.keep(c, 1000, test.lingering)
+		l.keep(c, 1000, 1000, test.lingering)
 		defer c.Close()
 		if got := c.has(statusExpired); got != test.early {
 			t.Errorf("stage %d, lingering %v: told %v", test.stage, test.lingering, got)

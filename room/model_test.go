@@ -283,7 +283,10 @@ func (m *model) leave(i int, last *mail) {
 func (m *model) join(n int, deflate bool) {
 	fd := len(m.clients)
 	answer := []byte("HTTP/1.1 101\r\n\r\n")
-	c := &client{server: m.server, slot: -1}
+	now := m.server.now.Load()
+	c := &client{server: m.server, slot: -1, born: now}
+	c.heard.Store(now)
+	c.spoke.Store(now)
 	st := &stub{c: c}
 	c.Attach(fd, m.pool, st)
 	c.mail.Store(&mail{bytes: answer})

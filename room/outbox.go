@@ -11,7 +11,10 @@ import (
 // makes its queue cost nothing. It belongs to the client's shard.
 type outbox struct {
 	c     *client
-	index int // in shard.lagging
+	index int32 // in shard.lagging; -1: not there
+	// acked is the low half of what the kernel had counted when it was last asked
+	// whether the socket takes anything.
+	acked uint32
 
 	// A member: the log from at on, of whose first frame part bytes are
 	// written. Urgent goes first as soon as no frame is half written; begun is
@@ -101,7 +104,7 @@ func (o *outbox) took(w *poller.Worker, n int) {
 	t := o.c.server.tallies.of(w)
 	t.sent.Add(uint64(n))
 	if !o.left {
-		o.deadline = o.c.server.stallDeadline()
+		o.deadline = o.c.server.stallDeadline(o.c.server.now.Load())
 	}
 	switch {
 	case o.left:

@@ -3,7 +3,6 @@ package room
 import (
 	"cmp"
 	"context"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,20 +26,18 @@ const (
 // Config and what New makes are static; the rest are atomics, or say who owns
 // them.
 type Server struct {
-	config     Config
-	pool       *poller.Pool
-	poller     *poller.Poller
-	handshake  *handshake.Handshake
-	rules      frame.Rules
-	rates      rates
-	pingTicks  uint32 // Config.PingInterval; 0: never
-	idleTicks  uint32 // Config.IdleTimeout; 0: never
-	sweepTicks uint32 // how often members are looked at for these two; 0: never
-	shardSize  int32  // members of a shard
-	stepSize   int    // writes of a step
-	lobby      lobby
-	hub        hub
-	web        *web
+	config    Config
+	pool      *poller.Pool
+	poller    *poller.Poller
+	handshake *handshake.Handshake
+	rules     frame.Rules
+	rates     rates
+	times     times
+	shardSize int32 // members of a shard
+	stepSize  int   // writes of a step
+	lobby     lobby
+	hub       hub
+	web       *web
 
 	now     atomic.Uint32 // ticks since the start; written by Tick
 	date    date          // of answers; written by Tick
@@ -53,6 +50,7 @@ type Server struct {
 	departures departures
 	curiosity
 	sources sources
+	doubts  sync.Map // *doubts, by the *shard that owns them
 
 	paused poller.Inbox[paused, *paused] // sessions that may not read for a while
 	pauses []*paused                     // the same, once Tick has seen them; Tick's
@@ -89,12 +87,7 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	s.date.set(time.Now())
 	s.rules = frame.Rules{MaxMessage: config.MaxMessage, MaxFragments: config.MaxFragments}
 	s.rates = rates{limitMessages: config.RateMessages, limitBytes: config.RateBytes, limitControls: config.RateControls}
-	s.pingTicks, s.idleTicks = ticks(config.PingInterval), ticks(config.IdleTimeout)
-	for _, interval := range []uint32{s.pingTicks, s.idleTicks} {
-		if interval > 0 && (s.sweepTicks == 0 || interval/8 < s.sweepTicks) {
-			s.sweepTicks = max(1, interval/8)
-		}
-	}
+	s.times = timesOf(config)
 	s.shardSize, s.stepSize = shardSize, poller.FanoutMax
 	s.tallies = newTallies(pool)
 	s.refusals = newRefusals()
@@ -180,8 +173,7 @@ func (s *Server) Conns() int64 { return s.conns.Load() }
 // listener must have been closed.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.config.DrainSpread > 0 {
-		s.drainTo.Store(s.after(s.config.DrainSpread))
-		s.enter(draining)
+		s.spread()
 	} else {
 		s.enter(closing)
 	}
@@ -201,6 +193,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	<-webDone
 	s.departures.report(s.config.Log)
 	return err
+}
+
+// spread begins to send everybody away bit by bit.
+func (s *Server) spread() {
+	s.drainTo.Store(s.now.Load() + within(s.config.DrainSpread))
+	s.enter(draining)
 }
 
 // Draining reports whether the server is going away.
@@ -233,20 +231,4 @@ func (s *Server) closed(source int32) {
 // logged is how many MiB of messages have been published.
 func (s *Server) logged() uint32 {
 	return uint32(s.tallies.sum(func(t *tally) *atomic.Uint64 { return &t.logged }) >> 20)
-}
-
-// ticks is d in ticks, rounded up.
-func ticks(d time.Duration) uint32 {
-	return uint32((d + TickInterval - 1) / TickInterval)
-}
-
-// after is the first tick at which at least d will have passed.
-func (s *Server) after(d time.Duration) uint32 { return s.now.Load() + ticks(d) + 1 }
-
-// stallDeadline is when a socket that takes nothing from now on is given up.
-func (s *Server) stallDeadline() uint32 {
-	if s.config.WriteTimeout == 0 {
-		return math.MaxUint32
-	}
-	return s.after(s.config.WriteTimeout)
 }

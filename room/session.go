@@ -288,6 +288,9 @@ func (c *client) linger(w *poller.Worker) {
 func (c *client) expired(w *poller.Worker) {
 	c.status.And(^statusExpired)
 	if c.phase == phaseHead && c.server.stage.Load() == serving {
+		c.readOnce(w) // what has come in time, has
+	}
+	if c.phase == phaseHead && c.server.stage.Load() == serving {
 		c.answer(w, handshake.TimedOut)
 	}
 	if c.phase == phaseHead || c.phase == phaseLinger {

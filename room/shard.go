@@ -37,6 +37,8 @@ type shard struct {
 	current  *client // who is being worked on, for Panicked
 	members  int32   // those in ready and lagging that have not left
 	ticked   uint32
+	sweepAt  uint32 // the tick at which members are to be looked at
+	doubting bool   // some of them are in doubt, see doubts
 
 	compressed bool // static: its members read the compressed log
 }
@@ -46,7 +48,7 @@ func newShard(h *hub, compressed bool) *shard {
 	if compressed {
 		log = h.compressed
 	}
-	s := &shard{hub: h, compressed: compressed, pos: log.Head(), overflow: math.MaxUint64}
+	s := &shard{hub: h, compressed: compressed, pos: log.Head(), overflow: math.MaxUint64, sweepAt: math.MaxUint32}
 	s.done.Store(s.pos.Seq)
 	s.ticked = h.server.now.Load()
 	s.due.Store(s.nextRound(s.ticked))
@@ -138,6 +140,7 @@ func (s *shard) join(w *poller.Worker, c *client) {
 	s.members++
 	s.hub.server.members.Add(1)
 	s.tally(w).joined.Add(1)
+	s.expect(c)
 	if s.members == 1 {
 		s.skip(w)
 	}
@@ -251,10 +254,10 @@ func (s *shard) leave(w *poller.Worker, c *client, limit uint64, bytes []byte) {
 // once.
 func (s *shard) lag(w *poller.Worker, o *outbox) {
 	if !o.left {
-		o.deadline = s.hub.server.stallDeadline()
+		o.deadline = s.hub.server.stallDeadline(s.hub.server.now.Load())
 		s.tally(w).lagging.Add(1)
 	}
-	o.index = len(s.lagging)
+	o.index = int32(len(s.lagging))
 	s.lagging = append(s.lagging, o)
 	o.c.out = o
 	s.resume(w, o)

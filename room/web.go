@@ -2,6 +2,7 @@ package room
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -247,11 +248,28 @@ func (c *pageConn) RemoteAddr() net.Addr {
 
 // Write implements net.Conn. net/http's own limit is for a whole answer,
 // however large.
-func (c *pageConn) Write(p []byte) (int, error) {
-	if c.stall > 0 {
-		if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
-			return 0, err
+func (c *pageConn) Write(p []byte) (n int, err error) {
+	for range slowest {
+		if c.stall > 0 {
+			if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+				return n, err
+			}
+		}
+		k, err := c.Conn.Write(p[n:])
+		if n += k; k == 0 && !c.takes() || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
 		}
 	}
-	return c.Conn.Write(p)
+	return n, os.ErrDeadlineExceeded
+}
+
+// slowest is how many times its time a peer may have for one Write, as long as it
+// takes something in each.
+const slowest = 10
+
+// takes reports whether the peer has lately acknowledged something, which need
+// not be enough for its socket to take more.
+func (c *pageConn) takes() bool {
+	p, known := poller.ProgressOf(c.Conn.(syscall.Conn))
+	return known && p.Quiet < c.stall
 }

@@ -163,12 +163,15 @@ func tick(server *room.Server, listener *poller.Listener) (stop func()) {
 	go func() {
 		defer close(stopped)
 		tidy := tidier{collect: debug.FreeOSMemory}
+		clock := clock{begun: time.Now()}
 		ticker := time.NewTicker(room.TickInterval)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-ticker.C:
-				server.Tick()
+				for range clock.due(time.Now()) {
+					server.Tick()
+				}
 				listener.Resume() // descriptors may have been freed by others
 				tidy.tick(server.Conns())
 			case <-done:

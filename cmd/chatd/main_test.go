@@ -71,6 +71,7 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"admin port taken", nil, []string{"-addr", "127.0.0.1:0", "-admin", taken.Addr().String()}, 1, "-admin"},
 		{"admin address of the server itself", nil, []string{"-addr", "127.0.0.1:1", "-admin", "127.0.0.1:1"}, 2, "-admin"},
 		{"compression of no kind", nil, []string{"-compress=maybe"}, 2, "maybe"},
+		{"ping interval below the clock's grain", nil, []string{"-ping-interval", "50ms"}, 2, "-ping-interval is 50ms: must be 0"},
 		{"negative ping interval", nil, []string{"-ping-interval", "-1s"}, 2, "-ping-interval"},
 		{"negative number of connections", nil, []string{"-max-conns", "-1"}, 2, "-max-conns"},
 		{"address that is none", nil, []string{"-addr", "nonsense"}, 2, "-addr: must be host:port"},

@@ -86,9 +86,9 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.Int64Var(&o.rateControls, "rate-controls", 100, "pings and unasked pongs per second that a client may send, after a burst of one second; 0: any number")
 	fs.BoolVar(&o.rateClose, "rate-close", false, "close a client that sends more with 1008; otherwise it is not read for a while")
 	fs.DurationVar(&o.handshakeTimeout, "handshake-timeout", 5*time.Second, "time for a connection to send its whole HTTP head; then it is closed")
-	fs.DurationVar(&o.pingInterval, "ping-interval", 54*time.Second, "silence after which a client is pinged; after two it is closed; 0: never")
-	fs.DurationVar(&o.idleTimeout, "idle-timeout", 0, "time without a message from a client after which it is closed with 1008; 0: never")
-	fs.DurationVar(&o.writeTimeout, "write-timeout", 30*time.Second, "time in which a client takes nothing of what waits for it after which it is closed with 1013; 0: never")
+	fs.DurationVar(&o.pingInterval, "ping-interval", 54*time.Second, "silence after which, at the latest, a client is pinged; after two it is closed, unless it still takes what was sent before the ping; 0: never")
+	fs.DurationVar(&o.idleTimeout, "idle-timeout", 0, "time without a message from a client after which it is closed with 1008; one that was not read yet counts; 0: never")
+	fs.DurationVar(&o.writeTimeout, "write-timeout", 30*time.Second, "time in which a client acknowledges nothing of what waits for it after which it is closed with 1013; 0: never")
 	fs.DurationVar(&o.drainTimeout, "drain-timeout", 10*time.Second, "time for a client that leaves, or is dropped, to take what is queued for it; also bounds the shutdown")
 	fs.DurationVar(&o.drainSpread, "drain-spread", 0, "time over which clients are sent away at the shutdown, so that they don't all come back at once")
 	fs.Var(&o.trustedProxies, "trusted-proxies", "`networks` or addresses, with commas between them, and unix for peers on Unix sockets, that are believed in Forwarded and X-Forwarded-For whom they speak for; repeatable")
@@ -145,6 +145,9 @@ func (o options) check() error {
 		return fmt.Errorf("-max-header is %d: must be 256 to %d bytes", o.maxHeader, poller.ScratchSize)
 	case o.handshakeTimeout <= 0 || o.handshakeTimeout > maxTimeout:
 		return fmt.Errorf("-handshake-timeout is %s: must be more than 0 and at most %s", o.handshakeTimeout, maxTimeout)
+	}
+	if o.pingInterval > 0 && o.pingInterval < room.TickInterval {
+		return fmt.Errorf("-ping-interval is %s: must be 0, for never, or at least %s, the grain of the server's clock", o.pingInterval, room.TickInterval)
 	}
 	for _, limit := range []struct {
 		name  string
