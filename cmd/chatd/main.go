@@ -54,7 +54,11 @@ func main() {
 // serve runs the server until the first of signals, and then sends everybody
 // away.
 func serve(signals <-chan os.Signal, opts options, log *slog.Logger) error {
-	page, err := static.Handler(opts.assets)
+	var server *room.Server
+	page, err := static.Handler(opts.assets, static.Facts{
+		MaxMessage: opts.maxMessage,
+		Messages:   func() uint64 { return server.Messages() },
+	})
 	if err != nil {
 		return err
 	}
@@ -84,7 +88,7 @@ func serve(signals <-chan os.Signal, opts options, log *slog.Logger) error {
 	}
 	defer epoll.Close()
 
-	server := room.New(config, pool, epoll, listener.Resume)
+	server = room.New(config, pool, epoll, listener.Resume)
 	if err := listener.Start(epoll, pool, server); err != nil {
 		return err
 	}
