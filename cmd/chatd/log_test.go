@@ -23,7 +23,7 @@ func TestLogThatNobodyReadsStopsNothing(t *testing.T) {
 		u := startUnread(t)
 		before := u.member()
 		u.sayUntilLost()
-		echo(t, before)
+		hearItself(t, before)
 		after := u.member()
 		u.signal(syscall.SIGTERM)
 		closed(t, after)
@@ -82,7 +82,7 @@ func TestReaderOfTheLogMayGoAway(t *testing.T) {
 					t.Fatal("no line is lost")
 				}
 			}
-			echo(t, conn)
+			hearItself(t, conn)
 			u.signal(syscall.SIGTERM)
 			closed(t, conn)
 			conn.CloseNow()
@@ -114,7 +114,7 @@ func TestServerRunsWithoutStderr(t *testing.T) {
 	}
 	conn := u.member()
 	u.say()
-	echo(t, conn)
+	hearItself(t, conn)
 	u.signal(syscall.SIGTERM)
 	closed(t, conn)
 	conn.CloseNow()

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"runtime/debug"
 	"syscall"
@@ -42,12 +41,6 @@ func main() {
 		fmt.Println("chatd", version())
 		return
 	}
-	var page http.Handler
-	if err == nil {
-		if page, err = static.Handler(opts.assets); err != nil {
-			err = fmt.Errorf("-assets: %w", err)
-		}
-	}
 	signals := watchSignals()
 	out := logging.NewWriter(syscall.Stderr, opts.logFormat)
 	status := exitUsage
@@ -55,7 +48,10 @@ func main() {
 		status = exitFailed
 		log := slog.New(opts.logFormat.Handler(out, opts.logLevel))
 		slog.SetDefault(log) // for libraries that log by themselves
-		err = serve(signals, opts, page, log, out)
+		err = serve(signals, opts, log, out)
+	}
+	if errors.As(err, new(usageError)) {
+		status = exitUsage
 	}
 	if err != nil {
 		opts.logFormat.Failure(out, err)
@@ -63,6 +59,9 @@ func main() {
 	}
 	out.Close()
 }
+
+// usageError is what is wrong with a flag's value, found out by trying it.
+type usageError struct{ error }
 
 // exit ends the process with the last lines of its log.
 func exit(out *logging.Writer, status int) {
@@ -72,7 +71,15 @@ func exit(out *logging.Writer, status int) {
 
 // serve runs the server until the first of signals, and then sends everybody
 // away. Its log is written to out.
-func serve(signals signals, opts options, page http.Handler, log *slog.Logger, out *logging.Writer) error {
+func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer) error {
+	var server *room.Server
+	page, err := static.Handler(opts.assets, static.Facts{
+		MaxMessage: opts.maxMessage,
+		Messages:   func() uint64 { return server.Messages() },
+	})
+	if err != nil {
+		return usageError{fmt.Errorf("-assets: %w", err)}
+	}
 	maxConns, err := connLimit(opts.maxConns, log)
 	if err != nil {
 		return err
@@ -101,7 +108,7 @@ func serve(signals signals, opts options, page http.Handler, log *slog.Logger, o
 	}
 	defer epoll.Close()
 
-	server := room.New(config, pool, epoll, listener.Resume)
+	server = room.New(config, pool, epoll, listener.Resume)
 	if err := listener.Start(epoll, pool, server); err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (c *client) expect(want string) {
 }
 
 func TestPageBehindProxiesThatEndTLS(t *testing.T) {
-	browser := startBrowser(t, chromedp.Flag("ignore-certificate-errors", true))
+	browser := startBrowser(t)
 	for name, start := range fronts {
 		for _, at := range where {
 			t.Run(name+" "+at.name, func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestSilentClientsStayConnectedBehindProxies(t *testing.T) {
 	if err != nil {
 		t.Skip("CHATD_IDLE says for how long: make idle")
 	}
-	browser := startBrowser(t, chromedp.Flag("ignore-certificate-errors", true))
+	browser := startBrowser(t)
 	type pair struct {
 		page *tab
 		raw  *client

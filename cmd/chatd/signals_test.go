@@ -31,7 +31,7 @@ func TestHangupIsIgnoredUnderNohup(t *testing.T) {
 	signal.Reset(syscall.SIGHUP)
 	conn := u.member()
 	u.signal(syscall.SIGHUP)
-	echo(t, conn)
+	hearItself(t, conn)
 	u.signal(syscall.SIGTERM)
 	for u.log.Scan() && !strings.Contains(u.log.Text(), "shutting down") {
 	}

@@ -157,11 +157,11 @@ func (u *unread) member() *websocket.Conn {
 		u.t.Fatal(err)
 	}
 	u.t.Cleanup(func() { conn.CloseNow() })
-	echo(u.t, conn)
+	hearItself(u.t, conn)
 	return conn
 }
 
-func echo(t *testing.T, conn *websocket.Conn) {
+func hearItself(t *testing.T, conn *websocket.Conn) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
