@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/signal"
 	"regexp"
 	"strconv"
 	"strings"
@@ -52,6 +51,7 @@ func TestLogThatIsReadAgainTellsHowMuchIsLost(t *testing.T) {
 	u.sayUntilLost()
 	lost, told := u.lost(), 0
 	note := regexp.MustCompile(`level=WARN msg="log lines lost" count=(\d+)$`)
+	u.patiently()
 	for told < lost && u.log.Scan() {
 		if m := note.FindStringSubmatch(u.log.Text()); m != nil {
 			n, _ := strconv.Atoi(m[1]) // it is a number
@@ -68,13 +68,9 @@ func TestLogThatIsReadAgainTellsHowMuchIsLost(t *testing.T) {
 }
 
 func TestReaderOfTheLogMayGoAway(t *testing.T) {
-	for _, ignored := range []bool{false, true} { // by who starts it, as systemd does
-		t.Run(fmt.Sprintf("SIGPIPE ignored %t", ignored), func(t *testing.T) {
-			if ignored {
-				signal.Ignore(syscall.SIGPIPE)
-				defer signal.Reset(syscall.SIGPIPE)
-			}
-			u := startUnread(t)
+	for name, setup := range map[string]string{"SIGPIPE as it is": "", "SIGPIPE ignored, as systemd does": `trap "" PIPE`} {
+		t.Run(name, func(t *testing.T) {
+			u := startUnreadWith(t, setup)
 			u.reader.Close()
 			conn := u.member()
 			for deadline := time.Now().Add(patience); u.lost() == 0; u.say() {

@@ -54,7 +54,7 @@ func startChatd(t testing.TB, args ...string) *process {
 }
 
 // startChatdIn is startChatd in surroundings that prepare makes.
-func startChatdIn(t *testing.T, prepare func(*exec.Cmd), args ...string) *process {
+func startChatdIn(t testing.TB, prepare func(*exec.Cmd), args ...string) *process {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,8 +14,7 @@ func TestHangupDrainsHoweverOftenItComes(t *testing.T) {
 	u := startUnread(t, "-drain-spread", "1h")
 	conn := u.member()
 	u.signal(syscall.SIGHUP)
-	for u.log.Scan() && !strings.Contains(u.log.Text(), `msg="shutting down" signal=hangup`) {
-	}
+	u.says(`msg="shutting down" signal=hangup`)
 	u.signal(syscall.SIGHUP)
 	u.signal(syscall.SIGTERM)
 	if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
@@ -26,17 +24,13 @@ func TestHangupDrainsHoweverOftenItComes(t *testing.T) {
 }
 
 func TestHangupIsIgnoredUnderNohup(t *testing.T) {
-	signal.Ignore(syscall.SIGHUP) // inherited
-	u := startUnread(t)
-	signal.Reset(syscall.SIGHUP)
+	u := startUnreadWith(t, `trap "" HUP`)
 	conn := u.member()
 	u.signal(syscall.SIGHUP)
 	hearItself(t, conn)
 	u.signal(syscall.SIGTERM)
-	for u.log.Scan() && !strings.Contains(u.log.Text(), "shutting down") {
-	}
-	if !strings.Contains(u.log.Text(), "signal=terminated") {
-		t.Error(u.log.Text())
+	if line := u.says("shutting down"); !strings.Contains(line, "signal=terminated") {
+		t.Error(line)
 	}
 	closed(t, conn)
 	conn.CloseNow()

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +29,9 @@ func newPipe(t *testing.T) (r, w *os.File) {
 		t.Fatal(err)
 	}
 	if _, err := unix.FcntlInt(uintptr(fds[1]), unix.F_SETPIPE_SZ, 4096); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil { // this end alone, for a deadline
 		t.Fatal(err)
 	}
 	r, w = os.NewFile(uintptr(fds[0]), "log"), os.NewFile(uintptr(fds[1]), "log")
@@ -51,9 +55,18 @@ type unread struct {
 
 func startUnread(t *testing.T, args ...string) *unread {
 	t.Helper()
+	return startUnreadWith(t, "", args...)
+}
+
+// startUnreadWith starts chatd from a shell, after setup.
+func startUnreadWith(t *testing.T, setup string, args ...string) *unread {
+	t.Helper()
 	r, w := newPipe(t)
 	u := &unread{t: t, ended: make(chan error, 1), log: bufio.NewScanner(r), reader: r}
-	u.cmd = asChatdCommand(t, append([]string{"-addr", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-log-level", "debug"}, args...)...)
+	u.patiently()
+	chatd := asChatdCommand(t, append([]string{"-addr", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-log-level", "debug"}, args...)...)
+	u.cmd = exec.CommandContext(t.Context(), "sh", append([]string{"-c", setup + "\nexec \"$@\"", "sh"}, chatd.Args...)...)
+	u.cmd.Env = chatd.Env
 	u.cmd.Stderr = w
 	if err := u.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -75,6 +88,27 @@ func startUnread(t *testing.T, args ...string) *unread {
 		t.Fatal("chatd does not listen")
 	}
 	return u
+}
+
+// patiently gives the log time for the next lines.
+func (u *unread) patiently() {
+	u.t.Helper()
+	if err := u.reader.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// says reads the log up to a line with text.
+func (u *unread) says(text string) (line string) {
+	u.t.Helper()
+	u.patiently()
+	for u.log.Scan() {
+		if strings.Contains(u.log.Text(), text) {
+			return u.log.Text()
+		}
+	}
+	u.t.Fatalf("no %q in the log: %v", text, u.log.Err())
+	return ""
 }
 
 // asChatdCommand is a chatd to be started.
