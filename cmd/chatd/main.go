@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"syscall"
@@ -16,6 +15,7 @@ import (
 
 	"chatd/cmd/chatd/admin"
 	"chatd/cmd/chatd/check"
+	"chatd/cmd/chatd/logging"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/static"
@@ -35,25 +35,35 @@ func main() {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "chatd:", err)
-		os.Exit(exitUsage)
-	case opts.version:
+	case err == nil && opts.version:
 		fmt.Println("chatd", version())
 		return
 	}
-	signals := make(chan os.Signal, 2) // of the process's life
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: opts.logLevel}))
-	if err := serve(signals, opts, log); err != nil {
-		fmt.Fprintln(os.Stderr, "chatd:", err)
-		os.Exit(exitFailed)
+	signals := watchSignals()
+	out := logging.NewWriter(syscall.Stderr, opts.logFormat)
+	status := exitUsage
+	if err == nil {
+		status = exitFailed
+		log := slog.New(opts.logFormat.Handler(out, opts.logLevel))
+		slog.SetDefault(log) // for libraries that log by themselves
+		err = serve(signals, opts, log, out)
 	}
+	if err != nil {
+		opts.logFormat.Failure(out, err)
+		exit(out, status)
+	}
+	out.Close()
+}
+
+// exit ends the process with the last lines of its log.
+func exit(out *logging.Writer, status int) {
+	out.Close()
+	os.Exit(status)
 }
 
 // serve runs the server until the first of signals, and then sends everybody
-// away.
-func serve(signals <-chan os.Signal, opts options, log *slog.Logger) error {
+// away. Its log is written to out.
+func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer) error {
 	page, err := static.Handler(opts.assets)
 	if err != nil {
 		return err
@@ -89,13 +99,13 @@ func serve(signals <-chan os.Signal, opts options, log *slog.Logger) error {
 		return err
 	}
 	defer tick(server, listener)()
-	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version()})
+	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost})
 	log.Info("listening", "addr", listener.Addr(), "max_conns", maxConns, "workers", opts.workers)
-	<-signals
+	signal, more := signals.first()
 
 	limit := opts.drainSpread + opts.drainTimeout
-	log.Info("shutting down", "connections", server.Conns(), "at_most", limit)
-	go hurry(signals, limit+abortTimeout, log)
+	log.Info("shutting down", "signal", signal, "connections", server.Conns(), "at_most", limit)
+	go hurry(signals.end, more, limit+abortTimeout, log, out)
 	listener.Close()
 	drain, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -109,16 +119,20 @@ func serve(signals <-chan os.Signal, opts options, log *slog.Logger) error {
 // by themselves.
 const abortTimeout = 5 * time.Second
 
-// hurry ends the process at the next of signals, or when the shutdown takes
+// hurry ends the process after so many more signals, or when the shutdown takes
 // longer than it may: the kernel closes what is left.
-func hurry(signals <-chan os.Signal, after time.Duration, log *slog.Logger) {
-	select {
-	case <-signals:
-		log.Warn("second signal, ending at once")
-	case <-time.After(after):
-		log.Warn("the shutdown takes too long, ending at once")
+func hurry(signals <-chan os.Signal, more int, after time.Duration, log *slog.Logger, out *logging.Writer) {
+	overdue := time.After(after)
+	for ; more > 0; more-- {
+		select {
+		case <-signals:
+		case <-overdue:
+			log.Warn("the shutdown takes too long, ending at once")
+			exit(out, exitFailed)
+		}
 	}
-	os.Exit(exitFailed)
+	log.Warn("second signal, ending at once")
+	exit(out, exitFailed)
 }
 
 // logCapacity says how many connections the host can hold.

@@ -73,6 +73,7 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"negative ping interval", nil, []string{"-ping-interval", "-1s"}, 2, "-ping-interval"},
 		{"negative number of connections", nil, []string{"-max-conns", "-1"}, 2, "-max-conns"},
 		{"io_uring of no kind", nil, []string{"-io-uring", "maybe"}, 2, "auto or off"},
+		{"log of no kind", nil, []string{"-log-format", "xml"}, 2, "text or json"},
 		{"empty origin", nil, []string{"-allow-origin", ""}, 2, "-allow-origin"},
 		{"bad value in the environment", []string{"CHATD_QUEUE=0"}, nil, 2, "-queue is 0"},
 	}
@@ -94,7 +95,7 @@ func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
 		t.Fatalf("exit status %d", status)
 	}
 	for _, name := range []string{"addr", "assets", "queue", "workers", "io-uring", "max-message", "handshake-timeout",
-		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "log-level", "version", "admin", "compress", "max-conns-per-ip",
+		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "log-level", "log-format", "version", "admin", "compress", "max-conns-per-ip",
 		"max-handshakes", "max-header", "max-fragments", "rate-messages", "rate-bytes", "rate-controls", "rate-close", "idle-timeout",
 		"write-timeout", "drain-spread"} {
 		if !strings.Contains(stderr, "\n  -"+name) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/peterbourgon/ff/v3"
 
+	"chatd/cmd/chatd/logging"
 	"chatd/poller"
 	"chatd/room"
 )
@@ -45,6 +46,7 @@ type options struct {
 	drainSpread      time.Duration
 	allowOrigin      []string
 	logLevel         slog.Level
+	logFormat        logging.Format
 	version          bool
 }
 
@@ -83,6 +85,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		return nil
 	})
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
+	fs.TextVar(&o.logFormat, "log-format", logging.Text, "`format` of the log: text or json")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
 	fs.Usage = func() {}
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"chatd/cmd/chatd/logging"
 	"chatd/room"
 )
 
@@ -18,7 +19,7 @@ var everyFlag = []string{
 	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-allow-origin", "a", "-allow-origin", "b", "-log-level", "debug", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-allow-origin", "a", "-allow-origin", "b", "-log-level", "debug", "-log-format", "json", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -48,6 +49,7 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		drainSpread:      19 * time.Second,
 		allowOrigin:      []string{"a", "b"},
 		logLevel:         slog.LevelDebug,
+		logFormat:        logging.JSON,
 		version:          true,
 	}, parse(t))
 }

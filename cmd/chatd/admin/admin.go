@@ -57,6 +57,8 @@ type Source struct {
 	Version  string
 	PassTime prometheus.Histogram // as the server was given it
 	Lag      prometheus.Histogram
+
+	LogLinesLost func() uint64 // may be called from anywhere
 }
 
 // Start serves until Close. From now on the server counts as ready.

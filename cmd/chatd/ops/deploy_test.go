@@ -115,9 +115,9 @@ func TestUnitAllowsTheSystemCallsOfTheServer(t *testing.T) {
 			}
 		}
 	}
-	for call := range strings.FieldsSeq(`accept4 bind clone clone3 close connect epoll_create1 epoll_ctl epoll_pwait
+	for call := range strings.FieldsSeq(`accept4 bind clone clone3 close connect dup3 epoll_create1 epoll_ctl epoll_pwait
 		eventfd2 exit_group fcntl futex getrandom getrlimit getsockname getsockopt gettid io_uring_enter
-		io_uring_register io_uring_setup listen madvise mmap mprotect munmap nanosleep openat prlimit64 read
+		io_uring_register io_uring_setup listen madvise mmap mprotect munmap nanosleep openat poll prlimit64 read
 		readv recvfrom rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity sendmsg sendto setitimer
 		setrlimit setsockopt shutdown sigaltstack socket tgkill timer_create timer_settime timer_delete
 		uname write writev`) {
