@@ -40,8 +40,11 @@ func usageError(format string, args ...any) error {
 
 func main() {
 	// The clients' worker, the poller, the pacer and the progress each need a
-	// thread of their own, or they would wait for each other.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 4))
+	// thread of their own, or they would wait for each other. Whoever sets
+	// GOMAXPROCS knows better.
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 4))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := command(os.Stdout).ParseAndRun(ctx, os.Args[1:])

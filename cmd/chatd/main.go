@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -85,7 +84,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	}
 	defer operators.close()
 	limitGarbage()
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), opts.workers))
+	opts.useCPUs()
 	pool := poller.NewPool(opts.workers-1, opts.ioUring.sender(log), log)
 	defer pool.Close()
 	epoll, err := poller.New(pool, func(err error) { log.Error("waiting for events failed", "err", err) })
@@ -100,7 +99,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	}
 	defer tick(server, listener)()
 	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost})
-	log.Info("listening", "addr", listener.Addr(), "max_conns", maxConns, "workers", opts.workers)
+	log.Info("listening", "addr", listener.Addr(), "max_conns", maxConns, "workers", opts.workers, "workers_from", opts.workersFrom())
 	signal, more := signals.first()
 
 	limit := opts.drainSpread + opts.drainTimeout

@@ -25,6 +25,7 @@ type options struct {
 	assets           string
 	queue            int
 	workers          int
+	workersGiven     bool
 	ioUring          ioUring
 	admin            string
 	compress         bool
@@ -57,7 +58,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.addr, "addr", ":8080", "`host:port` to listen on; port 0 picks a free one")
 	fs.StringVar(&o.assets, "assets", "", "serve the page from this `directory` instead of the built-in one")
 	fs.IntVar(&o.queue, "queue", 256, "messages that may wait for one client; one more, and it is dropped")
-	fs.IntVar(&o.workers, "workers", runtime.NumCPU(), "worker `threads`")
+	fs.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "worker `threads`; the default is what Go uses: GOMAXPROCS, or the CPUs as far as quota and affinity allow")
 	fs.TextVar(&o.ioUring, "io-uring", ioUring(true), "`auto` or off: write to many clients with one system call where the kernel lets us")
 	fs.StringVar(&o.admin, "admin", "", "`host:port` for metrics, health, profiles and the table of connections; not for the public; empty: none")
 	fs.BoolVar(&o.compress, "compress", true, "agree to permessage-deflate: a message is compressed once for all who asked for it")
@@ -102,6 +103,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q (chatd -help lists the flags)", fs.Arg(0))
 	}
+	fs.Visit(func(f *flag.Flag) { o.workersGiven = o.workersGiven || f.Name == "workers" })
 	return o, o.check()
 }
 

@@ -28,6 +28,7 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		assets:           "here",
 		queue:            2,
 		workers:          1003,
+		workersGiven:     true,
 		ioUring:          false,
 		admin:            "127.0.0.1:4",
 		compress:         false,
