@@ -63,8 +63,8 @@ func TestPageThenWebSocketMayComeByteByByte(t *testing.T) {
 
 // More than any buffer on the way holds, in one piece.
 func TestFramesBehindAWebSocketThatIsBehindPagesAreNotLost(t *testing.T) {
-	for _, pages := range []int{0, 1, 2, 100} {
-		for _, size := range []int{1 << 10, 30 << 10, 64 << 10, 300 << 10} {
+	for _, pages := range []int{0, 1, 100} {
+		for _, size := range []int{1 << 10, 64 << 10, 300 << 10} {
 			t.Run(fmt.Sprintf("%d pages, %d bytes", pages, size), func(t *testing.T) {
 				s := startServer(t)
 				p := s.dial()
