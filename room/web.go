@@ -140,9 +140,8 @@ func (v *web) Addr() net.Addr { return &net.TCPAddr{} }
 type pageConn struct {
 	net.Conn
 	web    *web
-	source int32           // see client
-	stall  time.Duration   // after which a peer that takes nothing is given up; 0: never
-	raw    syscall.RawConn // of Conn, once it was needed
+	source int32         // see client
+	stall  time.Duration // after which a peer that takes nothing is given up; 0: never
 
 	// Owned by the goroutine that net/http serves the connection with, or by
 	// the one that reads for it meanwhile.
@@ -160,7 +159,9 @@ func (c *pageConn) begin(r handshake.Result) { c.whole, c.body = r.N-r.Begin, r.
 func (c *pageConn) Read(p []byte) (int, error) {
 	if c.whole == 0 && !c.body {
 		if c.active {
-			return 0, c.rest()
+			// Net/http looks whether the peer is still there. Nothing has come
+			// that it may have; writing will tell.
+			return 0, nil
 		}
 		if n, err := c.next(p); n > 0 || err != nil {
 			return n, err
@@ -199,19 +200,6 @@ func (c *pageConn) next(p []byte) (int, error) {
 	c.ahead = c.ahead[r.Begin:]
 	c.begin(r)
 	return 0, nil
-}
-
-// rest waits, while net/http works on a request, until it is done. It could see
-// the peer hang up meanwhile, which writing to it tells as well.
-func (c *pageConn) rest() error {
-	if c.raw == nil {
-		raw, err := c.Conn.(syscall.Conn).SyscallConn()
-		if err != nil {
-			return err
-		}
-		c.raw = raw
-	}
-	return c.raw.Read(func(uintptr) bool { return false })
 }
 
 // giveBack returns the connection to the event loop. Net/http closes its own

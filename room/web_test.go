@@ -63,8 +63,8 @@ func TestPageThenWebSocketMayComeByteByByte(t *testing.T) {
 
 // More than any buffer on the way holds, in one piece.
 func TestFramesBehindAWebSocketThatIsBehindPagesAreNotLost(t *testing.T) {
-	for _, pages := range []int{0, 1, 2, 100} {
-		for _, size := range []int{1 << 10, 30 << 10, 64 << 10, 300 << 10} {
+	for _, pages := range []int{0, 1, 100} {
+		for _, size := range []int{1 << 10, 64 << 10, 300 << 10} {
 			t.Run(fmt.Sprintf("%d pages, %d bytes", pages, size), func(t *testing.T) {
 				s := startServer(t)
 				p := s.dial()
@@ -263,6 +263,7 @@ func TestHealthChecksSucceed(t *testing.T) {
 			if r.StatusCode == 204 && r.Header.Get("Content-Length") != "" { // RFC 9110 §8.6
 				t.Error("a length of no content")
 			}
+			p.Close()
 		})
 	}
 	if n := len(s.Departed()); n > 0 {
