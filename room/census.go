@@ -117,7 +117,7 @@ func (c *client) info(state string, rooms []string, lag int) ConnInfo {
 	in, out := c.Traffic()
 	age := time.Duration(c.server.now.Load()-c.born) * TickInterval
 	return ConnInfo{
-		FD: c.FD(), Source: c.Peer(), State: state, Rooms: rooms, Age: age.Seconds(), Lag: lag,
+		FD: c.FD(), Source: c.peer(), State: state, Rooms: rooms, Age: age.Seconds(), Lag: lag,
 		BytesIn: in, BytesOut: out, Compressed: c.has(statusDeflate),
 	}
 }

@@ -82,7 +82,7 @@ func (d *departures) report(log *slog.Logger) {
 // server's, when lag messages waited for it.
 func (s *Server) departed(w *poller.Worker, c *client, r Reason, lag int) {
 	if reasonTable[r].noted {
-		s.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: r.String(), Code: r.Code(), Lag: lag})
+		s.departures.add(Departure{Time: time.Now(), Source: c.peer(), Reason: r.String(), Code: r.Code(), Lag: lag})
 		if r != Panicked { // which has been logged
 			s.config.Log.Debug("client dropped", "reason", r.String(), "fd", c.FD(), "lag", lag)
 		}
@@ -90,15 +90,12 @@ func (s *Server) departed(w *poller.Worker, c *client, r Reason, lag int) {
 	s.tallies.of(w).dropped[r].Add(1)
 }
 
-// refusedGivenBack is a refusal besides those of package handshake.
-const refusedGivenBack = "given_back"
-
 // refusals counts handshakes that failed, by reason. The map is static.
 type refusals struct{ refusedFor map[string]*atomic.Uint64 }
 
 func newRefusals() refusals {
 	m := make(map[string]*atomic.Uint64)
-	for _, reason := range append(handshake.Reasons(), refusedGivenBack) {
+	for _, reason := range handshake.Reasons() {
 		m[reason] = new(atomic.Uint64)
 	}
 	return refusals{m}

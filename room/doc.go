@@ -27,7 +27,7 @@
 //	                                 reads one socket, as fast as it may, and closes it
 //	lobby                            clients before and after the room, and their deadlines
 //	hub                              the order of messages, the log's end, who goes into which shard
-//	shard (shard.go, shard_tick.go, pass.go, outbox.go)
+//	shard (shard.go, shard_tick.go, doubt.go, pass.go, outbox.go)
 //	                                 a part of the members: who is in, how far each is, all writes
 //
 // A client is in the hands of one keeper at a time: lobby → hub → shard →
@@ -41,8 +41,10 @@
 // from hub to shards as the log's published length (one atomic store), and
 // each crossing schedules a Task (one compare-and-swap). Each worker counts in
 // a tally of its own (tally.go). Where connections of an address are limited
-// (sources.go), and when a client is sent away (departures.go), a mutex is used:
-// that is no matter of messages.
+// or proxies speak for clients (sources.go, proxied.go), and when a client is sent
+// away (departures.go), a mutex is used: that is no matter of messages.
+//
+// What time is, and when each deadline comes, is said in time.go.
 //
 // Whoever runs the server can ask keepers about what they own (census.go): the
 // question is answered on the keeper's own Task.

@@ -3,6 +3,7 @@ package room
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -113,7 +114,7 @@ func TestNothingTakesThePlaceOfTheHandshakesAnswer(t *testing.T) {
 
 func TestPingOfOursDoesNotReplaceAnAnswer(t *testing.T) {
 	m := newModel()
-	m.server.pingTicks, m.server.sweepTicks = 10, 1
+	m.server.times = timesOf(Config{PingInterval: time.Second})
 	m.join(16, false) // takes the handshake's answer and no more
 	part := frame.AppendPong(nil, []byte("first"))
 	pong := frame.AppendPong(nil, []byte("second"))

@@ -194,6 +194,11 @@ func (s *testServer) dial() *peer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return s.peerOn(c)
+}
+
+// peerOn is the peer that speaks through c.
+func (s *testServer) peerOn(c net.Conn) *peer {
 	c.SetDeadline(time.Now().Add(patience))
 	s.t.Cleanup(func() { c.Close() })
 	return &peer{Conn: c, t: s.t, r: bufio.NewReader(c)}

@@ -26,10 +26,11 @@ type lobby struct {
 	hand   int    // where the search for a guest that has to go begins
 }
 
-// guest is a client in the lobby and the tick at which its time is over.
+// guest is a client in the lobby, the tick at which its time is over, and that at
+// which it is even if it goes on taking what was written to it.
 type guest struct {
-	c        *client
-	deadline uint32
+	c               *client
+	deadline, limit uint32
 }
 
 func (l *lobby) init(s *Server) {
@@ -74,29 +75,35 @@ func (l *lobby) Run(w *poller.Worker) {
 
 func (l *lobby) handle(c *client, events uint32) {
 	if events&eventHandshake != 0 {
-		l.keep(c, l.server.after(l.server.config.HandshakeTimeout), false)
+		deadline := c.born + past(l.server.config.HandshakeTimeout)
+		l.keep(c, deadline, deadline, false)
 		if limit := l.server.config.MaxHandshakes; limit > 0 && l.handshakes.Load() > int64(limit) {
 			l.makeRoom()
 		}
 	}
 	if events&eventLinger != 0 {
-		l.keep(c, l.server.after(lingerTimeout), true)
+		l.linger(c)
 	}
 	if events&eventGone != 0 {
 		l.forget(c)
 	}
 }
 
+// linger keeps c until its peer hangs up, for a while.
+func (l *lobby) linger(c *client) {
+	l.keep(c, l.server.after(lingerTimeout), l.server.after(max(lingerTimeout, l.server.config.DrainTimeout)), true)
+}
+
 // keep takes c in, or moves it. One that is closed already is not kept: its
 // session's last event may come before an earlier one that went by way of its
 // shard.
-func (l *lobby) keep(c *client, deadline uint32, lingering bool) {
+func (l *lobby) keep(c *client, deadline, limit uint32, lingering bool) {
 	l.forget(c)
 	if c.has(statusClosed) {
 		return
 	}
 	c.slot = int32(len(l.list))
-	l.list = append(l.list, guest{c, deadline})
+	l.list = append(l.list, guest{c, deadline, limit})
 	if n := l.handshakes.Load(); !lingering {
 		l.swap(int(c.slot), int(n))
 		l.handshakes.Store(n + 1)
@@ -144,7 +151,7 @@ func (l *lobby) makeRoom() {
 	}
 	oldest.c.status.Or(statusCrowded)
 	oldest.c.Schedule()
-	l.keep(oldest.c, l.server.after(lingerTimeout), true)
+	l.linger(oldest.c)
 }
 
 // unwelcome reports whether a guest has to go at a stage of the server's life:
@@ -157,11 +164,26 @@ func unwelcome(stage uint32, lingering bool) bool {
 // expire closes those whose deadline has come, and those that have to go.
 func (l *lobby) expire(now, stage uint32) {
 	handshakes := int(l.handshakes.Load())
-	for i, g := range l.list {
-		if now >= g.deadline || unwelcome(stage, i >= handshakes) {
+	for i := range l.list {
+		g := &l.list[i]
+		switch {
+		case unwelcome(stage, i >= handshakes):
+			dismiss(g.c)
+		case now < g.deadline:
+		case now < g.limit && g.takes():
+			g.deadline = min(now+past(lingerTimeout), g.limit)
+		default:
 			dismiss(g.c)
 		}
 	}
+}
+
+// takes reports whether a guest that lingers still takes what was written to it,
+// before it can know that it is to hang up. Its socket is the session's, who may
+// close it at any time.
+func (g *guest) takes() bool {
+	p, known := g.c.Progress()
+	return known && p.Waiting > 0 && p.Quiet < lingerTimeout && !g.c.has(statusClosed)
 }
 
 // dismiss has c's session close it.

@@ -19,7 +19,8 @@ func (m *model) released(tb testing.TB, n int) (clients []*client) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		c := &client{server: m.server, slot: -1, source: -1, phase: phaseLeaving}
+		c := &client{server: m.server, slot: -1, phase: phaseLeaving}
+		c.source.Store(-1)
 		c.Attach(fd, m.pool, c)
 		c.status.Or(statusMember | statusLeft | statusReleased | statusLinger)
 		clients = append(clients, c)
@@ -43,7 +44,7 @@ func TestLobbyTellsThoseThatComeLateToGo(t *testing.T) {
 		l, c := &m.server.lobby, m.released(t, 1)[0]
 		m.server.stage.Store(test.stage)
 		l.Run(m.worker)
-		l.keep(c, 1000, test.lingering)
+		l.keep(c, 1000, 1000, test.lingering)
 		defer c.Close()
 		if got := c.has(statusExpired); got != test.early {
 			t.Errorf("stage %d, lingering %v: told %v", test.stage, test.lingering, got)

@@ -104,9 +104,9 @@ func violation(pong []byte, err error) *mail {
 	return &mail{bytes: frame.AppendClose(pong, e.Code, e.Reason), reason: reasonOf(e)}
 }
 
-// minPause is half a second, in ticks: very many who are paused are to cost a
-// little now and then, and not all of them something at each tick.
-const minPause = ticksPerSecond / 2
+// minPause is half a second at least, in ticks: very many who are paused are to
+// cost a little now and then, and not all of them something at each tick.
+const minPause = ticksPerSecond/2 + 1
 
 // pause keeps the session from going on until its meter's debt is paid, and for
 // minPause at least. It does not count as the peer's silence; nor, unless control

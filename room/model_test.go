@@ -325,7 +325,10 @@ func (m *model) join(n int, deflate bool) {
 func (m *model) arrive(room string, n int, deflate bool) {
 	fd := len(m.clients)
 	answer := []byte("HTTP/1.1 101\r\n\r\n")
-	c := &client{server: m.server, slot: -1}
+	now := m.server.now.Load()
+	c := &client{server: m.server, slot: -1, born: now}
+	c.heard.Store(now)
+	c.spoke.Store(now)
 	st := &stub{c: c}
 	c.Attach(fd, m.pool, st)
 	if deflate {

@@ -274,10 +274,7 @@ func TestDroppedClientThatGoesOnTalkingGetsWhatWaited(t *testing.T) {
 	for ; !lingers(); heard++ {
 		stuck.expect(ws.OpBinary, number(heard, 60<<10))
 	}
-	for range ticks(lingerTimeout) + 2 {
-		s.Tick()
-	}
-	s.until(func() bool { return s.Conns() == 1 })
+	s.until(func() bool { s.Tick(); return s.Conns() == 1 })
 	for {
 		f, err := stuck.frame()
 		if err != nil {

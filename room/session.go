@@ -97,6 +97,10 @@ func (c *client) begin(w *poller.Worker) {
 		c.refuse(w, handshake.SourceLimit)
 		return
 	}
+	if c.wantsHeader() && !c.trusted() {
+		c.refuse(w, handshake.NoTrustedProxy)
+		return
+	}
 	if head := c.unread(); len(head) > 0 { // net/http gave it back
 		c.feed(w, w.Scratch[:copy(w.Scratch, head)])
 	}
@@ -174,30 +178,30 @@ func (c *client) keep(b []byte, used int) {
 
 // feedHead looks at the HTTP head and returns how many bytes it used.
 func (c *client) feedHead(w *poller.Worker, b []byte) int {
-	r := c.server.handshake.Look(b)
-	if r.Verdict == handshake.HTTP && c.back {
-		// Should net/http take it for the WebSocket's all the same, the two
-		// would hand it to and fro for ever.
-		c.server.refused(c.Peer(), refusedGivenBack, 0)
-		c.linger(w)
-		return len(b)
+	if c.wantsHeader() {
+		return c.feedHeader(w, b)
 	}
+	r := c.server.handshake.Look(b)
 	switch r.Verdict {
 	case handshake.Incomplete:
 		return 0
 	case handshake.Upgrade:
+		if !c.admitted(b[:r.N]) {
+			c.refuse(w, handshake.SourceLimit)
+			return len(b)
+		}
 		c.phase = phaseJoining
 		if r.Deflate {
 			c.status.Or(statusDeflate)
 		}
-		c.server.lobby.join(w, &change{client: c, room: r.Room, answer: r.Response})
+		c.server.lobby.join(w, &change{client: c, room: r.Room, answer: r.AppendAnswer(nil, c.server.date.get())})
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
 		}
 		return r.N
 	case handshake.HTTP:
 		c.gone(w)
-		c.server.web.take(c.Detach(), c.source, b)
+		c.server.web.take(c.Detach(), c.source.Load(), b, r)
 		return len(b)
 	default:
 		c.refuse(w, r)
@@ -207,10 +211,16 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 
 // refuse answers a handshake that is not accepted.
 func (c *client) refuse(w *poller.Worker, r handshake.Result) {
-	c.server.refused(c.Peer(), r.Reason, r.Status)
-	w.Send(c.FD(), r.Response) // as much as a fresh socket takes: all
+	c.answer(w, r)
 	c.Narrow()
 	c.linger(w)
+}
+
+// answer says why a handshake is refused. What the worker has read for it is not
+// used any more.
+func (c *client) answer(w *poller.Worker, r handshake.Result) {
+	c.server.refused(c.peer(), r.Reason, r.Status)
+	w.Send(c.FD(), r.AppendAnswer(w.Scratch[:0], c.server.date.get())) // as much as a fresh socket takes: all
 }
 
 // joined reports whether the client is a member by now; if not, the shard will
@@ -295,9 +305,10 @@ func (c *client) linger(w *poller.Worker) {
 func (c *client) expired(w *poller.Worker) {
 	c.status.And(^statusExpired)
 	if c.phase == phaseHead && c.server.stage.Load() == serving {
-		r := handshake.TimedOut
-		c.server.refused(c.Peer(), r.Reason, r.Status)
-		w.Send(c.FD(), r.Response)
+		c.readOnce(w) // what has come in time, has
+	}
+	if c.phase == phaseHead && c.server.stage.Load() == serving {
+		c.answer(w, handshake.TimedOut)
 	}
 	if c.phase == phaseHead || c.phase == phaseLinger {
 		c.close(w)
@@ -307,7 +318,7 @@ func (c *client) expired(w *poller.Worker) {
 func (c *client) close(w *poller.Worker) {
 	c.gone(w)
 	c.Close()
-	c.server.closed(c.source)
+	c.server.closed(c.source.Load())
 }
 
 // gone is the end of the client: nobody is to keep it any more.
@@ -329,7 +340,7 @@ func (c *client) Panicked(w *poller.Worker, _ any) {
 			c.send(w, &mail{broken: true, reason: Panicked})
 		}
 	case phaseHead, phaseLinger:
-		c.server.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: Panicked.String()})
+		c.server.departures.add(Departure{Time: time.Now(), Source: c.peer(), Reason: Panicked.String()})
 		c.close(w)
 	}
 }

@@ -35,10 +35,12 @@ type shard struct {
 	others   map[*client][]membership // of those that are in several rooms: all but the first
 	current  *client                  // who is being worked on, for Panicked
 	ticked   uint32
+	sweepAt  uint32  // the tick at which members are to be looked at
+	doubts   *doubts // about some of them; nil: none
 }
 
 func newShard(server *Server) *shard {
-	s := &shard{server: server}
+	s := &shard{server: server, sweepAt: math.MaxUint32}
 	s.ticked = server.now.Load()
 	s.due.Store(s.nextRound(s.ticked))
 	s.Task.Init(server.pool, s)
@@ -194,6 +196,7 @@ func (s *shard) join(w *poller.Worker, ch *change) {
 	r.members++
 	s.server.members.Add(1)
 	s.tally(w).joined.Add(1)
+	s.expect(c)
 	if o := c.out; o != nil {
 		s.enter(c, r)
 		o.readers = append(o.readers, reader{r, r.pos})
@@ -381,10 +384,10 @@ func (s *shard) rosterOf(c *client, h *hub) (found *roster) {
 // once.
 func (s *shard) lag(w *poller.Worker, o *outbox) {
 	if !o.left {
-		o.deadline = s.server.stallDeadline()
+		o.deadline = s.server.stallDeadline(s.server.now.Load())
 		s.tally(w).lagging.Add(1)
 	}
-	o.index = len(s.lagging)
+	o.index = int32(len(s.lagging))
 	s.lagging = append(s.lagging, o)
 	o.c.out = o
 	s.resume(w, o)

@@ -35,6 +35,11 @@ type Stats struct {
 	Throttled map[string]uint64 // pauses in reading, by the limit that was exceeded
 }
 
+// Messages is how many messages have been appended to the log.
+func (s *Server) Messages() uint64 {
+	return s.tallies.sum(func(t *tally) *atomic.Uint64 { return &t.messages })
+}
+
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	t := s.tallies
@@ -53,7 +58,7 @@ func (s *Server) Stats() Stats {
 
 		Accepted:  t.sum(func(t *tally) *atomic.Uint64 { return &t.accepted }),
 		Joined:    t.sum(func(t *tally) *atomic.Uint64 { return &t.joined }),
-		Messages:  t.sum(func(t *tally) *atomic.Uint64 { return &t.messages }),
+		Messages:  s.Messages(),
 		Due:       t.sum(func(t *tally) *atomic.Uint64 { return &t.due }),
 		Delivered: t.sum(func(t *tally) *atomic.Uint64 { return &t.delivered }),
 		Lost:      t.sum(func(t *tally) *atomic.Uint64 { return &t.lost }),
