@@ -8,8 +8,12 @@ import (
 	"chatd/room/proxy"
 )
 
-// Path is where the WebSocket is served.
-const Path = "/ws"
+// Path is where the WebSocket of the default room is served; those of the others
+// are below it. PagePath is above the rooms' pages.
+const (
+	Path     = "/ws"
+	PagePath = "/r/"
+)
 
 // TickInterval is how often [Server.Tick] should be called: the grain of all
 // timeouts, see time.go.
@@ -46,6 +50,7 @@ type Config struct {
 	TrustedProxies proxy.Trusted // who is believed, by its address, in what it says of its clients
 	ProxyProtocol  bool          // each connection is a trusted proxy's and begins with a PROXY header
 
+	Rooms        []string     // the only rooms that there can be; nil: all
 	AllowOrigin  []string     // origins that may connect besides the same one, as handshake.Origin writes them
 	Subprotocols []string     // that are agreed to, see handshake.Handshake
 	Page         http.Handler // answers every request that is not for Path, but OPTIONS

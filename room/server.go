@@ -83,7 +83,7 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	config.MaxHead = cmp.Or(config.MaxHead, handshake.DefaultMaxHead)
 	s.config = config
 	s.pool = pool
-	s.handshake = &handshake.Handshake{Path: Path, AllowOrigin: config.AllowOrigin, Subprotocols: config.Subprotocols, MaxHead: config.MaxHead, Compress: config.Compress}
+	s.handshake = &handshake.Handshake{Path: Path, Rooms: set(config.Rooms), AllowOrigin: config.AllowOrigin, Subprotocols: config.Subprotocols, MaxHead: config.MaxHead, Compress: config.Compress}
 	s.date.set(time.Now())
 	s.rules = frame.Rules{MaxMessage: config.MaxMessage, MaxFragments: config.MaxFragments}
 	s.rates = rates{limitMessages: config.RateMessages, limitBytes: config.RateBytes, limitControls: config.RateControls}
@@ -95,6 +95,18 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	s.turn = make(chan struct{}, 1)
 	s.lobby.init(s)
 	s.directory.init(s)
+}
+
+// set is nil if there are no names.
+func set(names []string) map[string]bool {
+	var all map[string]bool
+	for _, name := range names {
+		if all == nil {
+			all = make(map[string]bool)
+		}
+		all[name] = true
+	}
+	return all
 }
 
 // Admit implements poller.Acceptor.

@@ -244,9 +244,8 @@ func (c *client) joined(w *poller.Worker) bool {
 // refuseRoom has the session answer that its room can't be made. The directory
 // calls it.
 func (c *client) refuseRoom(w *poller.Worker) {
-	if c.status.Or(statusFull)&statusWaiting != 0 {
-		c.ScheduleOn(w)
-	}
+	c.status.Or(statusFull)
+	c.ScheduleOn(w)
 }
 
 // hub is the room that the client is in. Its session may call it once it is a

@@ -1,6 +1,11 @@
 package room
 
-import "sync/atomic"
+import (
+	"cmp"
+	"sync/atomic"
+
+	"chatd/room/handshake"
+)
 
 // Stats is a snapshot of a server's counters, all since its start. They are
 // read one after the other while the server goes on.
@@ -35,9 +40,14 @@ type Stats struct {
 	Throttled map[string]uint64 // pauses in reading, by the limit that was exceeded
 }
 
-// Messages is how many messages have been appended to the log.
-func (s *Server) Messages() uint64 {
-	return s.tallies.sum(func(t *tally) *atomic.Uint64 { return &t.messages })
+// Room tells the present life of a room from others that it has had, or will
+// have, and how many messages there were in it; of a room that is not there,
+// zeros.
+func (s *Server) Room(name string) (life, messages uint64) {
+	if h := s.directory.room(cmp.Or(name, handshake.DefaultRoom)); h != nil {
+		return h.life, h.messages.Load()
+	}
+	return 0, 0
 }
 
 // Stats returns the counters.
@@ -58,7 +68,7 @@ func (s *Server) Stats() Stats {
 
 		Accepted:  t.sum(func(t *tally) *atomic.Uint64 { return &t.accepted }),
 		Joined:    t.sum(func(t *tally) *atomic.Uint64 { return &t.joined }),
-		Messages:  s.Messages(),
+		Messages:  t.sum(func(t *tally) *atomic.Uint64 { return &t.messages }),
 		Due:       t.sum(func(t *tally) *atomic.Uint64 { return &t.due }),
 		Delivered: t.sum(func(t *tally) *atomic.Uint64 { return &t.delivered }),
 		Lost:      t.sum(func(t *tally) *atomic.Uint64 { return &t.lost }),

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -95,15 +96,28 @@ func (v *web) serve(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Connection", "close")
 	}
 	if r.Method != http.MethodOptions {
+		if name, ok := strings.CutPrefix(r.URL.Path, PagePath); ok && !v.server.hasPage(rw, r, name) {
+			return
+		}
 		v.server.config.Page.ServeHTTP(rw, r)
 		return
 	}
 	methods := pageMethods
-	if r.URL.Path == Path {
+	if r.URL.Path == Path || strings.HasPrefix(r.URL.Path, Path+"/") {
 		methods = socketMethods
 	}
 	rw.Header().Set("Allow", methods)
 	rw.WriteHeader(http.StatusNoContent)
+}
+
+// hasPage reports whether a room of that name can be there, and else says why it
+// can't.
+func (s *Server) hasPage(rw http.ResponseWriter, r *http.Request, name string) bool {
+	status, text := s.handshake.RefuseRoom(name, strings.Contains(r.URL.EscapedPath(), "%"))
+	if status != 0 {
+		http.Error(rw, text, status)
+	}
+	return status == 0
 }
 
 func (v *web) shutdown(ctx context.Context) error {

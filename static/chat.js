@@ -43,9 +43,16 @@ const log = new LogView(find('log'), find('pending'), (total, unseen) => {
   show(find('jump'), unseen > 0);
 });
 
-const socket = below('ws');
+/** The room that the page is for: / is the lobby's. */
+const room = location.pathname.slice(new URL(document.baseURI).pathname.length).match(/^r\/([^/]+)$/)?.[1] ?? 'lobby';
+if (room !== 'lobby') {
+  document.title = `${room} – chatd`;
+  find('room').textContent = room;
+}
+
+const socket = below(room === 'lobby' ? 'ws' : `ws/${room}`);
 socket.protocol = socket.protocol === 'https:' ? 'wss:' : 'ws:';
-const server = new Server(below('status.json'), () => composer.measure());
+const server = new Server(below(`status.json?room=${room}`), () => composer.measure());
 
 const connection = new Connection(socket, {
   opened() {

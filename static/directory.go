@@ -48,6 +48,10 @@ func newDirectory(path string) (*directory, error) {
 
 // find implements finder.
 func (d *directory) find(name string) (*content, error) {
+	change := func(body []byte) []byte { return body }
+	if name == roomIndex {
+		name, change = index, inRoom
+	}
 	if !fs.ValidPath(name) || strings.HasPrefix(name, ".") || strings.Contains(name, "/.") {
 		return nil, fs.ErrNotExist
 	}
@@ -61,7 +65,7 @@ func (d *directory) find(name string) (*content, error) {
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	found, err := d.read(name, file)
+	found, err := d.read(name, file, change)
 	if err != nil || found.large == nil {
 		file.Close()
 	}
@@ -79,8 +83,8 @@ func unreadable(err error) error {
 	return fs.ErrNotExist
 }
 
-// read makes the content of an open file.
-func (d *directory) read(name string, file *os.File) (*content, error) {
+// read makes the content of an open file, changed unless it is large.
+func (d *directory) read(name string, file *os.File, change func([]byte) []byte) (*content, error) {
 	info, err := file.Stat()
 	switch {
 	case err != nil:
@@ -95,7 +99,7 @@ func (d *directory) read(name string, file *os.File) (*content, error) {
 	if len(body) > holdMost {
 		return readLarge(name, body, file)
 	}
-	return d.content(name, body)
+	return d.content(name, change(body))
 }
 
 // readLarge makes the content of a file that begins with head.

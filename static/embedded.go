@@ -33,7 +33,9 @@ func newEmbedded() (embedded, error) {
 			return nil, err
 		}
 	}
-	return e, nil
+	page := inRoom(e[index].codings[len(e[index].codings)-1].body)
+	e[roomIndex], err = newContent(index, page, sha256.Sum256(page), bestBrotli, gzip.BestCompression)
+	return e, err
 }
 
 // find implements finder.

@@ -21,13 +21,25 @@ import (
 // index is the file that / stands for.
 const index = "index.html"
 
+// roomPath is above the rooms' pages, which are the index, too.
+const roomPath = "/r/"
+
+// roomIndex is the index as it is below roomPath: what it refers to is beside
+// that of /. It is no file's name.
+const roomIndex = "r/*"
+
+// inRoom makes the index that of a room, if it says where its base is.
+func inRoom(page []byte) []byte {
+	return bytes.Replace(page, []byte(`<base href="./">`), []byte(`<base href="../">`), 1)
+}
+
 // policy lets the page load its own files and nothing else, run no inline code
 // and talk to no other host. 'self' in connect-src covers ws: and wss: of the
 // same host and port (CSP 3; Chromium, Firefox, and Safari from 15.4 on). Naming
 // the host as well, for browsers older than that, would put what the request
 // claims to be its Host into the policy.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
 
 // Field values that many answers share: they are put into their headers as they
 // are, and not to be changed.
@@ -47,8 +59,9 @@ type finder interface {
 	find(name string) (*content, error)
 }
 
-// Handler serves the page: / is index.html, the other files go by their names,
-// and status.json is the facts. The files are the embedded ones if assets is
+// Handler serves the page: / and what is below /r/ is index.html, the other files
+// go by their names, and status.json is the facts. Which rooms there can be is for
+// its caller to know. The files are the embedded ones if assets is
 // empty, else what is in the directory assets at the time of each request.
 // Directories are not listed, and neither hidden files nor any outside of assets
 // are served.
@@ -85,12 +98,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := strings.TrimPrefix(r.URL.Path, "/")
-	switch name {
-	case statusName:
+	switch {
+	case name == statusName:
 		h.status.serve(w, r)
 		return
-	case "":
+	case name == "":
 		name = index
+	case strings.HasPrefix(r.URL.Path, roomPath):
+		name = roomIndex
 	}
 	found, err := h.files.find(name)
 	switch {

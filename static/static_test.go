@@ -37,7 +37,7 @@ func body(t *testing.T, response *http.Response) string {
 }
 
 // someFacts are those of a server that has had no message.
-var someFacts = Facts{MaxMessage: 65536, Messages: func() uint64 { return 0 }}
+var someFacts = Facts{MaxMessage: 65536, Room: func(string) (uint64, uint64) { return 1, 0 }}
 
 func newHandler(t *testing.T, assets string) http.Handler {
 	t.Helper()
@@ -91,8 +91,27 @@ func TestThePageRefersToFilesBesideItself(t *testing.T) {
 		}
 		for _, reference := range found {
 			name := reference[1] + reference[2]
+			if name == "./" { // the base
+				continue
+			}
 			if response := ask(t, h, "GET", "/"+name); name == "" || strings.HasPrefix(name, "/") || response.StatusCode != http.StatusOK {
 				t.Errorf("%s refers to %q: %s", path, name, response.Status)
+			}
+		}
+	}
+}
+
+func TestPageOfARoomIsTheSameOneFloorDown(t *testing.T) {
+	for _, assets := range []string{"", "."} {
+		h := newHandler(t, assets)
+		want := strings.Replace(body(t, ask(t, h, "GET", "/")), `<base href="./">`, `<base href="../">`, 1)
+		for _, path := range []string{"/r/room", "/r/chat.js", "/r/index.html"} {
+			response := ask(t, h, "GET", path)
+			if got := body(t, response); got != want || !strings.Contains(got, `"../"`) {
+				t.Errorf("%s of %q: %s, not the page", path, assets, response.Status)
+			}
+			if response.Header.Get("ETag") == ask(t, h, "GET", "/").Header.Get("ETag") {
+				t.Error("the two pages have one entity tag")
 			}
 		}
 	}

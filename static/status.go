@@ -2,6 +2,7 @@ package static
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,12 +14,15 @@ const statusName = "status.json"
 
 // Facts is what the page is told of the server that it came from.
 type Facts struct {
-	MaxMessage int           // bytes of a message; one that is longer is not taken
-	Messages   func() uint64 // how many messages the room has had since the start of the server
+	MaxMessage int // bytes of a message; one that is longer is not taken
+	// Room tells one life of a room from another, and how many messages it has had
+	// in it; of a room that is not there, zeros.
+	Room func(name string) (life, messages uint64)
 }
 
 // status answers the page's questions: whether anybody is there, what the limits
-// are, and how many messages there were, so that it knows whether it missed any.
+// are, and how many messages there were in the room that it names (?room=), so that
+// it knows whether it missed any.
 // All its fields are static.
 type status struct {
 	facts Facts
@@ -33,11 +37,12 @@ func (s *status) serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header["Cache-Control"] = noStoreField // the answer must be the server's own
 	header.Set("Content-Type", "application/json")
+	life, messages := s.facts.Room(r.URL.Query().Get("room"))
 	body, err := json.Marshal(struct {
 		Run        string `json:"run"`
 		MaxMessage int    `json:"maxMessage"`
 		Messages   uint64 `json:"messages"`
-	}{s.run, s.facts.MaxMessage, s.facts.Messages()})
+	}{fmt.Sprintf("%s.%d", s.run, life), s.facts.MaxMessage, messages})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

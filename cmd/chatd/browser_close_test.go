@@ -28,7 +28,7 @@ type scripted struct {
 
 func newScripted(t *testing.T, each func(n int64, w http.ResponseWriter, r *http.Request)) *scripted {
 	t.Helper()
-	page, err := static.Handler("", static.Facts{MaxMessage: 1000, Messages: func() uint64 { return 0 }})
+	page, err := static.Handler("", static.Facts{MaxMessage: 1000, Room: func(string) (uint64, uint64) { return 1, 0 }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	var server *room.Server
 	page, err := static.Handler(opts.assets, static.Facts{
 		MaxMessage: opts.maxMessage,
-		Messages:   func() uint64 { return server.Messages() },
+		Room:       func(name string) (uint64, uint64) { return server.Room(name) },
 	})
 	if err != nil {
 		return usageError{fmt.Errorf("-assets: %w", err)}
@@ -84,7 +84,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if err != nil {
 		return err
 	}
-	logCapacity(log)
+	maxRooms := capacity(opts.maxRooms, log)
 	sockets, err := openSockets(opts, log)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return err
 	}
 	config := opts.room()
-	config.MaxConns, config.Page, config.Log = maxConns, page, log
+	config.MaxConns, config.MaxRooms, config.Page, config.Log = maxConns, maxRooms, page, log
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
 	limitGarbage()
@@ -114,7 +114,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	}
 	defer tick(server, listener)()
 	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost})
-	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "workers", opts.workers, "workers_from", opts.workersFrom())
+	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())
 	manager := newManager(server, log)
 	defer manager.close()
 	manager.tell(daemon.SdNotifyReady)
@@ -154,14 +154,17 @@ func hurry(signals <-chan os.Signal, more int, after time.Duration, log *slog.Lo
 	exit(out, exitFailed)
 }
 
-// logCapacity says how many connections the host can hold.
-func logCapacity(log *slog.Logger) {
+// capacity says how many connections the host can hold, and returns how many
+// rooms to have at a time: wanted, or, if that is 0, as many as memory allows;
+// 0 if that is not known.
+func capacity(wanted int, log *slog.Logger) (rooms int) {
 	machine, err := check.Read("/")
 	if err != nil {
 		log.Warn("can't tell how many connections this host can hold", "err", err)
-		return
+		return wanted
 	}
 	log.LogAttrs(context.Background(), slog.LevelInfo, "capacity", machine.Verdict().LogAttrs()...)
+	return roomLimit(wanted, machine)
 }
 
 // tick keeps the server's clock going until stop is called.

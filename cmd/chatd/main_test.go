@@ -115,6 +115,9 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"trusted proxy with a zone", nil, []string{"-trusted-proxies", "fe80::1%eth0"}, 2, "write fe80::1"},
 		{"trusted proxy with a port", nil, []string{"-trusted-proxies", "10.0.0.1:80"}, 2, "neither"},
 		{"limit by address where there are none", nil, []string{"-addr", "unix:x.sock", "-max-conns-per-ip", "5"}, 2, "-trusted-proxies unix"},
+		{"room that has no name", nil, []string{"-rooms", "a,,b"}, 2, "-rooms"},
+		{"room with a name that none can have", nil, []string{"-rooms", "a b"}, 2, "A-Z a-z"},
+		{"negative number of rooms", nil, []string{"-max-rooms", "-1"}, 2, "-max-rooms"},
 		{"PROXY headers of nobody", nil, []string{"-proxy-protocol"}, 2, "-trusted-proxies 10.0.0.0/8"},
 		{"bad value in the environment", []string{"CHATD_QUEUE=0"}, nil, 2, "-queue is 0"},
 	}
@@ -138,7 +141,7 @@ func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
 	for _, name := range []string{"addr", "assets", "queue", "workers", "io-uring", "max-message", "handshake-timeout",
 		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "subprotocol", "log-level", "log-format", "version", "admin", "compress", "max-conns-per-ip",
 		"max-handshakes", "max-header", "max-fragments", "rate-messages", "rate-bytes", "rate-controls", "rate-close", "idle-timeout",
-		"write-timeout", "drain-spread", "unix-mode", "admin-host", "trusted-proxies", "proxy-protocol"} {
+		"write-timeout", "drain-spread", "unix-mode", "admin-host", "max-rooms", "rooms", "trusted-proxies", "proxy-protocol"} {
 		if !strings.Contains(stderr, "\n  -"+name) {
 			t.Errorf("-help says nothing of -%s", name)
 		}

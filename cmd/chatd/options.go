@@ -33,6 +33,8 @@ type options struct {
 	compress         bool
 	maxConns         int
 	maxConnsPerIP    int
+	maxRooms         int
+	rooms            []string
 	maxHandshakes    int
 	maxHeader        int
 	maxMessage       int
@@ -77,6 +79,16 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.BoolVar(&o.compress, "compress", true, "agree to permessage-deflate: a message is compressed once for all who asked for it")
 	fs.IntVar(&o.maxConns, "max-conns", 0, "connections at a time, more have to wait; 0: as many as the file descriptor limit leaves")
 	fs.IntVar(&o.maxConnsPerIP, "max-conns-per-ip", 0, "WebSockets at a time from one address, more are refused with 429; other connections: 8 times as many; 0: any number; behind a proxy, name it with -trusted-proxies")
+	fs.IntVar(&o.maxRooms, "max-rooms", 0, "rooms at a time; who asks for one more is refused with 503; 0: what memory allows")
+	fs.list("rooms", "the `name` of a room; there are only those that are named, others are 404; repeatable, or with commas between them", func(v string) error {
+		for name := range strings.SplitSeq(v, ",") {
+			if name = strings.TrimSpace(name); !handshake.RoomName(name) {
+				return fmt.Errorf("%q is no room's name: 1 to 64 of A-Z a-z 0-9 . _ ~ -, and neither . nor ..", name)
+			}
+			o.rooms = append(o.rooms, name)
+		}
+		return nil
+	})
 	fs.IntVar(&o.maxHandshakes, "max-handshakes", 10_000, "unfinished handshakes at a time; beyond, an old one is refused with 503; 0: any number")
 	fs.IntVar(&o.maxHeader, "max-header", 8<<10, "largest HTTP head in `bytes`; a larger one is refused with 431")
 	fs.IntVar(&o.maxMessage, "max-message", 64<<10, "largest message in `bytes`, inflated; a client that sends a larger one is closed with 1009")
@@ -153,7 +165,7 @@ func (o options) check() error {
 		name  string
 		value int64
 	}{
-		{"max-conns", int64(o.maxConns)}, {"max-conns-per-ip", int64(o.maxConnsPerIP)}, {"max-handshakes", int64(o.maxHandshakes)},
+		{"max-conns", int64(o.maxConns)}, {"max-conns-per-ip", int64(o.maxConnsPerIP)}, {"max-rooms", int64(o.maxRooms)}, {"max-handshakes", int64(o.maxHandshakes)},
 		{"max-fragments", int64(o.maxFragments)}, {"rate-messages", o.rateMessages}, {"rate-bytes", o.rateBytes}, {"rate-controls", o.rateControls},
 	} {
 		if limit.value < 0 || limit.value > 1<<40 {
@@ -190,6 +202,8 @@ func (o options) room() room.Config {
 		MaxMessage:        o.maxMessage,
 		Compress:          o.compress,
 		MaxConnsPerSource: o.maxConnsPerIP,
+		MaxRooms:          o.maxRooms,
+		Rooms:             o.rooms,
 		MaxHandshakes:     o.maxHandshakes,
 		MaxHead:           o.maxHeader,
 		MaxFragments:      o.maxFragments,

@@ -19,7 +19,7 @@ import (
 // everyFlag gives each flag a value that is neither its default nor another's.
 var everyFlag = []string{
 	"-addr", "unix:x.sock", "-unix-mode", "0600", "-admin-host", "C", "-assets", "here", "-queue", "2", "-workers", "1003", "-io-uring", "off", "-admin", "127.0.0.1:4",
-	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
+	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-rooms", "1006", "-rooms", "a,b", "-rooms", "c.d", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
 	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-log-level", "debug", "-log-format", "json", "-version",
@@ -38,6 +38,8 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		compress:         false,
 		maxConns:         5,
 		maxConnsPerIP:    6,
+		maxRooms:         1006,
+		rooms:            []string{"a", "b", "c.d"},
 		maxHandshakes:    7,
 		maxHeader:        1008,
 		maxMessage:       9,
@@ -106,6 +108,8 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		MaxMessage:        9,
 		Compress:          false,
 		MaxConnsPerSource: 6,
+		MaxRooms:          1006,
+		Rooms:             []string{"a", "b", "c.d"},
 		MaxHandshakes:     7,
 		MaxHead:           1008,
 		MaxFragments:      10,

@@ -169,7 +169,7 @@ func (p *process) sources(t *testing.T) (all []string) {
 		t.Fatal(err)
 	}
 	for _, c := range table.Connections {
-		if c.Room != "" {
+		if len(c.Rooms) > 0 {
 			all = append(all, c.Source.Addr().String())
 		}
 	}

@@ -11,6 +11,7 @@ import (
 type refusal struct {
 	reason   string
 	status   int
+	text     string // for a person
 	response []byte
 	head     int // bytes of response without its body
 }
@@ -80,7 +81,7 @@ func newRefusal(reason string, status int, text string, headers ...string) *refu
 	b = fmt.Appendf(b, "Connection: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n", connection, len(text)+1)
 	head := len(b)
 	b = fmt.Appendf(b, "%s\n", text)
-	return &refusal{reason: reason, status: status, response: slices.Clip(b), head: head}
+	return &refusal{reason: reason, status: status, text: text, response: slices.Clip(b), head: head}
 }
 
 // AppendAnswer appends r's answer, with the date (RFC 9110 §6.6.1).
