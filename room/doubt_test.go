@@ -50,7 +50,7 @@ func (s *testServer) backlog(speaker *peer, n, size int) {
 // row is what is known of a peer that is there.
 func (s *testServer) row(p *peer) ConnInfo {
 	s.t.Helper()
-	rows, _, err := s.Census(s.t.Context(), 0, 10)
+	rows, _, err := s.Connections(s.t.Context(), 0, 10)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestWhatTheServerHasNotReadIsASignOfLife(t *testing.T) {
 			p.say(text("while nobody reads"))
 			for range 18 { // the last time that it was found to have to wait is no longer ago
 				s.Tick()
-				if _, _, err := s.Census(t.Context(), 0, 1); err != nil { // the shard has seen the tick
+				if _, _, err := s.Connections(t.Context(), 0, 1); err != nil { // the shard has seen the tick
 					t.Fatal(err)
 				}
 			}
@@ -178,7 +178,7 @@ func TestWhoTakesALittleAtATimeDoesNotExceedTheWriteTimeout(t *testing.T) {
 	slow, speaker := s.join().narrow(), s.join()
 	for waits := false; !waits; { // until its socket is full
 		s.backlog(speaker, 1, 1<<20)
-		rows, _, err := s.Census(t.Context(), 0, 2)
+		rows, _, err := s.Connections(t.Context(), 0, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +217,7 @@ func TestWhoLingersMayReadOnInItsOwnTime(t *testing.T) {
 	s.backlog(speaker, messages, size)
 	slow.say(masked(ws.OpClose, true, ""))
 	s.until(func() bool {
-		rows, _, err := s.Census(t.Context(), 0, 2)
+		rows, _, err := s.Connections(t.Context(), 0, 2)
 		return err == nil && slices.ContainsFunc(rows, func(r ConnInfo) bool { return r.State == "lingering" })
 	})
 	for i := range messages {

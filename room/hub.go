@@ -277,7 +277,7 @@ func (h *hub) append(w *poller.Worker) bool {
 			h.compressed.Append(compressed, n)
 		}
 		h.count(n)
-		t := h.server.tallies.of(w)
+		t := h.server.counters.of(w)
 		t.messages.Add(uint64(n))
 		t.logged.Add(uint64(len(plain)))
 		appended = true

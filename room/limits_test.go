@@ -39,10 +39,10 @@ func (p *peer) expectReason(r Reason) {
 func (s *testServer) departedFor(reason string, code, lag int) {
 	s.t.Helper()
 	s.until(func() bool {
-		all := s.Departed()
+		all := s.Disconnects()
 		return len(all) > 0 && all[0].Reason == reason
 	})
-	if d := s.Departed()[0]; d.Code != code || d.Lag != lag || d.Source.Port() == 0 {
+	if d := s.Disconnects()[0]; d.Code != code || d.Lag != lag || d.Source.Port() == 0 {
 		s.t.Errorf("%+v, want code %d, lag %d", d, code, lag)
 	}
 	st := s.Stats()
@@ -182,7 +182,7 @@ func TestHandshakesAreLimitedAmongManyThatLinger(t *testing.T) {
 	m := newModel()
 	m.server.config.MaxHandshakes = limit
 	m.server.config.HandshakeTimeout = time.Minute
-	l := &m.server.lobby
+	l := &m.server.pending
 	var last *client
 	guest := func(event uint32) {
 		last = &client{server: m.server, slot: -1, born: m.server.now.Load()}
@@ -209,7 +209,7 @@ func TestHandshakesAreLimitedAmongManyThatLinger(t *testing.T) {
 		}
 	}
 	if n := len(l.list); n != 105*limit {
-		t.Errorf("%d guests, want %d", n, 105*limit)
+		t.Errorf("%d pending connections, want %d", n, 105*limit)
 	}
 }
 
@@ -426,11 +426,11 @@ func TestClientThatTakesNothingIsSentAwayAfterTheWriteTimeout(t *testing.T) {
 		speaker.say(masked(ws.OpBinary, true, number(sent, 1<<20)))
 		speaker.expect(ws.OpBinary, number(sent, 1<<20))
 		sent++
-		rows, _, err := s.Census(t.Context(), 0, 2)
+		rows, _, err := s.Connections(t.Context(), 0, 2)
 		return err == nil && max(rows[0].Lag, rows[1].Lag) >= 8
 	})
 	s.until(func() bool { s.Tick(); return s.dropped(WriteTimeout) == 1 })
-	if d := s.Departed()[0]; d.Reason != "write_timeout" || d.Code != 1013 {
+	if d := s.Disconnects()[0]; d.Reason != "write_timeout" || d.Code != 1013 {
 		t.Errorf("%+v", d)
 	}
 	// If it reads in the end, it gets what waited for it and is told.
@@ -522,7 +522,7 @@ func TestConnectionThatCannotBeWatchedIsRefused(t *testing.T) {
 	s.conns.Add(1)
 	s.adopt(nil, fd, nil, -1)
 	s.until(func() bool { return s.Stats().Refused["exhausted"] == 1 })
-	if d := s.Departed()[0]; d.Reason != "exhausted" || d.Code != http.StatusServiceUnavailable {
+	if d := s.Disconnects()[0]; d.Reason != "exhausted" || d.Code != http.StatusServiceUnavailable {
 		t.Errorf("%+v", d)
 	}
 	s.until(func() bool { s.Tick(); return s.Conns() == 0 })
@@ -533,7 +533,7 @@ func TestWhoeverIsInTheLobbyIsInTheTableWithItsSource(t *testing.T) {
 	p := s.dial()
 	p.say("GET /ws HTTP/1.1\r\n")
 	s.until(func() bool { return s.Stats().Received > 0 })
-	rows, total, err := s.Census(t.Context(), 0, 10)
+	rows, total, err := s.Connections(t.Context(), 0, 10)
 	if err != nil || total != 1 {
 		t.Fatal(rows, total, err)
 	}
@@ -543,9 +543,9 @@ func TestWhoeverIsInTheLobbyIsInTheTableWithItsSource(t *testing.T) {
 }
 
 func TestOnlyTheLastDeparturesAreRemembered(t *testing.T) {
-	var d departures
+	var d disconnects
 	for i := range 3 * remembered / 2 {
-		d.add(Departure{Reason: "test", Lag: i})
+		d.add(Disconnect{Reason: "test", Lag: i})
 	}
 	all := d.last()
 	if len(all) != remembered || all[0].Lag != 3*remembered/2-1 || all[remembered-1].Lag != remembered/2 {

@@ -125,7 +125,7 @@ func (o *outbox) next() []byte {
 
 // took notes that the socket took n bytes of what next gave.
 func (o *outbox) took(w *poller.Worker, n int) {
-	t := o.c.server.tallies.of(w)
+	t := o.c.server.counters.of(w)
 	t.sent.Add(uint64(n))
 	if !o.left {
 		o.deadline = o.c.server.stallDeadline(o.c.server.now.Load())

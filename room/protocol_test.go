@@ -267,7 +267,7 @@ func TestDroppedClientThatGoesOnTalkingGetsWhatWaited(t *testing.T) {
 		s.until(func() bool { return s.Stats().Received > before })
 	}
 	lingers := func() bool {
-		rows, _, err := s.Census(t.Context(), 0, 10)
+		rows, _, err := s.Connections(t.Context(), 0, 10)
 		return err == nil && slices.ContainsFunc(rows, func(r ConnInfo) bool { return r.State == "lingering" })
 	}
 	heard := 0

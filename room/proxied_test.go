@@ -41,7 +41,7 @@ func (p *peer) refusedAs(status int) {
 // only is the address of the one connection there is.
 func (s *testServer) only() netip.AddrPort {
 	s.t.Helper()
-	rows, total, err := s.Census(s.t.Context(), 0, 2)
+	rows, total, err := s.Connections(s.t.Context(), 0, 2)
 	if err != nil || total != 1 {
 		s.t.Fatalf("%d connections, %v", total, err)
 	}
@@ -60,8 +60,8 @@ func TestLimitsByAddressSeeTheClientsBehindAProxy(t *testing.T) {
 	ben.joined()
 	ask("X-Forwarded-For: 198.51.100.9, 203.0.113.1, 127.0.0.9").refusedAs(http.StatusTooManyRequests)
 	ask("X-Forwarded-For: 2001:db8::3").refusedAs(http.StatusTooManyRequests) // the same subscriber
-	s.until(func() bool { return len(s.Departed()) == 2 })
-	if d := s.Departed()[0]; d.Source.Addr().String() != "2001:db8::3" || d.Reason != "source_limit" {
+	s.until(func() bool { return len(s.Disconnects()) == 2 })
+	if d := s.Disconnects()[0]; d.Source.Addr().String() != "2001:db8::3" || d.Reason != "source_limit" {
 		t.Errorf("remembered as %+v", d)
 	}
 	if log := s.log.String(); !strings.Contains(log, "source=203.0.113.1:0") {
@@ -214,7 +214,7 @@ func TestHealthChecksOfAProxyAreItsOwn(t *testing.T) {
 		p.Close()
 	}
 	s.until(func() bool { return s.Conns() == 0 })
-	if d := s.Departed(); len(d) != 0 {
+	if d := s.Disconnects(); len(d) != 0 {
 		t.Errorf("%+v", d)
 	}
 }
@@ -257,7 +257,7 @@ func TestLimitsByAddressSeeTheClientOfAProxyHeader(t *testing.T) {
 	chain = s.dial()
 	chain.say("PROXY TCP4 203.0.113.9 127.0.0.1 55000 80\r\n" + forwarded("X-Forwarded-For: 203.0.113.10"))
 	chain.joined()
-	rows, _, err := s.Census(t.Context(), 0, 10)
+	rows, _, err := s.Connections(t.Context(), 0, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,21 +35,21 @@ type Server struct {
 	times     times
 	shardSize int32 // connections of a shard
 	stepSize  int   // writes of a step
-	lobby     lobby
+	pending   pendingConns
 	directory directory
 	shards    shards
 	web       *web
 
-	now     atomic.Uint32 // ticks since the start; written by Tick
-	date    date          // of answers; written by Tick
-	stage   atomic.Uint32
-	drainTo atomic.Uint32 // the tick at which draining ends; set before the stage
-	conns   atomic.Int64
-	members atomic.Int64
-	tallies tallies
+	now      atomic.Uint32 // ticks since the start; written by Tick
+	date     date          // of answers; written by Tick
+	stage    atomic.Uint32
+	drainTo  atomic.Uint32 // the tick at which draining ends; set before the stage
+	conns    atomic.Int64
+	members  atomic.Int64
+	counters workerCounters
 	refusals
-	departures departures
-	curiosity
+	disconnects disconnects
+	inspector
 	sources sources
 
 	paused poller.Inbox[paused, *paused] // sessions that may not read for a while
@@ -89,11 +89,11 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	s.rates = rates{limitMessages: config.RateMessages, limitBytes: config.RateBytes, limitControls: config.RateControls}
 	s.times = timesOf(config)
 	s.shardSize, s.stepSize = shardSize, poller.FanoutMax
-	s.tallies = newTallies(pool)
+	s.counters = newWorkerCounters(pool)
 	s.refusals = newRefusals()
 	s.empty = make(chan struct{})
 	s.turn = make(chan struct{}, 1)
-	s.lobby.init(s)
+	s.pending.init(s)
 	s.directory.init(s)
 }
 
@@ -117,7 +117,7 @@ func (s *Server) Admit() bool {
 // Accept implements poller.Acceptor.
 func (s *Server) Accept(w *poller.Worker, fd int) {
 	s.conns.Add(1)
-	s.tallies.of(w).accepted.Add(1)
+	s.counters.of(w).accepted.Add(1)
 	s.adopt(w, fd, nil, -1)
 }
 
@@ -137,7 +137,7 @@ func (s *Server) adopt(w *poller.Worker, fd int, head []byte, source int32) {
 	} else if !c.arrived() {
 		c.status.Or(statusRefused)
 	}
-	s.lobby.signal(w, c, eventHandshake)
+	s.pending.signal(w, c, eventHandshake)
 	c.ScheduleOn(w)
 }
 
@@ -151,9 +151,9 @@ func (s *Server) Tick() {
 		s.enter(closing)
 	}
 	if now%ticksPerSecond == 0 {
-		s.departures.report(s.config.Log)
+		s.disconnects.report(s.config.Log)
 	}
-	s.lobby.Schedule()
+	s.pending.Schedule()
 	if now%ticksPerSecond == 0 {
 		s.directory.Schedule()
 	}
@@ -211,7 +211,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		<-s.empty
 	}
 	<-webDone
-	s.departures.report(s.config.Log)
+	s.disconnects.report(s.config.Log)
 	return err
 }
 
@@ -229,7 +229,7 @@ func (s *Server) enter(stage uint32) {
 	for now := s.stage.Load(); now < stage; now = s.stage.Load() {
 		s.stage.CompareAndSwap(now, stage)
 	}
-	s.lobby.Schedule()
+	s.pending.Schedule()
 	s.directory.Schedule()
 	for _, sh := range s.shards.all() {
 		sh.Schedule()
@@ -253,5 +253,5 @@ func (s *Server) closed(source int32) {
 
 // logged is how many MiB of messages have been published.
 func (s *Server) logged() uint32 {
-	return uint32(s.tallies.sum(func(t *tally) *atomic.Uint64 { return &t.logged }) >> 20)
+	return uint32(s.counters.sum(func(t *counters) *atomic.Uint64 { return &t.logged }) >> 20)
 }

@@ -86,7 +86,7 @@ func (c *client) mustWait() bool {
 	return s.stage.Load() >= closing || c.has(statusChanging) || c.in != nil && c.in.meter.until > s.now.Load() || c.hub().congested(c)
 }
 
-// begin is the first run. The lobby has the client already.
+// begin is the first run. It is pending already.
 func (c *client) begin(w *poller.Worker) {
 	c.phase = phaseHead
 	if err := c.server.poller.Watch(&c.Conn); err != nil {
@@ -120,7 +120,7 @@ func (c *client) readOnce(w *poller.Worker) bool {
 		return false
 	}
 	c.heard.Store(c.server.now.Load())
-	c.server.tallies.of(w).received.Add(uint64(n))
+	c.server.counters.of(w).received.Add(uint64(n))
 	c.feed(w, buf[:kept+n])
 	return kept+n == len(buf) || c.Hangup() || c.in != nil && c.in.more
 }
@@ -194,7 +194,7 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		if r.Deflate {
 			c.status.Or(statusDeflate)
 		}
-		c.server.lobby.join(w, &change{client: c, room: r.Room, answer: r.AppendAnswer(nil, c.server.date.get())})
+		c.server.pending.join(w, &change{client: c, room: r.Room, answer: r.AppendAnswer(nil, c.server.date.get())})
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
 		}
@@ -296,10 +296,10 @@ func (c *client) linger(w *poller.Worker) {
 	c.phase = phaseLinger
 	c.in = nil
 	c.ShutdownWrite()
-	c.server.lobby.signal(w, c, eventLinger)
+	c.server.pending.signal(w, c, eventLinger)
 }
 
-// expired is called when the client's time in the lobby is over, if it has not
+// expired is called when the client's time among the pending ones is over, if it has not
 // just left it.
 func (c *client) expired(w *poller.Worker) {
 	c.status.And(^statusExpired)
@@ -324,7 +324,7 @@ func (c *client) close(w *poller.Worker) {
 func (c *client) gone(w *poller.Worker) {
 	c.phase, c.in = phaseClosed, nil
 	c.status.Or(statusClosed)
-	c.server.lobby.signal(w, c, eventGone)
+	c.server.pending.signal(w, c, eventGone)
 }
 
 // Panicked implements poller.Runner: the connection is given up.
@@ -339,7 +339,7 @@ func (c *client) Panicked(w *poller.Worker, _ any) {
 			c.send(w, &mail{broken: true, reason: Panicked})
 		}
 	case phaseHead, phaseLinger:
-		c.server.departures.add(Departure{Time: time.Now(), Source: c.peer(), Reason: Panicked.String()})
+		c.server.disconnects.add(Disconnect{Time: time.Now(), Source: c.peer(), Reason: Panicked.String()})
 		c.close(w)
 	}
 }

@@ -73,7 +73,7 @@ func TestWhatAFlagSaysComesInTime(t *testing.T) {
 			m := timed(func(c *Config) { c.HandshakeTimeout = d })
 			c := &client{server: m.server, slot: -1, born: m.server.now.Load()}
 			c.Attach(0, m.pool, &stub{c: c})
-			m.server.lobby.signal(nil, c, eventHandshake)
+			m.server.pending.signal(nil, c, eventHandshake)
 			m.settle()
 			return m.ticksUntil(t, func() bool { return c.has(statusExpired) })
 		}},
@@ -98,7 +98,7 @@ func TestWhatAFlagSaysComesInTime(t *testing.T) {
 			m := timed(func(c *Config) { c.DrainTimeout = d })
 			c := &client{server: m.server, slot: -1}
 			c.Attach(0, m.pool, &stub{c: c})
-			m.server.lobby.signal(nil, c, eventLinger)
+			m.server.pending.signal(nil, c, eventLinger)
 			m.settle()
 			return m.ticksUntil(t, func() bool { return c.has(statusExpired) })
 		}},
@@ -109,7 +109,7 @@ func TestWhatAFlagSaysComesInTime(t *testing.T) {
 			c := m.clients[0]
 			in := c.remember() // it owes what it may send in d
 			in.meter.at, in.meter.used[limitMessages] = m.server.now.Load(), 100*int64(ticksPerSecond+floor(d))
-			c.pause(m.server.tallies.of(nil))
+			c.pause(m.server.counters.of(nil))
 			resumed := false
 			m.stubs[0].onRun = func() { resumed = true }
 			return m.ticksUntil(t, func() bool { return resumed && !c.mustWait() })

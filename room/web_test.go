@@ -268,15 +268,15 @@ func TestHealthChecksSucceed(t *testing.T) {
 			}
 		})
 	}
-	if n := len(s.Departed()); n > 0 {
-		t.Errorf("%d departures are noted", n)
+	if n := len(s.Disconnects()); n > 0 {
+		t.Errorf("%d disconnects are noted", n)
 	}
 	for range 10 { // a check of the port alone
 		s.dial().Close()
 	}
 	s.until(func() bool { return s.Conns() == 0 })
-	if n := len(s.Departed()); n > 0 {
-		t.Errorf("%d departures are noted", n)
+	if n := len(s.Disconnects()); n > 0 {
+		t.Errorf("%d disconnects are noted", n)
 	}
 }
 

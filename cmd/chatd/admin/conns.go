@@ -25,7 +25,7 @@ type table struct {
 	Pages       int              `json:"pages"` // connections besides, which ask for pages
 	From        int              `json:"from"`
 	Connections []room.ConnInfo  `json:"connections"`
-	Departed    []room.Departure `json:"departed"`
+	Departed    []room.Disconnect `json:"departed"`
 }
 
 // conns answers with one page of the connections, ?from=0&limit=100, and the
@@ -43,12 +43,12 @@ func conns(w http.ResponseWriter, r *http.Request, server *room.Server) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), questionTimeout)
 	defer cancel()
-	rows, total, err := server.Census(ctx, from, limit)
+	rows, total, err := server.Connections(ctx, from, limit)
 	if err != nil {
 		http.Error(w, "the workers don't answer", http.StatusServiceUnavailable)
 		return
 	}
-	t := table{Total: total, Pages: max(0, int(server.Conns())-total), From: from, Connections: rows, Departed: server.Departed()}
+	t := table{Total: total, Pages: max(0, int(server.Conns())-total), From: from, Connections: rows, Departed: server.Disconnects()}
 	if t.Connections == nil {
 		t.Connections = []room.ConnInfo{}
 	}

@@ -29,7 +29,7 @@ func (m *model) released(tb testing.TB, n int) (clients []*client) {
 	return clients
 }
 
-// Whoever comes into the lobby when the server goes away has missed that those
+// Whoever is taken in as pending when the server goes away has missed that those
 // who are there are told.
 func TestLobbyTellsThoseThatComeLateToGo(t *testing.T) {
 	for _, test := range []struct {
@@ -41,7 +41,7 @@ func TestLobbyTellsThoseThatComeLateToGo(t *testing.T) {
 		{aborting, false, true}, {aborting, true, true},
 	} {
 		m := newModel()
-		l, c := &m.server.lobby, m.released(t, 1)[0]
+		l, c := &m.server.pending, m.released(t, 1)[0]
 		m.server.stage.Store(test.stage)
 		l.Run(m.worker)
 		l.keep(c, 1000, 1000, test.lingering)
