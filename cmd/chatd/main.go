@@ -116,7 +116,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost})
 	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "workers", opts.workers, "workers_from", opts.workersFrom())
 	manager := newManager(server, log)
-	defer manager.close()
+	defer manager.stop()
 	manager.tell(daemon.SdNotifyReady)
 	signal, more := signals.first()
 

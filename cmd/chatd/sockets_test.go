@@ -289,3 +289,39 @@ func TestServiceManagerIsToldOfReadinessLifeAndTheEnd(t *testing.T) {
 	}
 	<-p.done // and Stop, at the end, checks the exit status
 }
+
+// Its socket takes no more than a few states that it does not read.
+func TestServiceManagerThatIsStuckHoldsUpNeitherTheStartNorTheDrain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	address := &net.UnixAddr{Net: "unixgram", Name: path}
+	stuck, err := net.ListenUnixgram("unixgram", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.Close()
+	filler, err := net.DialUnix("unixgram", nil, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	raw, err := filler.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Write(func(fd uintptr) bool {
+		for err == nil {
+			_, err = syscall.Write(int(fd), []byte("X=1"))
+		}
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, syscall.EAGAIN) {
+		t.Fatal(err)
+	}
+	p := startChatdIn(t, func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=100000")
+	})
+	p.dial(t)
+	p.Stop()
+}
