@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"regexp"
 	"slices"
@@ -150,14 +151,15 @@ func (fs *flagSet) hint(on bool) {
 	})
 }
 
-// parseHost reads a host's name that stands alone.
+// parseHost reads a host's name, or its IP address, that stands alone.
 func parseHost(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if ip, err := netip.ParseAddr(s); err == nil {
+		return ip.WithZone("").String(), nil
+	}
 	o, err := handshake.ParseOrigin(s)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("must be a host's name: %w", err)
-	case o.Scheme != "" || o.Port != "" || o.Host == "*":
-		return "", errors.New("must be a host's name, without a scheme or a port")
+	if err != nil || o.Scheme != "" || o.Port != "" || o.Host == "*" {
+		return "", errors.New("must be a host's name or IP address, without a scheme, a port or a pattern, as chat.example")
 	}
 	return strings.Trim(o.Host, "[]"), nil
 }

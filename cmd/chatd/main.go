@@ -90,6 +90,9 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return err
 	}
 	defer sockets.remove(log)
+	if err := sockets.contradicted(opts); err != nil {
+		return usageError{err}
+	}
 	listener, err := poller.Adopt(sockets.clients.Listener, log)
 	if err != nil {
 		return err
