@@ -85,17 +85,18 @@ var ofKubernetes = regexp.MustCompile(`_(PORT|SERVICE)(_|$)`)
 func (fs *flagSet) misspelt(environment []string) (err error) {
 	for _, entry := range environment {
 		name, _, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) || ofKubernetes.MatchString(name) {
+		capitals := strings.ToUpper(name)
+		if !strings.HasPrefix(capitals, envPrefix) || ofKubernetes.MatchString(capitals) {
 			continue
 		}
 		meant, distance := "", 3
 		fs.VisitAll(func(f *flag.Flag) {
 			of := variable(f.Name)
-			if d := levenshtein.Distance(name, of, nil); d < distance && d <= max(1, len(f.Name)/4) {
+			if d := levenshtein.Distance(capitals, of, nil); d < distance && d <= max(1, len(f.Name)/4) {
 				meant, distance = of, d
 			}
 		})
-		if distance > 0 && meant != "" {
+		if meant != "" && meant != name {
 			err = cmp.Or(err, fmt.Errorf("%s in the environment is no flag's: %s is meant, or another name", name, meant))
 		}
 	}

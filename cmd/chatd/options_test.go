@@ -82,7 +82,7 @@ func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
 }
 
 func TestVariableThatIsNearlyAFlagsIsRefused(t *testing.T) {
-	for _, name := range []string{"CHATD_ADR", "CHATD_WORKER", "CHATD_MAXCONNS", "CHATD_MAX_CON", "CHATD_ALLOW_ORIGINS", "CHATD_PING_INTERVALL", "CHATD-MAX-CONNS"} {
+	for _, name := range []string{"CHATD_ADR", "CHATD_WORKER", "CHATD_MAXCONNS", "CHATD_MAX_CON", "CHATD_ALLOW_ORIGINS", "CHATD_PING_INTERVALL", "CHATD-MAX-CONNS", "CHATD_max_conns", "chatd_queue"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, "1")
 			if _, err := parseOptions(nil, io.Discard); err == nil || !strings.Contains(err.Error(), name+" in the environment is no flag's") {
