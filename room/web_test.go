@@ -193,9 +193,8 @@ func TestBlankLineBehindAPageIsNoRequestThatIsUnderWay(t *testing.T) { // RFC 91
 	p.page()
 	p.page()
 	p.say("\r\n")
-	for range 2 * ticksPerSecond {
-		s.Tick()
-	}
+	ticks := uint32(0)
+	s.until(func() bool { s.Tick(); ticks++; return ticks == 10*ticksPerSecond })
 	p.say("\n" + pageRequest)
 	p.page()
 	p.say(upgradeRequest)
