@@ -23,6 +23,7 @@ export class Watch {
     this.#server = server;
     setInterval(() => this.#tick(), TICK_MS);
     window.addEventListener('offline', () => connection.doubt());
+    window.addEventListener('pagehide', () => connection.leave());
     for (const event of ['online', 'pageshow']) window.addEventListener(event, () => this.look());
     document.addEventListener('visibilitychange', () => this.look());
   }
