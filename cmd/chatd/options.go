@@ -147,8 +147,6 @@ func (o options) check() error {
 		return errors.New("-rate-close is without effect: -rate-messages, -rate-bytes and -rate-controls are all 0")
 	case o.proxyProtocol && o.trustedProxies.None():
 		return errors.New("-proxy-protocol believes nobody without -trusted-proxies: name the proxies, as in -trusted-proxies 10.0.0.0/8")
-	case o.maxConnsPerIP > 0 && o.addr.Path != "" && !o.trustedProxies.Unix:
-		return errors.New("-max-conns-per-ip is without effect on a unix socket, whose peers have no address, unless the proxy behind it is believed: -trusted-proxies unix")
 	case o.maxMessage < 1:
 		return fmt.Errorf("-max-message is %d: must be at least 1 byte", o.maxMessage)
 	case o.maxMessage > 1<<30:
