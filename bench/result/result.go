@@ -115,7 +115,8 @@ type Faults struct {
 // Any reports whether anything went wrong.
 func (f Faults) Any() bool { return f != Faults{} }
 
-// Comparison is several servers under the same scenarios, interleaved.
+// Comparison is several servers under the same scenarios, interleaved. Its file
+// is JSON Lines: the comparison, then each run on a line of its own.
 type Comparison struct {
 	Schema  int       `json:"schema"`
 	Started time.Time `json:"started"`
@@ -123,7 +124,7 @@ type Comparison struct {
 	Command string    `json:"command"` // what reproduces it
 	Rounds  int       `json:"rounds"`
 	Servers []Server  `json:"servers"`
-	Runs    []Run     `json:"runs"` // in the order in which they were made
+	Runs    []Run     `json:"-"` // in the order in which they were made
 }
 
 // Machine is where a comparison was made.

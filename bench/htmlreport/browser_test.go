@@ -1,4 +1,4 @@
-package page
+package htmlreport
 
 import (
 	"context"
@@ -21,7 +21,7 @@ func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
 	return v
 }
 
-// The page has to show its plots in a browser, and to need nothing but itself.
+// The report has to show its plots in a browser, and to need nothing but itself.
 func TestPlotsAreDrawnInABrowserWithoutNetwork(t *testing.T) {
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -60,7 +60,7 @@ func TestPlotsAreDrawnInABrowserWithoutNetwork(t *testing.T) {
 		t.Errorf("%d plots, %d of them drawn, want %d", plots, drawn, want)
 	}
 	if n := evaluate[int](t, ctx, `performance.getEntriesByType('resource').length`); n != 0 {
-		t.Errorf("the page asks for %d other files", n)
+		t.Errorf("the report asks for %d other files", n)
 	}
 	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err != nil {

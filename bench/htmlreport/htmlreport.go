@@ -1,12 +1,11 @@
-// Package page shows a measured comparison of servers: as a web page of its
+// Package htmlreport shows a measured comparison of servers: as a web page of its
 // own with tables and plots, as files, and as a table for the terminal or a
 // README.
-package page
+package htmlreport
 
 import (
 	"bytes"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"html/template"
 	"os"
@@ -16,22 +15,22 @@ import (
 	"chatd/bench/result"
 )
 
-//go:embed page.html.tmpl
+//go:embed report.html.tmpl
 var source string
 
-var page = template.Must(template.New("page").Parse(source))
+var report = template.Must(template.New("report").Parse(source))
 
 // Write writes the comparison into dir, which it creates: as index.html, which
-// needs no other file, as comparison.json, and each plot as SVG and PNG.
+// needs no other file, as comparison.jsonl, and each plot as SVG and PNG.
 func Write(dir string, c *result.Comparison) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
+	var lines bytes.Buffer
+	if err := c.Write(&lines); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "comparison.json"), append(data, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "comparison.jsonl"), lines.Bytes(), 0o644); err != nil {
 		return err
 	}
 	v := newView(c)
@@ -54,7 +53,7 @@ func Write(dir string, c *result.Comparison) error {
 		v.Growth = append(v.Growth, growthView{growth: g, Plot: plot, Rows: rows(c, g.Columns, nil)})
 	}
 	var html bytes.Buffer
-	if err := page.Execute(&html, v); err != nil {
+	if err := report.Execute(&html, v); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "index.html"), html.Bytes(), 0o644)

@@ -1,10 +1,10 @@
-package page
+package htmlreport
 
 import (
-	"encoding/json"
 	"image/png"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -71,7 +71,7 @@ func synthetic() *result.Comparison {
 
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
-	if keep := os.Getenv("PAGE_DIR"); keep != "" {
+	if keep := os.Getenv("CHATD_REPORT_DIR"); keep != "" {
 		dir = keep
 	}
 	c := synthetic()
@@ -94,9 +94,9 @@ func TestWrite(t *testing.T) {
 		}
 		f.Close()
 	}
-	var again result.Comparison
-	if err := json.Unmarshal([]byte(read(t, dir, "comparison.json")), &again); err != nil || len(again.Runs) != len(c.Runs) {
-		t.Errorf("the JSON has %d of %d runs, %v", len(again.Runs), len(c.Runs), err)
+	again, err := result.ReadComparison(strings.NewReader(read(t, dir, "comparison.jsonl")))
+	if err != nil || !reflect.DeepEqual(again, c) {
+		t.Errorf("what was written is read as something else, %v", err)
 	}
 
 	html := read(t, dir, "index.html")
@@ -110,7 +110,7 @@ func TestWrite(t *testing.T) {
 	}
 	for _, section := range []string{"goals", "cpu-over-clients", "memory-over-clients", "p99-over-clients", "throughput"} {
 		if !strings.Contains(html, `<table id="`+section+`">`) {
-			t.Errorf("the page has no table %s", section)
+			t.Errorf("the report has no table %s", section)
 		}
 	}
 	for _, want := range []string{
@@ -121,7 +121,7 @@ func TestWrite(t *testing.T) {
 		"10,000 clients, 10 senders, 128-byte messages, 10.0 messages/s",
 	} {
 		if !strings.Contains(html, want) {
-			t.Errorf("the page has no %q", want)
+			t.Errorf("the report has no %q", want)
 		}
 	}
 }
@@ -150,7 +150,7 @@ func checkMarkup(t *testing.T, html string) {
 	rest := regexp.MustCompile(`xmlns(:xlink)?="[^"]*"`).ReplaceAllString(html, "")
 	for _, bad := range []string{"http://", "https://", "<script", "@import", "url("} {
 		if strings.Contains(rest, bad) {
-			t.Errorf("the page contains %s", bad)
+			t.Errorf("the report contains %s", bad)
 		}
 	}
 }
