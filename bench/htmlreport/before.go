@@ -16,9 +16,9 @@ func Before(c *result.Comparison) string {
 				continue
 			}
 			ratio := missing
-			if r, ok := now.ratio(was); ok {
+			if r, ok := now.Ratio(was); ok {
 				ratio = digits(r) + "×"
-				if s := spreadOf(f.ratios(pair[0], f, pair[1])); s.N > 1 {
+				if s := result.SpreadOf(f.ratios(pair[0], f, pair[1])); s.N > 1 {
 					ratio += " (" + digits(s.Min) + "×–" + digits(s.Max) + "×)"
 				}
 			}

@@ -12,6 +12,8 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"chatd/bench/result"
 )
 
 // label returns the style of text that begins at a point, in the middle of its
@@ -30,7 +32,7 @@ type bars []bar
 
 type bar struct {
 	server string
-	spread spread
+	spread result.Spread
 	system float64 // share of the bar that is paler
 	text   string
 }

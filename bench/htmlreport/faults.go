@@ -21,12 +21,7 @@ func faultsOf(server string, runs []result.Run) (sum result.Faults, bad int) {
 		if f.Any() {
 			bad++
 		}
-		sum.Lost += f.Lost
-		sum.Duplicated += f.Duplicated
-		sum.Disordered += f.Disordered
-		sum.OrderDiffers += f.OrderDiffers
-		sum.Corrupt += f.Corrupt
-		sum.Disconnected += f.Disconnected
+		sum.Add(f)
 	}
 	return sum, bad
 }
@@ -44,6 +39,7 @@ func faultText(f result.Faults) string {
 		{f.Disordered, "%s out of order"},
 		{f.OrderDiffers, "%s clients in another order"},
 		{f.Corrupt, "%s corrupt"},
+		{f.Foreign, "%s of another room"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf(p.what, grouped(p.n)))

@@ -27,14 +27,14 @@ type figure struct {
 }
 
 // spread returns what the rounds measured of a server.
-func (f figure) spread(server string) spread {
+func (f figure) spread(server string) result.Spread {
 	var values []float64
 	for _, run := range f.from.Runs {
 		if v, ok := f.value(run); ok && run.Server == server {
 			values = append(values, v)
 		}
 	}
-	return spreadOf(values)
+	return result.SpreadOf(values)
 }
 
 // text returns a server's median, then its spread if there were several rounds.
@@ -66,7 +66,7 @@ func (f figure) amount(v float64) string { return strings.TrimSpace(f.Format(v) 
 
 // ratio returns a server's median as a multiple of another's.
 func (f figure) ratio(server, base string) string {
-	r, ok := f.spread(server).ratio(f.spread(base))
+	r, ok := f.spread(server).Ratio(f.spread(base))
 	if !ok {
 		return missing
 	}

@@ -64,12 +64,12 @@ func (t target) runs(c *result.Comparison) group {
 // servers.
 func (o *outcome) compare(g goal, f, base figure, of string) {
 	mine, its := f.spread(g.server), base.spread(of)
-	ratio, ok := mine.ratio(its)
+	ratio, ok := mine.Ratio(its)
 	if !ok {
 		return
 	}
 	o.Medians = f.Format(mine.Median) + " to " + f.amount(its.Median)
-	s := spreadOf(f.ratios(g.server, base, of))
+	s := result.SpreadOf(f.ratios(g.server, base, of))
 	s.Median = ratio
 	o.judge(g, s, false, func(v float64) string { return digits(v) + "×" })
 	_, bad := faultsOf(g.server, f.from.Runs)
@@ -79,7 +79,7 @@ func (o *outcome) compare(g goal, f, base figure, of string) {
 }
 
 // judge compares with the limit.
-func (o *outcome) judge(g goal, s spread, most bool, format func(float64) string) {
+func (o *outcome) judge(g goal, s result.Spread, most bool, format func(float64) string) {
 	if s.N == 0 {
 		return
 	}
@@ -101,7 +101,7 @@ func (o *outcome) judge(g goal, s spread, most bool, format func(float64) string
 func (f figure) ratios(server string, base figure, of string) (all []float64) {
 	mine, its := f.rounds(server), base.rounds(of)
 	for i := range min(len(mine), len(its)) {
-		if r, ok := mine[i].ratio(its[i]); ok {
+		if r, ok := mine[i].Ratio(its[i]); ok {
 			all = append(all, r)
 		}
 	}
@@ -109,8 +109,8 @@ func (f figure) ratios(server string, base figure, of string) (all []float64) {
 }
 
 // rounds returns what was measured of a server in each round.
-func (f figure) rounds(server string) []spread {
-	var all []spread
+func (f figure) rounds(server string) []result.Spread {
+	var all []result.Spread
 	for _, run := range f.from.Runs {
 		if run.Server == server {
 			one := f

@@ -92,7 +92,7 @@ func systemShare(server string, runs []result.Run, times func(result.Run) *resul
 			user, system = append(user, t.User), append(system, t.System)
 		}
 	}
-	u, s := spreadOf(user).Median, spreadOf(system).Median
+	u, s := result.SpreadOf(user).Median, result.SpreadOf(system).Median
 	if u+s == 0 {
 		return 0
 	}

@@ -132,6 +132,7 @@ func describe(p result.Params) string {
 		}
 	}
 	add(p.Clients > 0, "%s clients", grouped(p.Clients)) // a storm has no number
+	add(p.Rooms > 1, "%s rooms", grouped(p.Rooms))
 	add(p.StuckClients > 0, "%s more that never read", grouped(p.StuckClients))
 	add(p.Senders > 0, "%s senders", grouped(p.Senders))
 	add(p.MessageBytes > 0, "%s-byte messages", grouped(p.MessageBytes))
