@@ -90,7 +90,7 @@ func (o *options) roomsFlags(fs *flag.FlagSet) {
 	fs.IntVar(&o.params.Rooms, "rooms", 500, "rooms")
 	fs.IntVar(&o.members, "members", 10, "clients of each room, one of which sends")
 	fs.Float64Var(&o.params.Rate, "rate", 0, "messages per second, over all rooms; 0: one in each room")
-	fs.StringVar(&o.versus, "versus", versusFlood, "what the rooms are compared with, in turn: flood: the same beside a flooded room; single: `one` room that gets all messages")
+	fs.StringVar(&o.versus, "versus", versusFlood, "`what` the rooms are compared with, in turn: flood: the same beside a flooded room; single: one room that gets all messages")
 	fs.IntVar(&o.params.Outstanding, "outstanding", 256, "messages under way in the flooded room: as many as may wait for a client")
 	fs.IntVar(&o.pairs, "pairs", 3, "how often each of both is run")
 }
@@ -183,6 +183,8 @@ func (o *options) check(name string, args []string) error {
 		return usageError("-clients-per-process is %d: the file descriptor limit allows %d (ulimit -n)", o.share, possible)
 	case name == "rooms" && o.members > o.share:
 		return usageError("-members is %d: must be at most the clients of one process, %d", o.members, o.share)
+	case p.Senders > p.Rooms*load.MaxRooms:
+		return usageError("-senders is %d: must be at most %d for each room", p.Senders, load.MaxRooms)
 	case p.Senders > o.share:
 		return usageError("-senders is %d: must be at most the clients of one process, %d", p.Senders, o.share)
 	case p.Clients+p.StuckClients > mostProcesses*o.share:

@@ -39,10 +39,6 @@ func (s *scenario) rooms(ctx context.Context, run *result.Run) error {
 			}
 			s.rid(ctx, files)
 		}
-		if ctx.Err() != nil {
-			break // what was cut short is no pair
-		}
-		run.Rooms.Pairs = append(run.Rooms.Pairs, p)
 		for _, r := range []*result.Run{&p.Base, &p.Against} {
 			run.Seconds += r.Seconds
 			run.Messages += r.Messages
@@ -51,6 +47,10 @@ func (s *scenario) rooms(ctx context.Context, run *result.Run) error {
 			run.Busy = max(run.Busy, r.Busy)
 			run.Warnings = append(run.Warnings, r.Warnings...)
 		}
+		if ctx.Err() != nil {
+			break // what was cut short is no pair
+		}
+		run.Rooms.Pairs = append(run.Rooms.Pairs, p)
 	}
 	return nil
 }
