@@ -4,9 +4,10 @@ ADDR        ?= :8080
 FUZZTIME    ?= 3s
 N           ?= 1000000
 SOAK        ?= 10m
+IDLE        ?= 3m
 SEED        ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook deflate:FuzzInflate deflate:FuzzAppend
+FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook deflate:FuzzInflate deflate:FuzzAppend proxy:FuzzClient proxy:FuzzReadHeader
 
 # Programs that only the tests need, of packages whose services nobody asked for.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
@@ -17,7 +18,7 @@ INSTALL = $(SUDO); \
 	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz cover screenshot bench compare compare-quick hostile soak million tools clean
+.PHONY: help run build test lint fuzz cover screenshot idle bench compare compare-quick hostile soak million interop tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +39,7 @@ lint: ## gofmt, go vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	cd bench/peers && go vet ./... && go run $(STATICCHECK) ./...
+	cd bench/interop/clients/go && go vet ./... && go run $(STATICCHECK) ./...
 
 # Before 1.27 Go's fuzzer may fail because its time is over (golang/go#75804).
 fuzz: ## fuzz every parser for FUZZTIME (default 3s) each
@@ -55,6 +57,9 @@ cover: ## write the tests' coverage to cover.html
 
 screenshot: tools ## take the README's picture of the page
 	CHATD_SCREENSHOT=$(CURDIR)/static/doc/page.png go test -count 1 -run '^TestScreenshot$$' ./cmd/chatd
+
+idle: tools ## silent clients behind nginx, HAProxy and Caddy stay connected for IDLE (default 3m)
+	CHATD_IDLE=$(IDLE) go test -count 1 -timeout 1h -v -run '^TestSilentClientsStayConnectedBehindProxies$$' ./cmd/chatd
 
 bench: build ## build the load harness bin/chatbench and the servers that it compares chatd with
 	go build -o bin/ ./bench/chatbench
@@ -79,6 +84,11 @@ million: build ## hold N (default 1000000) connections in one process, in a User
 soak: bench ## everything at random for SOAK (default 10m) from SEED (default: a new one), chatd's counts held against its clients'
 	bin/chatbench soak -duration $(SOAK) -seed $(SEED) -out $(if $(filter 10m,$(SOAK)),bench/soak/SUMMARY.md,bin/report/soak.md)
 
+interop: build ## clients and tools that others wrote, each in a short run: 4 minutes, and once 1 GB to install
+	go build -o bin/ ./bench/chatbench
+	bench/interop/install.sh bin/interop
+	bin/chatbench interop -out bench/interop/TABLE.md
+
 tools: ## install what the tests need, if it is missing (Debian)
 	@need=; \
 	have() { for c; do command -v $$c >/dev/null && return; done; return 1; }; \
@@ -87,15 +97,21 @@ tools: ## install what the tests need, if it is missing (Debian)
 	have ip || need="$$need iproute2"; \
 	test -z "$$need" || { \
 		$(INSTALL) $$need; }
-	@command -v promtool >/dev/null || $(MAKE) --no-print-directory bin/tools/promtool
+	@for p in promtool nginx haproxy caddy; do \
+		command -v $$p >/dev/null || $(MAKE) --no-print-directory bin/tools/$$p || exit; done
 
-# Out of Debian's package: installed, it would start a Prometheus.
-bin/tools/promtool:
+# Out of Debian's packages: installed, they would start services. Only the
+# libraries that they need are installed.
+bin/tools/promtool: PACKAGE = prometheus
+bin/tools/%: PACKAGE = $*
+bin/tools/%:
 	@set -e; mkdir -p $(@D); dir="$$(mktemp -d)"; trap 'rm -r "$$dir"' EXIT; cd "$$dir"; $(SUDO); \
-	get() { apt-get download -qq prometheus; }; \
+	get() { apt-get download -qq $(PACKAGE); }; \
 	get 2>/dev/null || { $$sudo apt-get update -q; get; }; \
-	dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool; \
-	chmod +x promtool; mv promtool $(CURDIR)/$@
+	dpkg-deb --fsys-tarfile $(PACKAGE)_*.deb | tar -x --wildcards './usr/*bin/$*'; \
+	! ldd usr/*bin/$* | grep -q 'not found' || $$sudo apt-get install -qy --no-install-recommends \
+		$$(dpkg-deb -f $(PACKAGE)_*.deb Depends | tr ',' '\n' | awk '$$1 ~ /^lib/ {print $$1}'); \
+	mv usr/*bin/$* $(CURDIR)/$@
 
 clean: ## remove what was built
 	rm -rf bin cover.out cover.html

@@ -58,17 +58,21 @@ func (c *Conn) ready(ev netpoll.EpollEvent) {
 	p.ring()
 }
 
-// FD is the socket, -1 once it is closed. This, Peer and Traffic may be called
+// FD is the socket, -1 once it is closed. This, Peer, Unix and Traffic may be called
 // from anywhere; but whoever is neither the Task nor the writer must see, after
 // the call, that the socket was not closed meanwhile: it may have been another's.
 func (c *Conn) FD() int32 { return c.fd.Load() }
 
 // Peer is the address of the other side, the zero value if there is none any
-// more.
+// more, or none at all, as on a unix socket.
 func (c *Conn) Peer() netip.AddrPort { return sysPeer(c.FD()) }
 
+// Unix reports whether it is a Unix socket, whose peer has no address.
+func (c *Conn) Unix() bool { return sysUnix(c.FD()) }
+
 // Traffic is what the kernel counted for the socket: payload bytes that have
-// come in and that the peer has acknowledged.
+// come in and that the peer has acknowledged. It does not count for a unix
+// socket.
 func (c *Conn) Traffic() (in, out uint64) { return sysTraffic(c.FD()) }
 
 // Read reads into p: the number of bytes, 0 at the end of the stream,

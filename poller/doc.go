@@ -26,3 +26,5 @@
 // per batch of readiness events, and its write lock when a connection comes or
 // goes.
 package poller
+
+import _ "chatd/linuxonly"

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/mailru/easygo/netpoll"
@@ -61,27 +62,37 @@ func (l *Listener) Pauses(p Pause) (times uint64, now bool) {
 	return l.times[p].Load(), l.paused[p].Load()
 }
 
-// Listen opens addr ("host:port"; port 0 picks a free one). Nothing is
-// accepted before Start.
-func Listen(addr string, log *slog.Logger) (*Listener, error) {
+// Open opens a socket that listens, at an address as package net knows them.
+func Open(network, addr string) (net.Listener, error) {
 	var config net.ListenConfig
 	// A multipath socket costs more for each connection, and nobody asked.
 	config.SetMultipathTCP(false)
-	ln, err := config.Listen(context.Background(), "tcp", addr)
+	return config.Listen(context.Background(), network, addr)
+}
+
+// Listen opens addr ("host:port"; port 0 picks a free one) and adopts it.
+func Listen(addr string, log *slog.Logger) (*Listener, error) {
+	ln, err := Open("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
+	return Adopt(ln, log)
+}
+
+// Adopt takes over ln, of TCP or a unix socket, and closes it: the raw socket
+// outlives it. Nothing is accepted before Start.
+func Adopt(ln net.Listener, log *slog.Logger) (*Listener, error) {
 	defer ln.Close()
-	// The raw socket outlives the net.Listener, whose only use is that it
-	// understands addresses.
-	fd, err := Dup(ln.(*net.TCPListener))
+	fd, err := Dup(ln.(syscall.Conn))
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		return nil, fmt.Errorf("listen on %s: %w", ln.Addr(), err)
 	}
-	// Accepted sockets inherit it, which saves a call for each.
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	if _, ok := ln.(*net.TCPListener); ok {
+		// Accepted sockets inherit it, which saves a call for each.
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+			unix.Close(fd)
+			return nil, fmt.Errorf("listen on %s: %w", ln.Addr(), err)
+		}
 	}
 	return &Listener{addr: ln.Addr(), log: log, fd: fd, closed: make(chan struct{})}, nil
 }

@@ -3,6 +3,7 @@ package poller
 import (
 	"net/netip"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -95,6 +96,12 @@ func sysPeer(fd int32) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// sysUnix reports whether the socket fd is of the Unix domain.
+func sysUnix(fd int32) bool {
+	domain, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN)
+	return err == nil && domain == unix.AF_UNIX
+}
+
 // swapped is a port in the order of the network's bytes.
 func swapped(port uint16) uint16 {
 	b := (*[2]byte)(unsafe.Pointer(&port))
@@ -108,6 +115,29 @@ func sysTraffic(fd int32) (in, out uint64) {
 		return 0, 0
 	}
 	return info.Bytes_received, info.Bytes_acked
+}
+
+// sysProgress is what the kernel knows of the TCP connection fd.
+func sysProgress(fd int) (p Progress, known bool) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return p, false
+	}
+	if p.Waiting, err = unix.IoctlGetInt(fd, unix.SIOCOUTQ); err != nil {
+		return p, false
+	}
+	if p.Unread, err = unix.IoctlGetInt(fd, unix.SIOCINQ); err != nil {
+		return p, false
+	}
+	p.Acked = info.Bytes_acked
+	quiet := time.Duration(info.Last_ack_recv) * time.Millisecond
+	if info.Unacked == 0 {
+		// What was acknowledged last was sent before, and no answer to a probe of
+		// a window that is shut has acknowledged anything.
+		quiet = max(quiet, time.Duration(info.Last_data_sent)*time.Millisecond-time.Duration(info.Rtt)*time.Microsecond)
+	}
+	p.Quiet = quiet
+	return p, true
 }
 
 // Dup returns a descriptor of c's socket that c does not know of.

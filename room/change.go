@@ -10,7 +10,7 @@ import (
 // stays connected. A session has one change under way at a time and reads
 // nothing meanwhile, so a join can't overtake a leave.
 //
-//	join:  session ─▶ lobby ─▶ directory ─▶ hub ─▶ shard   (the lobby only for the first room)
+//	join:  session ─▶ pending ─▶ directory ─▶ hub ─▶ shard   (pending only for the first room)
 //	leave: session ─▶ hub, behind what it said ─▶ shard
 //
 // It belongs to whoever has it in hand.

@@ -9,11 +9,12 @@ import (
 // client is one connection, from accept to close.
 //
 // Two owners work on it. Its session, the Task of its Conn, reads the socket
-// and in the end closes it. Its keeper holds it in a list and looks after its
-// deadlines: first the lobby, then, once it is a member, a shard, which also
+// and in the end closes it. Its owner holds it in a list and looks after its
+// deadlines: first the pending
+// ones' Task, then, once it is a member, a shard, which also
 // writes to it, whatever rooms it is in; when the shard is done with the socket
 // it releases the client, and a client that lingers until its peer hangs up is
-// kept by the lobby again.
+// among the pending ones again.
 //
 // A server holds very many: it has 128 bytes, and what is seldom there is
 // behind a pointer.
@@ -25,27 +26,26 @@ type client struct {
 	in    *inbound // what the peer has begun and used up; nil if that is nothing
 	phase phase
 	ended bool  // the peer's stream is at its end, or broken
-	back  bool  // net/http has had it and gave it back
 	spent uint8 // blocks that were discarded, see discardBlock
 
-	// From the keeper to the session, but for those bits that say otherwise.
+	// From the owner to the session, but for those bits that say otherwise.
 	status atomic.Uint32
 
 	// The first of its rooms: set by the hub of that, then by the shard, which
 	// stays the same. Read by anybody once the client is a member.
 	roster atomic.Pointer[roster]
 
-	// Owned by the keeper.
+	// Owned by the owner.
 	out  *outbox // what keeps the client from being caught up; nil if it is
-	slot int32   // its place in the keeper's list, -1 if in none
+	slot int32   // its place in the owner's list, -1 if in none
 
-	source int32  // static: its place in Server.sources, -1 if in none
-	born   uint32 // static: the tick at which it came
+	source atomic.Int32 // its place in Server.sources, -1 if in none; written by the session
+	born   uint32       // static: the tick at which it came
 
-	// From the session (and the poller) to the keeper.
-	heard  atomic.Uint32 // the tick at which the peer was last heard of
+	// From the session (and the poller) to the owner.
+	heard  atomic.Uint32 // the tick at which the peer was last heard of; also set by the owner
 	spoke  atomic.Uint32 // the tick at which it last sent a message
-	events atomic.Uint32 // what to look at; non-zero: it is in the keeper's inbox
+	events atomic.Uint32 // what to look at; non-zero: it is in the owner's inbox
 	link   *client       // of the inbox that holds it
 	mail   atomic.Pointer[mail]
 }
@@ -63,10 +63,10 @@ const (
 	phaseClosed
 )
 
-// Events. A keeper may find some that are for the other one: the poller and
+// Events. A owner may find some that are for the other one: the poller and
 // the hub may still signal the shard when it has released the client.
 const (
-	// For the lobby.
+	// For those that are pending.
 	eventHandshake uint32 = 1 << iota // keep it until the handshake's deadline
 	eventLinger                       // keep it until the linger deadline
 	eventGone                         // forget it
@@ -74,25 +74,29 @@ const (
 	eventMail     // c.mail is set
 	eventWritable // its socket takes bytes again, or is broken
 
-	lobbyEvents = eventHandshake | eventLinger | eventGone
+	pendingEvents = eventHandshake | eventLinger | eventGone
 )
 
-// Status bits. Each is set once, but for statusExpired and statusPinged.
+// Status bits. Each is set once, but for statusExpired, statusPinged and
+// statusDoubted.
 const (
-	statusExpired  uint32 = 1 << iota // its time in the lobby is over
-	statusCrowded                     // it has to make room for other handshakes
-	statusRefused                     // too many from its address (set before anybody sees it)
-	statusDeflate                     // permessage-deflate was agreed upon (set by the session, before it joins)
-	statusFull                        // there are too many rooms for its to be made (set by the directory)
-	statusMember                      // it is in a room
-	statusWaiting                     // its session waits for statusMember (set by the session)
-	statusChanging                    // it asked for a change that is not done (set by the session, cleared by the shard)
-	statusSeveral                     // … in several (set and cleared by the shard, for itself)
-	statusPinged                      // it owes a pong (cleared by the session, too)
-	statusLeft                        // it left all rooms; what it says is not heard any more
-	statusReleased                    // its shard is done with the socket
-	statusLinger                      // … whose peer may not know yet: wait until it hangs up
-	statusClosed                      // it is closed, or net/http's (set by the session)
+	statusExpired    uint32 = 1 << iota // its time among the pending ones is over
+	statusCrowded                       // it has to make room for other handshakes
+	statusRefused                       // too many from its address (set before anybody sees it)
+	statusIntroduced                    // its PROXY header has come (set by the session, or before anybody sees it)
+	statusProxied                       // a proxy speaks for it, see peer (likewise)
+	statusDeflate                       // permessage-deflate was agreed upon (set by the session, before it joins)
+	statusFull                          // there are too many rooms for its to be made (set by the directory)
+	statusMember                        // it is in a room
+	statusWaiting                       // its session waits for statusMember (set by the session)
+	statusChanging                      // it asked for a change that is not done (set by the session, cleared by the shard)
+	statusSeveral                       // it is in several rooms (set and cleared by the shard, for itself)
+	statusPinged                        // it owes a pong (cleared by the session, too)
+	statusDoubted                       // it is among its shard's doubts
+	statusLeft                          // it left all rooms; what it says is not heard any more
+	statusReleased                      // its shard is done with the socket
+	statusLinger                        // … whose peer may not know yet: wait until it hangs up
+	statusClosed                        // it is closed, or net/http's (set by the session)
 )
 
 // has reports whether a status bit is set.

@@ -4,13 +4,19 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"chatd/room/proxy"
 )
 
-// Path is where the WebSocket is served.
-const Path = "/ws"
+// Path is where the WebSocket of the default room is served; those of the others
+// are below it. PagePath is above the rooms' pages.
+const (
+	Path     = "/ws"
+	PagePath = "/r/"
+)
 
 // TickInterval is how often [Server.Tick] should be called: the grain of all
-// timeouts.
+// timeouts, see time.go.
 const TickInterval = 100 * time.Millisecond
 
 // lingerTimeout is how long a socket stays open for its peer to hang up.
@@ -24,7 +30,7 @@ type Config struct {
 	Compress   bool // agree to permessage-deflate (RFC 7692)
 
 	MaxConns          int   // connections at a time; more wait to be accepted
-	MaxConnsPerSource int   // connections at a time from one address; more are refused
+	MaxConnsPerSource int   // WebSockets at a time from one address, and pagesPerChat times as many other connections; more are refused
 	MaxHandshakes     int   // unfinished handshakes at a time; more push old ones out
 	MaxRooms          int   // at a time; a client that asks for one more is refused
 	MaxHead           int   // bytes of an HTTP head; 0: handshake.DefaultMaxHead
@@ -35,15 +41,20 @@ type Config struct {
 	RateClose         bool  // whoever sends more is sent away; otherwise its socket is not read for a while
 
 	HandshakeTimeout time.Duration // for the whole HTTP head
-	PingInterval     time.Duration // silence after which a client is pinged; after two it is given up
+	PingInterval     time.Duration // silence after which, at the latest, a client is pinged; after two it is given up (see doubts)
 	IdleTimeout      time.Duration // time without a message from a client
-	WriteTimeout     time.Duration // time in which a client's socket takes nothing of what waits for it
+	WriteTimeout     time.Duration // time in which a client acknowledges nothing of what waits for it
 	DrainTimeout     time.Duration // for what is queued when a client leaves; 0: no time
 	DrainSpread      time.Duration // over which everybody is sent away when the server goes away
 
-	AllowOrigin []string     // origins that may connect besides the same one
-	Page        http.Handler // answers every request that is not for Path
-	Log         *slog.Logger
+	TrustedProxies proxy.Trusted // who is believed, by its address, in what it says of its clients
+	ProxyProtocol  bool          // each connection is a trusted proxy's and begins with a PROXY header
+
+	Rooms        []string     // the only rooms that there can be; nil: all
+	AllowOrigin  []string     // origins that may connect besides the same one, as handshake.Origin writes them
+	Subprotocols []string     // that are agreed to, see handshake.Handshake
+	Page         http.Handler // answers every request that is not for Path, but OPTIONS
+	Log          *slog.Logger
 
 	PassTime Observer // seconds that each pass of a shard takes; nil: not timed
 	Lag      Observer // messages that wait for a member that is behind, once a second; nil: not sampled

@@ -194,7 +194,7 @@ func BenchmarkPublish(b *testing.B) {
 		name := map[bool]string{false: "plain", true: "compressed"}[deflating]
 		b.Run(name, func(b *testing.B) {
 			payload := []byte(long)
-			var t tally
+			var t counters
 			b.ReportAllocs()
 			for b.Loop() {
 				p := newPost(deflating)

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"chatd/poller"
@@ -24,8 +25,10 @@ type directory struct {
 	size          atomic.Int64  // of rooms; this and the next two are written by the Task
 	born, removed atomic.Uint64 // rooms
 
+	mu    sync.RWMutex    // held by the Task while it changes rooms, and by others that look
+	rooms map[string]*hub // by their names
+
 	// Owned by the Task.
-	rooms  map[string]*hub
 	peak   int    // the most rooms since the map was made
 	active []*hub // those whose log may have grown since the second began
 	second uint32
@@ -67,11 +70,12 @@ func (d *directory) join(w *poller.Worker, ch *change) {
 			ch.client.refuseRoom(w)
 			return
 		}
-		h = newHub(d.server, ch.room)
+		h = newHub(d.server, ch.room, d.born.Add(1))
+		d.mu.Lock()
 		d.rooms[h.name] = h
+		d.mu.Unlock()
 		d.peak = max(d.peak, len(d.rooms))
 		d.size.Store(int64(len(d.rooms)))
-		d.born.Add(1)
 	}
 	h.sent++
 	h.joins.Put(ch)
@@ -90,6 +94,8 @@ func (d *directory) handle(h *hub, events uint32) {
 
 func (d *directory) remove(h *hub) {
 	h.removed = true
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	delete(d.rooms, h.name)
 	if d.peak > smallMap && len(d.rooms) < d.peak/4 { // a map does not shrink
 		rooms := make(map[string]*hub, len(d.rooms))
@@ -100,6 +106,13 @@ func (d *directory) remove(h *hub) {
 	}
 	d.size.Store(int64(len(d.rooms)))
 	d.removed.Add(1)
+}
+
+// room is the hub of the room, nil if there is none. Anybody may call it.
+func (d *directory) room(name string) *hub {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.rooms[name]
 }
 
 // wakeActive has the hubs look after their logs that may have to.

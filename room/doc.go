@@ -1,5 +1,5 @@
 // Package room is the chat: it takes accepted sockets, speaks HTTP and
-// WebSocket with them, and sends every message to everybody in the room.
+// WebSocket with them, and sends every message to everybody in its room.
 //
 // It knows frames. It must not know epoll, flags or signals; time enters as
 // [Server.Tick].
@@ -8,7 +8,7 @@
 //
 //	socket ─▶ session ──post──▶ hub ──append──▶ log ◀──cursor── shard ─▶ sockets
 //	          reads, parses,    one order       framelog        passes: one write
-//	          unmasks           for all                         per member and pass
+//	          unmasks           for a room                      per member and pass
 //
 // For members that agreed upon permessage-deflate there is a second log, of the
 // same messages under the same numbers, compressed. It is made only while it
@@ -16,45 +16,77 @@
 //
 // The log is all the queues there are. A member that is caught up has no state
 // beyond its place in a list; one that is not has an outbox with a cursor into
-// the log. A message is encoded once and stored once, whatever the number of
-// members, and a pass writes everything that has come since the last one.
+// the log of each of its rooms. A message is encoded once and stored once,
+// whatever the number of members, and a pass writes everything that has come
+// since the last one.
 //
 // # Owners
 //
 // Everything serial is a [poller.Task]:
 //
-//	session (client.go, session.go, inbound.go, messages.go, meter.go)
-//	                                 reads one socket, as fast as it may, and closes it
-//	lobby                            clients before and after the room, and their deadlines
-//	hub                              the order of messages, the log's end, who goes into which shard
-//	shard (shard.go, shard_tick.go, pass.go, outbox.go)
-//	                                 a part of the members: who is in, how far each is, all writes
+//	session    one connection: reads its socket, as fast as it may, and closes it
+//	pending    those that are in no shard, before and after, and their deadlines
+//	directory  the rooms' names, birth and death
+//	hub        one room: the order of its messages, its logs, its rosters
+//	shard      up to 2,048 connections: their rooms, how far each is in them, all
+//	           writes to their sockets, their deadlines
 //
-// A client is in the hands of one keeper at a time: lobby → hub → shard →
-// lobby. Sessions ask their keeper for things by setting event bits and
-// entering its inbox; the answer is a status bit.
+// A connection lives in one shard for life. A roster is the members of a room that
+// live in one shard, side by side; it is the shard's, and what a pass walks. A room
+// puts its members into as few shards as it can, so a message wakes few, and a
+// connection in several rooms costs nothing to those in one.
+//
+//	            hub of lobby           hub of side
+//	            │          │             │
+//	shard 1   {ana bob}    │           {bob eve}      a roster each; bob is in two rooms
+//	shard 2              {cyd}
+//
+// Where to look:
+//
+//	who a connection is    client.go, session.go, messages.go, inbound.go, meter.go,
+//	                       pending.go, proxied.go, sources.go, web.go
+//	what a room is         directory.go, hub.go, post.go, change.go, rate.go
+//	who writes to whom     shard.go, shards.go, roster.go, membership.go, pass.go,
+//	                       outbox.go, shard_tick.go, doubt.go
+//	what can be asked      inspect.go, inspect_rooms.go, stats.go, counters.go,
+//	                       disconnects.go, reason.go
+//
+// A client is in the hands of one owner at a time: pending → directory → hub →
+// shard → pending. Sessions ask it for things by setting event bits and entering
+// its inbox, and for a change of rooms by sending one on its way (change.go); the
+// answer is a status bit.
 //
 // # What is used instead of locks
 //
 // There is no mutex and no channel operation for a message or a delivery. A
 // message crosses from session to hub through an inbox (one compare-and-swap),
-// from hub to shards as the log's published length (one atomic store), and
-// each crossing schedules a Task (one compare-and-swap). Each worker counts in
-// a tally of its own (tally.go). Where connections of an address are limited
-// (sources.go), and when a client is sent away (departures.go), a mutex is used:
-// that is no matter of messages.
+// from hub to shards as the log's published length (one atomic store) and by
+// putting the rosters into the shards' inboxes, and each crossing schedules a Task
+// (one compare-and-swap). Each worker has counters of its own. A mutex is used
+// where connections of an address are limited or proxies speak for clients
+// (sources.go), when a client is sent away (disconnects.go), when a room needs a
+// shard (shards.go), and by others that look a room up (directory.go): those are
+// no matters of messages.
 //
-// Whoever runs the server can ask keepers about what they own (census.go): the
-// question is answered on the keeper's own Task.
+// What time is, and when each deadline comes, is said in time.go.
+//
+// Whoever runs the server can ask owners about what they own (inspect.go): the
+// question is answered on the owner's own Task.
 //
 // # Invariants
 //
-//   - Between passes, every ready member of a shard is at the shard's pos.
-//   - The hub is at most Config.Queue messages ahead of the slowest shard.
-//   - A member leaves at the message that would be the Queue+1st to wait for
-//     it, however late the shard finds that out; it gets those that waited.
+//   - Between passes, every ready member of a roster is at the roster's pos, and a
+//     member that is behind is ready in none of its rooms. A shard has one pass at
+//     a time.
+//   - A hub is at most Config.Queue messages ahead of its slowest roster.
+//   - A member leaves at the message that would be the Queue+1st of a room to wait
+//     for it, however late the shard finds that out; it gets those that waited.
+//   - Whole frames are written, whatever rooms they are of.
 //   - All members' dues, counted by when they came and left, are what they got
 //     and what was lost with them, once nothing is under way.
+//   - Only the directory removes a room, and only one that has no members and to
+//     which none are on their way; a client that has left is no member, though it
+//     may still get what was queued for it.
 //   - A session touches its socket until it has closed it; a shard touches it
 //     until it has set statusReleased, which comes first.
 package room

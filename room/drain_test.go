@@ -24,7 +24,7 @@ func TestDrainSendsMembersAwayBitByBitWhileTheOthersTalk(t *testing.T) {
 	for range spread / 2 {
 		s.Tick()
 		for range 2 { // once the shard answers again it has seen the tick
-			if _, _, err := s.Census(t.Context(), 0, members); err != nil {
+			if _, _, err := s.Connections(t.Context(), 0, members); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -71,7 +71,7 @@ func TestLastMessageBeforeTheEndIsDelivered(t *testing.T) {
 	m := newModel()
 	m.join(1<<20, false)
 	p := newPost(false)
-	p.add(m.server.tallies.of(nil), ws.OpText, []byte("last words"))
+	p.add(m.server.counters.of(nil), ws.OpText, []byte("last words"))
 	m.lobby().backlog.Add(int64(len(p.frames.plain)))
 	m.lobby().inbox.Put(p)
 	m.lobby().append(m.worker)

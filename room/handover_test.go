@@ -3,6 +3,7 @@ package room
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -55,7 +56,7 @@ func TestMembershipIsToldAfterTheHandshakesAnswerIsWritten(t *testing.T) {
 }
 
 // A signal for the shard that comes after the client was released must not
-// swallow what the session then asks of the lobby.
+// swallow what the session then asks of the pending ones' Task.
 func TestLateSignalForTheShardDoesNotKeepAClientFromTheLobby(t *testing.T) {
 	for name, late := range map[string]uint32{"writable": eventWritable, "mail": eventMail} {
 		m := newModel()
@@ -67,26 +68,26 @@ func TestLateSignalForTheShardDoesNotKeepAClientFromTheLobby(t *testing.T) {
 			t.Fatal("not released")
 		}
 		c.signal(nil, late)
-		m.server.lobby.signal(m.worker, c, eventLinger)
+		m.server.pending.signal(m.worker, c, eventLinger)
 		m.settle()
-		if n := len(m.server.lobby.list); n != 1 {
+		if n := len(m.server.pending.list); n != 1 {
 			t.Errorf("%s: %d clients linger in the lobby, want 1", name, n)
 		}
 		c.signal(nil, late)
-		m.server.lobby.signal(m.worker, c, eventGone)
+		m.server.pending.signal(m.worker, c, eventGone)
 		m.settle()
-		if n := len(m.server.lobby.list); n != 0 {
+		if n := len(m.server.pending.list); n != 0 {
 			t.Errorf("%s: %d clients left in the lobby", name, n)
 		}
 	}
 }
 
-// An event for the lobby that goes by way of the shard may come after the last
+// An event for the pending ones that goes by way of the shard may come after the last
 // one, which doesn't.
 func TestClosedClientIsNotKeptByAnEventThatComesLate(t *testing.T) {
 	m := newModel()
 	m.join(1000, false)
-	c, l := m.clients[0], &m.server.lobby
+	c, l := m.clients[0], &m.server.pending
 	m.leave(0, new(mail))
 	m.settle()
 	late := eventLinger // taken by the shard, which then has to wait
@@ -113,7 +114,7 @@ func TestNothingTakesThePlaceOfTheHandshakesAnswer(t *testing.T) {
 
 func TestPingOfOursDoesNotReplaceAnAnswer(t *testing.T) {
 	m := newModel()
-	m.server.pingTicks, m.server.sweepTicks = 10, 1
+	m.server.times = timesOf(Config{PingInterval: time.Second})
 	m.join(16, false) // takes the handshake's answer and no more
 	part := frame.AppendPong(nil, []byte("first"))
 	pong := frame.AppendPong(nil, []byte("second"))

@@ -34,6 +34,7 @@ type hub struct {
 	poller.Task
 	server *Server // static
 	name   string  // static
+	life   uint64  // static: tells it from others that had the name before, or will
 
 	// From anybody to the Task.
 	inbox   poller.Inbox[post, *post]
@@ -83,8 +84,8 @@ const (
 // Link implements the inbox's element.
 func (h *hub) Link() **hub { return &h.link }
 
-func newHub(s *Server, name string) *hub {
-	h := &hub{server: s, name: name, second: s.now.Load() / ticksPerSecond}
+func newHub(s *Server, name string, life uint64) *hub {
+	h := &hub{server: s, name: name, life: life, second: s.now.Load() / ticksPerSecond}
 	h.Task.Init(s.pool, h)
 	h.log.Init()
 	return h
@@ -276,7 +277,7 @@ func (h *hub) append(w *poller.Worker) bool {
 			h.compressed.Append(compressed, n)
 		}
 		h.count(n)
-		t := h.server.tallies.of(w)
+		t := h.server.counters.of(w)
 		t.messages.Add(uint64(n))
 		t.logged.Add(uint64(len(plain)))
 		appended = true

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,10 +39,10 @@ func (p *peer) expectReason(r Reason) {
 func (s *testServer) departedFor(reason string, code, lag int) {
 	s.t.Helper()
 	s.until(func() bool {
-		all := s.Departed()
+		all := s.Disconnects()
 		return len(all) > 0 && all[0].Reason == reason
 	})
-	if d := s.Departed()[0]; d.Code != code || d.Lag != lag || d.Source.Port() == 0 {
+	if d := s.Disconnects()[0]; d.Code != code || d.Lag != lag || d.Source.Port() == 0 {
 		s.t.Errorf("%+v, want code %d, lag %d", d, code, lag)
 	}
 	st := s.Stats()
@@ -51,10 +53,9 @@ func (s *testServer) departedFor(reason string, code, lag int) {
 
 func TestConnectionsOfOneAddressAreLimited(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.MaxConnsPerSource = 2 })
-	a, b := s.join(), s.dial()
-	b.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n") // one that asks for the page counts, too
-	b.response()
+	a, b := s.join(), s.join()
 	third := s.dial()
+	third.say(upgradeRequest)
 	if r := third.response(); r.StatusCode != http.StatusTooManyRequests {
 		t.Fatal(r.Status)
 	}
@@ -73,10 +74,41 @@ func TestConnectionsOfOneAddressAreLimited(t *testing.T) {
 	a.expect(ws.OpText, "still here")
 }
 
+// A browser fetches the page over several connections, which stay open for more.
+func TestConnectionsThatAskForPagesHaveALimitOfTheirOwn(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.MaxConnsPerSource = 1 })
+	pages := make([]*peer, pagesPerChat-1) // and the one that will chat, before it says so
+	for i := range pages {
+		pages[i] = s.dial()
+		pages[i].say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		pages[i].response()
+	}
+	s.join()
+	last := s.dial() // in place of the one that chats now
+	last.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	last.response()
+	beyond := s.dial()
+	if r := beyond.response(); r.StatusCode != http.StatusTooManyRequests {
+		t.Fatal(r.Status)
+	}
+	beyond.Close()
+	pages[0].say(upgradeRequest) // back from net/http
+	if r := pages[0].response(); r.StatusCode != http.StatusTooManyRequests {
+		t.Fatal(r.Status)
+	}
+	pages[0].Close()
+	s.until(func() bool { return s.Conns() == int64(1+len(pages)) })
+	again := s.dial()
+	again.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if r := again.response(); r.StatusCode != http.StatusOK {
+		t.Error(r.Status)
+	}
+}
+
 func TestSourcesAreAddressesOrNetworksOfASubscriber(t *testing.T) {
 	var s sources
 	enter := func(addr string) int32 {
-		place, ok := s.enter(netip.MustParseAddr(addr), 2)
+		place, ok := s.count(-1, netip.MustParseAddr(addr), useChat, 2)
 		if !ok {
 			return -1
 		}
@@ -100,6 +132,14 @@ func TestSourcesAreAddressesOrNetworksOfASubscriber(t *testing.T) {
 		t.Errorf("place %d is not used again, but %d", c, e)
 	}
 	s.leave(-1)
+	for range 2 {
+		if _, ok := s.count(-1, netip.MustParseAddr("10.0.0.4"), useChat, 1<<40); !ok {
+			t.Error("a limit beyond 32 bits is none")
+		}
+		if place, ok := s.count(-1, netip.Addr{}, useChat, 1); place != -1 || !ok {
+			t.Error("those without an address are counted")
+		}
+	}
 }
 
 func TestConnectionThatComesBackFromThePageCountsOnce(t *testing.T) {
@@ -142,10 +182,10 @@ func TestHandshakesAreLimitedAmongManyThatLinger(t *testing.T) {
 	m := newModel()
 	m.server.config.MaxHandshakes = limit
 	m.server.config.HandshakeTimeout = time.Minute
-	l := &m.server.lobby
+	l := &m.server.pending
 	var last *client
 	guest := func(event uint32) {
-		last = &client{server: m.server, slot: -1}
+		last = &client{server: m.server, slot: -1, born: m.server.now.Load()}
 		last.Attach(0, m.pool, &stub{c: last})
 		l.signal(nil, last, event)
 		m.settle()
@@ -169,7 +209,7 @@ func TestHandshakesAreLimitedAmongManyThatLinger(t *testing.T) {
 		}
 	}
 	if n := len(l.list); n != 105*limit {
-		t.Errorf("%d guests, want %d", n, 105*limit)
+		t.Errorf("%d pending connections, want %d", n, 105*limit)
 	}
 }
 
@@ -386,11 +426,11 @@ func TestClientThatTakesNothingIsSentAwayAfterTheWriteTimeout(t *testing.T) {
 		speaker.say(masked(ws.OpBinary, true, number(sent, 1<<20)))
 		speaker.expect(ws.OpBinary, number(sent, 1<<20))
 		sent++
-		rows, _, err := s.Census(t.Context(), 0, 2)
+		rows, _, err := s.Connections(t.Context(), 0, 2)
 		return err == nil && max(rows[0].Lag, rows[1].Lag) >= 8
 	})
 	s.until(func() bool { s.Tick(); return s.dropped(WriteTimeout) == 1 })
-	if d := s.Departed()[0]; d.Reason != "write_timeout" || d.Code != 1013 {
+	if d := s.Disconnects()[0]; d.Reason != "write_timeout" || d.Code != 1013 {
 		t.Errorf("%+v", d)
 	}
 	// If it reads in the end, it gets what waited for it and is told.
@@ -420,7 +460,7 @@ func TestConnectionThatAsksForPagesAndTakesNoneIsClosed(t *testing.T) {
 // says is not read.
 func TestTimeInWhichTheServerDoesNotReadIsNobodysSilence(t *testing.T) {
 	m := newModel()
-	m.server.pingTicks, m.server.idleTicks, m.server.sweepTicks = 5, 10, 1
+	m.server.times = timesOf(Config{PingInterval: 5 * TickInterval, IdleTimeout: 10 * TickInterval})
 	m.join(1<<20, false)
 	m.lobby().backlog.Add(maxBacklog + 1)
 	for range 40 {
@@ -480,9 +520,9 @@ func TestConnectionThatCannotBeWatchedIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.conns.Add(1)
-	s.adopt(nil, fd, nil)
+	s.adopt(nil, fd, nil, -1)
 	s.until(func() bool { return s.Stats().Refused["exhausted"] == 1 })
-	if d := s.Departed()[0]; d.Reason != "exhausted" || d.Code != http.StatusServiceUnavailable {
+	if d := s.Disconnects()[0]; d.Reason != "exhausted" || d.Code != http.StatusServiceUnavailable {
 		t.Errorf("%+v", d)
 	}
 	s.until(func() bool { s.Tick(); return s.Conns() == 0 })
@@ -493,7 +533,7 @@ func TestWhoeverIsInTheLobbyIsInTheTableWithItsSource(t *testing.T) {
 	p := s.dial()
 	p.say("GET /ws HTTP/1.1\r\n")
 	s.until(func() bool { return s.Stats().Received > 0 })
-	rows, total, err := s.Census(t.Context(), 0, 10)
+	rows, total, err := s.Connections(t.Context(), 0, 10)
 	if err != nil || total != 1 {
 		t.Fatal(rows, total, err)
 	}
@@ -503,9 +543,9 @@ func TestWhoeverIsInTheLobbyIsInTheTableWithItsSource(t *testing.T) {
 }
 
 func TestOnlyTheLastDeparturesAreRemembered(t *testing.T) {
-	var d departures
+	var d disconnects
 	for i := range 3 * remembered / 2 {
-		d.add(Departure{Reason: "test", Lag: i})
+		d.add(Disconnect{Reason: "test", Lag: i})
 	}
 	all := d.last()
 	if len(all) != remembered || all[0].Lag != 3*remembered/2-1 || all[remembered-1].Lag != remembered/2 {
@@ -564,6 +604,37 @@ func (p *peer) skipTo(last string) {
 		var err error
 		if f, err = p.frame(); err != nil {
 			p.t.Fatal(err)
+		}
+	}
+}
+
+// slowConn takes a few bytes within each deadline.
+type slowConn struct {
+	net.Conn
+	bytes, deadlines int
+}
+
+func (c *slowConn) SetWriteDeadline(time.Time) error { c.deadlines++; return nil }
+
+func (c *slowConn) SyscallConn() (syscall.RawConn, error) { return nil, os.ErrInvalid }
+
+func (c *slowConn) Write(p []byte) (int, error) {
+	n := min(c.bytes, len(p))
+	if n < len(p) {
+		return n, os.ErrDeadlineExceeded
+	}
+	return n, nil
+}
+
+func TestPageIsWrittenAsLongAsItsReaderTakesSomeOfIt(t *testing.T) {
+	for _, test := range []struct{ bytes, written, deadlines int }{
+		{100, 100, 1}, {40, 100, 3}, {0, 0, 1}, {1, slowest, slowest},
+	} {
+		slow := &slowConn{bytes: test.bytes}
+		c := &pageConn{Conn: slow, stall: time.Second}
+		n, err := c.Write(make([]byte, 100))
+		if n != test.written || slow.deadlines != test.deadlines || (err == nil) != (n == 100) {
+			t.Errorf("%d bytes at a time: wrote %d with %d deadlines, %v", test.bytes, n, slow.deadlines, err)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 // how many bytes it used. What the peer has to wait with, and what would make
 // the post too large, stays for the next time.
 func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
-	s, t := c.server, c.server.tallies.of(w)
+	s, t := c.server, c.server.counters.of(w)
 	rules := s.rules
 	rules.Deflate = c.has(statusDeflate)
 	h := c.hub()
@@ -104,14 +104,14 @@ func violation(pong []byte, err error) *mail {
 	return &mail{bytes: frame.AppendClose(pong, e.Code, e.Reason), reason: reasonOf(e)}
 }
 
-// minPause is half a second, in ticks: very many who are paused are to cost a
-// little now and then, and not all of them something at each tick.
-const minPause = ticksPerSecond / 2
+// minPause is half a second at least, in ticks: very many who are paused are to
+// cost a little now and then, and not all of them something at each tick.
+const minPause = ticksPerSecond/2 + 1
 
 // pause keeps the session from going on until its meter's debt is paid, and for
 // minPause at least. It does not count as the peer's silence; nor, unless control
 // frames alone caused it, as time without a message.
-func (c *client) pause(t *tally) {
+func (c *client) pause(t *counters) {
 	s, m := c.server, &c.in.meter
 	limit, ticks := m.debt(&s.rates)
 	ticks = max(ticks, minPause)

@@ -325,7 +325,10 @@ func (m *model) join(n int, deflate bool) {
 func (m *model) arrive(room string, n int, deflate bool) {
 	fd := len(m.clients)
 	answer := []byte("HTTP/1.1 101\r\n\r\n")
-	c := &client{server: m.server, slot: -1}
+	now := m.server.now.Load()
+	c := &client{server: m.server, slot: -1, born: now}
+	c.heard.Store(now)
+	c.spoke.Store(now)
 	st := &stub{c: c}
 	c.Attach(fd, m.pool, st)
 	if deflate {
@@ -369,7 +372,7 @@ func (m *model) publish(room string, o op) {
 		for _, r := range m.refs {
 			r.publish(room, message, compressed)
 		}
-		p.add(m.server.tallies.of(nil), opcode, body)
+		p.add(m.server.counters.of(nil), opcode, body)
 		if o.who%3 == 0 {
 			h.publish(nil, p)
 			p = newPost(h.deflating.Load())
@@ -515,7 +518,7 @@ func messagesIn(got []byte) (n uint64) {
 
 // dropped is how many members left for the reason r.
 func (s *Server) dropped(r Reason) uint64 {
-	return s.tallies.sum(func(t *tally) *atomic.Uint64 { return &t.dropped[r] })
+	return s.counters.sum(func(t *counters) *atomic.Uint64 { return &t.dropped[r] })
 }
 
 // leftOver says what a server that nobody is connected to still holds, or "".

@@ -16,7 +16,10 @@ import (
 // half written; then the rooms in turn, whole frames of each.
 type outbox struct {
 	c     *client
-	index int // in shard.lagging, -1 if it is not there
+	index int32 // in shard.lagging, -1 if it is not there
+	// acked is the low half of what the kernel had counted when it was last asked
+	// whether the socket takes anything.
+	acked uint32
 
 	// rest is the client's own: what it still gets of rooms that it left, and
 	// what it is told of that.
@@ -122,10 +125,10 @@ func (o *outbox) next() []byte {
 
 // took notes that the socket took n bytes of what next gave.
 func (o *outbox) took(w *poller.Worker, n int) {
-	t := o.c.server.tallies.of(w)
+	t := o.c.server.counters.of(w)
 	t.sent.Add(uint64(n))
 	if !o.left {
-		o.deadline = o.c.server.stallDeadline()
+		o.deadline = o.c.server.stallDeadline(o.c.server.now.Load())
 	}
 	switch {
 	case len(o.rest) > 0:

@@ -115,7 +115,7 @@ func TestOtherQueuesAreBoundedAlthoughDroppingOnePanics(t *testing.T) {
 // Nor does the clock come back to the same one for ever.
 func TestPanicOverAnOverdueClientCostsThatClientOnly(t *testing.T) {
 	m := newModel()
-	m.server.config.WriteTimeout = TickInterval
+	m.server.times = timesOf(Config{WriteTimeout: TickInterval})
 	m.join(16, false) // takes the handshake's answer and no more
 	m.join(1<<20, false)
 	m.publishOne("behind from now on")

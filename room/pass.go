@@ -92,7 +92,7 @@ func (s *shard) step(w *poller.Worker) (writes int) {
 				short++
 			}
 		}
-		t, whole := s.tally(w), uint64(len(results)-short)
+		t, whole := s.counters(w), uint64(len(results)-short)
 		t.delivered.Add(whole * uint64(piece.Frames))
 		t.sent.Add(whole * uint64(len(piece.Bytes)))
 	}
@@ -133,8 +133,8 @@ func (s *shard) fellBehind(w *poller.Worker, r *roster, b behind) {
 	} else {
 		at.at, o.part = b.piece.Start.Skip(max(b.n, 0))
 		o.turn = o.reading(r)
-		s.tally(w).delivered.Add(at.at.Seq - b.piece.Start.Seq)
-		s.tally(w).sent.Add(uint64(max(b.n, 0)))
+		s.counters(w).delivered.Add(at.at.Seq - b.piece.Start.Seq)
+		s.counters(w).sent.Add(uint64(max(b.n, 0)))
 		s.lag(w, o)
 	}
 	s.current = nil
@@ -147,7 +147,7 @@ func (s *shard) endPass(w *poller.Worker) {
 	if r.pos.Seq > r.overflow {
 		s.dropOverflowed(w, r)
 	}
-	s.tally(w).due.Add((r.pos.Seq - r.counted()) * uint64(r.members))
+	s.counters(w).due.Add((r.pos.Seq - r.counted()) * uint64(r.members))
 	s.pass = nil
 	if !p.begun.IsZero() {
 		s.server.config.PassTime.Observe(time.Since(p.begun).Seconds())

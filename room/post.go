@@ -67,7 +67,7 @@ func (p *post) free() {
 // add appends a message. If somebody reads compressed frames it is compressed
 // here, once for all of them, by the worker that read it: the hub is one for
 // all.
-func (p *post) add(t *tally, op ws.OpCode, payload []byte) {
+func (p *post) add(t *counters, op ws.OpCode, payload []byte) {
 	f := &p.frames
 	at := len(f.plain)
 	f.plain = frame.AppendMessage(f.plain, op, payload)

@@ -267,17 +267,14 @@ func TestDroppedClientThatGoesOnTalkingGetsWhatWaited(t *testing.T) {
 		s.until(func() bool { return s.Stats().Received > before })
 	}
 	lingers := func() bool {
-		rows, _, err := s.Census(t.Context(), 0, 10)
+		rows, _, err := s.Connections(t.Context(), 0, 10)
 		return err == nil && slices.ContainsFunc(rows, func(r ConnInfo) bool { return r.State == "lingering" })
 	}
 	heard := 0
 	for ; !lingers(); heard++ {
 		stuck.expect(ws.OpBinary, number(heard, 60<<10))
 	}
-	for range ticks(lingerTimeout) + 2 {
-		s.Tick()
-	}
-	s.until(func() bool { return s.Conns() == 1 })
+	s.until(func() bool { s.Tick(); return s.Conns() == 1 })
 	for {
 		f, err := stuck.frame()
 		if err != nil {

@@ -29,7 +29,7 @@ const (
 
 // reasonTable says what each reason is: its name in counters and logs, the
 // close code (RFC 6455 §7.4.1; 0: the socket takes no frame) and text that the
-// client gets, and whether it is noted among the departures.
+// client gets, and whether it is noted among the disconnects.
 var reasonTable = [reasons]struct {
 	name  string
 	code  ws.StatusCode

@@ -3,7 +3,6 @@ package room
 import (
 	"cmp"
 	"context"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,31 +26,30 @@ const (
 // Config and what New makes are static; the rest are atomics, or say who owns
 // them.
 type Server struct {
-	config     Config
-	pool       *poller.Pool
-	poller     *poller.Poller
-	handshake  *handshake.Handshake
-	rules      frame.Rules
-	rates      rates
-	pingTicks  uint32 // Config.PingInterval; 0: never
-	idleTicks  uint32 // Config.IdleTimeout; 0: never
-	sweepTicks uint32 // how often members are looked at for these two; 0: never
-	shardSize  int32  // connections of a shard
-	stepSize   int    // writes of a step
-	lobby      lobby
-	directory  directory
-	shards     shards
-	web        *web
+	config    Config
+	pool      *poller.Pool
+	poller    *poller.Poller
+	handshake *handshake.Handshake
+	rules     frame.Rules
+	rates     rates
+	times     times
+	shardSize int32 // connections of a shard
+	stepSize  int   // writes of a step
+	pending   pendingConns
+	directory directory
+	shards    shards
+	web       *web
 
-	now     atomic.Uint32 // ticks since the start; written by Tick
-	stage   atomic.Uint32
-	drainTo atomic.Uint32 // the tick at which draining ends; set before the stage
-	conns   atomic.Int64
-	members atomic.Int64
-	tallies tallies
+	now      atomic.Uint32 // ticks since the start; written by Tick
+	date     date          // of answers; written by Tick
+	stage    atomic.Uint32
+	drainTo  atomic.Uint32 // the tick at which draining ends; set before the stage
+	conns    atomic.Int64
+	members  atomic.Int64
+	counters workerCounters
 	refusals
-	departures departures
-	curiosity
+	disconnects disconnects
+	inspector
 	sources sources
 
 	paused poller.Inbox[paused, *paused] // sessions that may not read for a while
@@ -85,22 +83,30 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	config.MaxHead = cmp.Or(config.MaxHead, handshake.DefaultMaxHead)
 	s.config = config
 	s.pool = pool
-	s.handshake = &handshake.Handshake{Path: Path, AllowOrigin: config.AllowOrigin, MaxHead: config.MaxHead, Compress: config.Compress}
+	s.handshake = &handshake.Handshake{Path: Path, Rooms: set(config.Rooms), AllowOrigin: config.AllowOrigin, Subprotocols: config.Subprotocols, MaxHead: config.MaxHead, Compress: config.Compress}
+	s.date.set(time.Now())
 	s.rules = frame.Rules{MaxMessage: config.MaxMessage, MaxFragments: config.MaxFragments}
 	s.rates = rates{limitMessages: config.RateMessages, limitBytes: config.RateBytes, limitControls: config.RateControls}
-	s.pingTicks, s.idleTicks = ticks(config.PingInterval), ticks(config.IdleTimeout)
-	for _, interval := range []uint32{s.pingTicks, s.idleTicks} {
-		if interval > 0 && (s.sweepTicks == 0 || interval/8 < s.sweepTicks) {
-			s.sweepTicks = max(1, interval/8)
-		}
-	}
+	s.times = timesOf(config)
 	s.shardSize, s.stepSize = shardSize, poller.FanoutMax
-	s.tallies = newTallies(pool)
+	s.counters = newWorkerCounters(pool)
 	s.refusals = newRefusals()
 	s.empty = make(chan struct{})
 	s.turn = make(chan struct{}, 1)
-	s.lobby.init(s)
+	s.pending.init(s)
 	s.directory.init(s)
+}
+
+// set is nil if there are no names.
+func set(names []string) map[string]bool {
+	var all map[string]bool
+	for _, name := range names {
+		if all == nil {
+			all = make(map[string]bool)
+		}
+		all[name] = true
+	}
+	return all
 }
 
 // Admit implements poller.Acceptor.
@@ -111,26 +117,27 @@ func (s *Server) Admit() bool {
 // Accept implements poller.Acceptor.
 func (s *Server) Accept(w *poller.Worker, fd int) {
 	s.conns.Add(1)
-	s.tallies.of(w).accepted.Add(1)
-	s.adopt(w, fd, nil)
+	s.counters.of(w).accepted.Add(1)
+	s.adopt(w, fd, nil, -1)
 }
 
-// adopt takes over the socket fd, from which head has been read. The caller
-// need not be on a worker; w is then nil.
-func (s *Server) adopt(w *poller.Worker, fd int, head []byte) {
+// adopt takes over the socket fd; from one that comes back from net/http head
+// has been read, and its place in sources is source. The caller need not be on a
+// worker; w is then nil.
+func (s *Server) adopt(w *poller.Worker, fd int, head []byte, source int32) {
 	now := s.now.Load()
-	c := &client{server: s, slot: -1, source: -1, born: now, back: head != nil}
+	c := &client{server: s, slot: -1, born: now}
+	c.source.Store(source)
 	c.setUnread(head)
 	c.heard.Store(now)
 	c.spoke.Store(now)
 	c.Attach(fd, s.pool, c)
-	if limit := s.config.MaxConnsPerSource; limit > 0 {
-		var ok bool
-		if c.source, ok = s.sources.enter(c.Peer().Addr(), limit); !ok {
-			c.status.Or(statusRefused)
-		}
+	if head != nil {
+		c.cameBack()
+	} else if !c.arrived() {
+		c.status.Or(statusRefused)
 	}
-	s.lobby.signal(w, c, eventHandshake)
+	s.pending.signal(w, c, eventHandshake)
 	c.ScheduleOn(w)
 }
 
@@ -138,14 +145,15 @@ func (s *Server) adopt(w *poller.Worker, fd int, head []byte) {
 // by two at a time.
 func (s *Server) Tick() {
 	now := s.now.Add(1)
+	s.date.set(time.Now())
 	s.resumePaused(now)
 	if s.stage.Load() == draining && now >= s.drainTo.Load() {
 		s.enter(closing)
 	}
 	if now%ticksPerSecond == 0 {
-		s.departures.report(s.config.Log)
+		s.disconnects.report(s.config.Log)
 	}
-	s.lobby.Schedule()
+	s.pending.Schedule()
 	if now%ticksPerSecond == 0 {
 		s.directory.Schedule()
 	}
@@ -185,8 +193,7 @@ func (s *Server) Conns() int64 { return s.conns.Load() }
 // listener must have been closed.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.config.DrainSpread > 0 {
-		s.drainTo.Store(s.after(s.config.DrainSpread))
-		s.enter(draining)
+		s.spread()
 	} else {
 		s.enter(closing)
 	}
@@ -204,8 +211,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		<-s.empty
 	}
 	<-webDone
-	s.departures.report(s.config.Log)
+	s.disconnects.report(s.config.Log)
 	return err
+}
+
+// spread begins to send everybody away bit by bit.
+func (s *Server) spread() {
+	s.drainTo.Store(s.now.Load() + within(s.config.DrainSpread))
+	s.enter(draining)
 }
 
 // Draining reports whether the server is going away.
@@ -216,7 +229,7 @@ func (s *Server) enter(stage uint32) {
 	for now := s.stage.Load(); now < stage; now = s.stage.Load() {
 		s.stage.CompareAndSwap(now, stage)
 	}
-	s.lobby.Schedule()
+	s.pending.Schedule()
 	s.directory.Schedule()
 	for _, sh := range s.shards.all() {
 		sh.Schedule()
@@ -240,21 +253,5 @@ func (s *Server) closed(source int32) {
 
 // logged is how many MiB of messages have been published.
 func (s *Server) logged() uint32 {
-	return uint32(s.tallies.sum(func(t *tally) *atomic.Uint64 { return &t.logged }) >> 20)
-}
-
-// ticks is d in ticks, rounded up.
-func ticks(d time.Duration) uint32 {
-	return uint32((d + TickInterval - 1) / TickInterval)
-}
-
-// after is the first tick at which at least d will have passed.
-func (s *Server) after(d time.Duration) uint32 { return s.now.Load() + ticks(d) + 1 }
-
-// stallDeadline is when a socket that takes nothing from now on is given up.
-func (s *Server) stallDeadline() uint32 {
-	if s.config.WriteTimeout == 0 {
-		return math.MaxUint32
-	}
-	return s.after(s.config.WriteTimeout)
+	return uint32(s.counters.sum(func(t *counters) *atomic.Uint64 { return &t.logged }) >> 20)
 }

@@ -86,7 +86,7 @@ func (c *client) mustWait() bool {
 	return s.stage.Load() >= closing || c.has(statusChanging) || c.in != nil && c.in.meter.until > s.now.Load() || c.hub().congested(c)
 }
 
-// begin is the first run. The lobby has the client already.
+// begin is the first run. It is pending already.
 func (c *client) begin(w *poller.Worker) {
 	c.phase = phaseHead
 	if err := c.server.poller.Watch(&c.Conn); err != nil {
@@ -95,6 +95,10 @@ func (c *client) begin(w *poller.Worker) {
 	}
 	if c.has(statusRefused) {
 		c.refuse(w, handshake.SourceLimit)
+		return
+	}
+	if c.wantsHeader() && !c.trusted() {
+		c.refuse(w, handshake.NoTrustedProxy)
 		return
 	}
 	if head := c.unread(); len(head) > 0 { // net/http gave it back
@@ -116,7 +120,7 @@ func (c *client) readOnce(w *poller.Worker) bool {
 		return false
 	}
 	c.heard.Store(c.server.now.Load())
-	c.server.tallies.of(w).received.Add(uint64(n))
+	c.server.counters.of(w).received.Add(uint64(n))
 	c.feed(w, buf[:kept+n])
 	return kept+n == len(buf) || c.Hangup() || c.in != nil && c.in.more
 }
@@ -174,30 +178,30 @@ func (c *client) keep(b []byte, used int) {
 
 // feedHead looks at the HTTP head and returns how many bytes it used.
 func (c *client) feedHead(w *poller.Worker, b []byte) int {
-	r := c.server.handshake.Look(b)
-	if r.Verdict == handshake.HTTP && c.back {
-		// Should net/http take it for the WebSocket's all the same, the two
-		// would hand it to and fro for ever.
-		c.server.refused(c.Peer(), refusedGivenBack, 0)
-		c.linger(w)
-		return len(b)
+	if c.wantsHeader() {
+		return c.feedHeader(w, b)
 	}
+	r := c.server.handshake.Look(b)
 	switch r.Verdict {
 	case handshake.Incomplete:
 		return 0
 	case handshake.Upgrade:
+		if !c.admitted(b[:r.N]) {
+			c.refuse(w, handshake.SourceLimit)
+			return len(b)
+		}
 		c.phase = phaseJoining
 		if r.Deflate {
 			c.status.Or(statusDeflate)
 		}
-		c.server.lobby.join(w, &change{client: c, room: r.Room, answer: r.Response})
+		c.server.pending.join(w, &change{client: c, room: r.Room, answer: r.AppendAnswer(nil, c.server.date.get())})
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
 		}
 		return r.N
 	case handshake.HTTP:
 		c.gone(w)
-		c.server.web.take(c.Detach(), c.source, b)
+		c.server.web.take(c.Detach(), c.source.Load(), b, r)
 		return len(b)
 	default:
 		c.refuse(w, r)
@@ -207,10 +211,16 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 
 // refuse answers a handshake that is not accepted.
 func (c *client) refuse(w *poller.Worker, r handshake.Result) {
-	c.server.refused(c.Peer(), r.Reason, r.Status)
-	w.Send(c.FD(), r.Response) // as much as a fresh socket takes: all
+	c.answer(w, r)
 	c.Narrow()
 	c.linger(w)
+}
+
+// answer says why a handshake is refused. What the worker has read for it is not
+// used any more.
+func (c *client) answer(w *poller.Worker, r handshake.Result) {
+	c.server.refused(c.peer(), r.Reason, r.Status)
+	w.Send(c.FD(), r.AppendAnswer(w.Scratch[:0], c.server.date.get())) // as much as a fresh socket takes: all
 }
 
 // joined reports whether the client is a member by now; if not, the shard will
@@ -234,9 +244,8 @@ func (c *client) joined(w *poller.Worker) bool {
 // refuseRoom has the session answer that its room can't be made. The directory
 // calls it.
 func (c *client) refuseRoom(w *poller.Worker) {
-	if c.status.Or(statusFull)&statusWaiting != 0 {
-		c.ScheduleOn(w)
-	}
+	c.status.Or(statusFull)
+	c.ScheduleOn(w)
 }
 
 // hub is the room that the client is in. Its session may call it once it is a
@@ -287,17 +296,18 @@ func (c *client) linger(w *poller.Worker) {
 	c.phase = phaseLinger
 	c.in = nil
 	c.ShutdownWrite()
-	c.server.lobby.signal(w, c, eventLinger)
+	c.server.pending.signal(w, c, eventLinger)
 }
 
-// expired is called when the client's time in the lobby is over, if it has not
+// expired is called when the client's time among the pending ones is over, if it has not
 // just left it.
 func (c *client) expired(w *poller.Worker) {
 	c.status.And(^statusExpired)
 	if c.phase == phaseHead && c.server.stage.Load() == serving {
-		r := handshake.TimedOut
-		c.server.refused(c.Peer(), r.Reason, r.Status)
-		w.Send(c.FD(), r.Response)
+		c.readOnce(w) // what has come in time, has
+	}
+	if c.phase == phaseHead && c.server.stage.Load() == serving {
+		c.answer(w, handshake.TimedOut)
 	}
 	if c.phase == phaseHead || c.phase == phaseLinger {
 		c.close(w)
@@ -307,14 +317,14 @@ func (c *client) expired(w *poller.Worker) {
 func (c *client) close(w *poller.Worker) {
 	c.gone(w)
 	c.Close()
-	c.server.closed(c.source)
+	c.server.closed(c.source.Load())
 }
 
 // gone is the end of the client: nobody is to keep it any more.
 func (c *client) gone(w *poller.Worker) {
 	c.phase, c.in = phaseClosed, nil
 	c.status.Or(statusClosed)
-	c.server.lobby.signal(w, c, eventGone)
+	c.server.pending.signal(w, c, eventGone)
 }
 
 // Panicked implements poller.Runner: the connection is given up.
@@ -329,7 +339,7 @@ func (c *client) Panicked(w *poller.Worker, _ any) {
 			c.send(w, &mail{broken: true, reason: Panicked})
 		}
 	case phaseHead, phaseLinger:
-		c.server.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: Panicked.String()})
+		c.server.disconnects.add(Disconnect{Time: time.Now(), Source: c.peer(), Reason: Panicked.String()})
 		c.close(w)
 	}
 }

@@ -35,10 +35,12 @@ type shard struct {
 	others   map[*client][]membership // of those that are in several rooms: all but the first
 	current  *client                  // who is being worked on, for Panicked
 	ticked   uint32
+	sweepAt  uint32  // the tick at which members are to be looked at
+	doubts   *doubts // about some of them; nil: none
 }
 
 func newShard(server *Server) *shard {
-	s := &shard{server: server}
+	s := &shard{server: server, sweepAt: math.MaxUint32}
 	s.ticked = server.now.Load()
 	s.due.Store(s.nextRound(s.ticked))
 	s.Task.Init(server.pool, s)
@@ -83,7 +85,7 @@ func (s *shard) Run(w *poller.Worker) {
 	}
 }
 
-func (s *shard) tally(w *poller.Worker) *tally { return s.server.tallies.of(w) }
+func (s *shard) counters(w *poller.Worker) *counters { return s.server.counters.of(w) }
 
 // takeEvents does what sessions, hubs and the poller asked for.
 func (s *shard) takeEvents(w *poller.Worker) {
@@ -160,8 +162,8 @@ func (s *shard) remove(r *roster) {
 
 func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
 	if c.has(statusReleased) {
-		if others := events & lobbyEvents; others != 0 {
-			s.server.lobby.signal(w, c, others)
+		if others := events & pendingEvents; others != 0 {
+			s.server.pending.signal(w, c, others)
 		}
 		return
 	}
@@ -193,7 +195,8 @@ func (s *shard) join(w *poller.Worker, ch *change) {
 	}
 	r.members++
 	s.server.members.Add(1)
-	s.tally(w).joined.Add(1)
+	s.counters(w).joined.Add(1)
+	s.expect(c)
 	if o := c.out; o != nil {
 		s.enter(c, r)
 		o.readers = append(o.readers, reader{r, r.pos})
@@ -216,7 +219,7 @@ func (s *shard) answer(w *poller.Worker, c *client, bytes []byte) {
 	n := 0
 	if len(bytes) > 0 {
 		n = w.Send(c.FD(), bytes)
-		s.tally(w).sent.Add(uint64(max(n, 0)))
+		s.counters(w).sent.Add(uint64(max(n, 0)))
 	}
 	switch {
 	case n == len(bytes):
@@ -246,7 +249,7 @@ func (s *shard) deliver(w *poller.Worker, c *client, m *mail) {
 		s.abandon(w, c, m.reason)
 	case m.exit != nil:
 		if m.reason != 0 && !c.has(statusLeft) {
-			s.server.departed(w, c, m.reason, s.waiting(c))
+			s.server.disconnected(w, c, m.reason, s.waiting(c))
 		}
 		s.leave(w, c, m.exit.of, m.bytes)
 	default:
@@ -266,7 +269,7 @@ func (s *shard) say(w *poller.Worker, c *client, bytes []byte) {
 		return
 	}
 	n := w.Send(c.FD(), bytes)
-	s.tally(w).sent.Add(uint64(max(n, 0)))
+	s.counters(w).sent.Add(uint64(max(n, 0)))
 	switch {
 	case n == len(bytes):
 	case n < 0 && n != poller.WouldBlock:
@@ -317,7 +320,7 @@ func (s *shard) leave(w *poller.Worker, c *client, limit func(*hub) uint64, byte
 	}
 	s.forgetOthers(c)
 	if o.index >= 0 {
-		s.tally(w).lagging.Add(-1)
+		s.counters(w).lagging.Add(-1)
 	}
 	o.left = true
 	o.add(bytes)
@@ -336,7 +339,7 @@ func (s *shard) leave(w *poller.Worker, c *client, limit func(*hub) uint64, byte
 func (s *shard) settle(w *poller.Worker, o *outbox, r *roster, limit uint64) {
 	// Beyond the limit, the others' passes may have begun.
 	limit = max(limit, r.counted())
-	s.tally(w).due.Add(limit - r.counted())
+	s.counters(w).due.Add(limit - r.counted())
 	o.settle(r, limit)
 }
 
@@ -381,10 +384,10 @@ func (s *shard) rosterOf(c *client, h *hub) (found *roster) {
 // once.
 func (s *shard) lag(w *poller.Worker, o *outbox) {
 	if !o.left {
-		o.deadline = s.server.stallDeadline()
-		s.tally(w).lagging.Add(1)
+		o.deadline = s.server.stallDeadline(s.server.now.Load())
+		s.counters(w).lagging.Add(1)
 	}
-	o.index = len(s.lagging)
+	o.index = int32(len(s.lagging))
 	s.lagging = append(s.lagging, o)
 	o.c.out = o
 	s.resume(w, o)
@@ -464,7 +467,7 @@ func (s *shard) waiting(c *client) (n int) {
 // what comes before the limits, then a close frame that tells why.
 func (s *shard) sendAway(w *poller.Worker, c *client, why Reason, limit func(*hub) uint64) {
 	s.current = c
-	s.server.departed(w, c, why, s.waiting(c))
+	s.server.disconnected(w, c, why, s.waiting(c))
 	s.leave(w, c, limit, goodbye[why])
 	s.current = nil
 }
@@ -491,15 +494,15 @@ func (s *shard) lost(w *poller.Worker, o *outbox, why Reason) {
 			lag = max(lag, int(missed))
 			lost += missed
 		}
-		s.server.departed(w, c, why, lag)
+		s.server.disconnected(w, c, why, lag)
 		c.status.Or(statusLeft)
 		for i := range o.readers {
 			r := o.readers[i].roster
-			s.tally(w).due.Add(r.reach().Seq - r.counted())
+			s.counters(w).due.Add(r.reach().Seq - r.counted())
 		}
 		s.eachRoom(c, func(r *roster) { r.left(w) })
 	}
-	s.tally(w).lost.Add(lost)
+	s.counters(w).lost.Add(lost)
 	if o.index >= 0 {
 		s.removeLagging(w, o)
 	} else {
@@ -534,7 +537,7 @@ func (s *shard) caughtUp(c *client) {
 
 func (s *shard) removeLagging(w *poller.Worker, o *outbox) {
 	if !o.left {
-		s.tally(w).lagging.Add(-1)
+		s.counters(w).lagging.Add(-1)
 	}
 	last := len(s.lagging) - 1
 	s.lagging[o.index] = s.lagging[last]

@@ -60,7 +60,7 @@ func TestTableOfConnectionsTellsStateAgeAndLag(t *testing.T) {
 	m.join(1<<20, false)
 	m.publishOne("one")
 	m.server.now.Add(ticksPerSecond)
-	p := &page{limit: 10}
+	p := &window{limit: 10}
 	m.server.shards.all()[0].fill(p)
 	got := map[string]int{}
 	for _, r := range p.rows {

@@ -18,8 +18,11 @@ const maxKept = 64
 // called at the tick before.
 func (s *shard) tick(w *poller.Worker, before, now uint32) {
 	server := s.server
-	if interval := server.sweepTicks; interval > 0 && now/interval != before/interval {
+	if now >= s.sweepAt {
 		s.sweep(w, now)
+	}
+	if d := s.doubts; d != nil && now >= d.due {
+		s.resolve(w, d, now)
 	}
 	if server.stage.Load() == draining {
 		s.closeSome(w, now)
@@ -41,12 +44,13 @@ func (s *shard) tick(w *poller.Worker, before, now uint32) {
 	}
 }
 
-// nextRound is the tick of the next round that is made at regular times.
+// nextRound is the tick at which somebody is to be looked at next, lagging
+// members' own deadlines apart.
 func (s *shard) nextRound(now uint32) uint32 {
 	server := s.server
-	next := uint32(math.MaxUint32)
-	if interval := server.sweepTicks; interval > 0 {
-		next = (now/interval + 1) * interval
+	next := s.sweepAt
+	if d := s.doubts; d != nil {
+		next = min(next, d.due)
 	}
 	if server.config.Lag != nil {
 		next = min(next, (now/ticksPerSecond+1)*ticksPerSecond)
@@ -74,49 +78,105 @@ func (s *shard) overdue(w *poller.Worker, o *outbox, now uint32) {
 		return
 	}
 	s.resume(w, o) // only a socket that takes nothing is stalled
-	if o.c.out == o && !o.left && now >= o.deadline {
+	if o.c.out == o && !o.left && now >= o.deadline && !s.takes(o, now) {
 		s.sendAway(w, o.c, WriteTimeout, s.ends(o.c))
 	}
 }
 
-// sweep pings members that were silent for an interval, gives up those that
-// were for two, and sends away those that have not said anything for too long.
+// takes reports whether o's peer has acknowledged something in time, which need
+// not be enough for its socket to take more, and moves the deadline on if so.
+func (s *shard) takes(o *outbox, now uint32) bool {
+	p, known := o.c.Progress()
+	if !known || uint32(p.Acked) == o.acked {
+		return false
+	}
+	o.acked = uint32(p.Acked)
+	o.deadline = s.server.stallDeadline(ago(now, p.Quiet))
+	return now < o.deadline
+}
+
+// sweep looks at all members, and pings those that are silent for long enough, or
+// would be before the next sweep.
 func (s *shard) sweep(w *poller.Worker, now uint32) {
+	next := uint32(math.MaxUint32)
 	for _, r := range s.list {
 		for i := len(r.ready) - 1; i >= 0; i-- {
-			s.check(w, r.ready[i], now)
+			next = min(next, s.check(w, r.ready[i], now))
 		}
 	}
 	for i := len(s.lagging) - 1; i >= 0; i-- {
 		if o := s.lagging[i]; !o.left {
-			s.check(w, o.c, now)
+			next = min(next, s.check(w, o.c, now))
 		}
 	}
 	s.current = nil
+	s.sweepAt = max(next, now+s.server.times.sweep)
 }
 
-func (s *shard) check(w *poller.Worker, c *client, now uint32) {
-	server := s.server
+// expect has the next sweep in time for c, a new member.
+func (s *shard) expect(c *client) {
+	t := &s.server.times
+	if t.ping > 0 {
+		s.sweepAt = min(s.sweepAt, c.heard.Load()+t.ping)
+	}
+	if t.idle > 0 {
+		s.sweepAt = min(s.sweepAt, c.spoke.Load()+t.idle)
+	}
+	s.due.Store(min(s.due.Load(), s.sweepAt))
+}
+
+// check does what c's silence asks for. It returns the tick at which it is to be
+// looked at again.
+func (s *shard) check(w *poller.Worker, c *client, now uint32) (next uint32) {
+	t := &s.server.times
 	s.current = c
-	if idle := server.idleTicks; idle > 0 && int32(now-c.spoke.Load()) >= int32(idle) {
-		s.sendAway(w, c, Idle, s.ends(c))
-		return
+	next = math.MaxUint32
+	if t.idle > 0 {
+		spoke := c.spoke.Load()
+		if mute := int32(now - spoke); mute >= int32(t.idle) && !(mute < 2*int32(t.idle) && c.unheard()) {
+			s.sendAway(w, c, Idle, s.ends(c))
+			return next
+		}
+		next = spoke + t.idle
 	}
-	interval := server.pingTicks
-	if interval == 0 {
-		return
+	if t.ping == 0 {
+		return next
 	}
-	switch silent := now - c.heard.Load(); {
-	case int32(silent) < int32(interval):
+	heard := c.heard.Load()
+	silent := int32(now - heard)
+	answer := int32(t.ping + t.doubt) // the silence with which a ping should have been answered
+	switch {
+	case silent < int32(t.ping-(t.sweep-1)):
 		if c.has(statusPinged) {
 			c.status.And(^statusPinged)
 		}
-	case silent >= 2*interval:
-		s.abandon(w, c, PingTimeout)
-	case !c.has(statusPinged) && (c.out == nil || len(c.out.urgent) == 0): // an answer is not replaced
-		c.status.Or(statusPinged)
-		s.say(w, c, frame.Ping)
+		return min(next, heard+t.ping)
+	case c.has(statusDoubted):
+		return next
+	case s.ping(w, c):
+		return min(next, max(heard+uint32(answer), now+1))
+	case silent < answer:
+		return min(next, heard+uint32(answer))
 	}
+	s.doubt(c, heard, now)
+	return next
+}
+
+// unheard reports whether something has come from c's peer that was not read: it
+// may be a message.
+func (c *client) unheard() bool {
+	p, known := c.Progress()
+	return known && p.Unread > 0
+}
+
+// ping sends c a ping, unless there is one, or an answer, that c has not taken.
+func (s *shard) ping(w *poller.Worker, c *client) bool {
+	if c.has(statusPinged) || c.out != nil && len(c.out.urgent) > 0 {
+		return false
+	}
+	c.status.Or(statusPinged)
+	s.say(w, c, frame.Ping)
+	return true
 }
 
 // closeSome sends some members away, when the server goes away over a while: at

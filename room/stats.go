@@ -1,6 +1,11 @@
 package room
 
-import "sync/atomic"
+import (
+	"cmp"
+	"sync/atomic"
+
+	"chatd/room/handshake"
+)
 
 // Stats is a snapshot of a server's counters, all since its start. They are
 // read one after the other while the server goes on.
@@ -35,9 +40,19 @@ type Stats struct {
 	Throttled map[string]uint64 // pauses in reading, by the limit that was exceeded
 }
 
+// Room tells the present life of a room from others that it has had, or will
+// have, and how many messages there were in it; of a room that is not there,
+// zeros.
+func (s *Server) Room(name string) (life, messages uint64) {
+	if h := s.directory.room(cmp.Or(name, handshake.DefaultRoom)); h != nil {
+		return h.life, h.messages.Load()
+	}
+	return 0, 0
+}
+
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
-	t := s.tallies
+	t := s.counters
 	lagging := int64(0)
 	for i := range t {
 		lagging += t[i].lagging.Load()
@@ -48,22 +63,22 @@ func (s *Server) Stats() Stats {
 		Rooms:      s.directory.size.Load(),
 		Born:       s.directory.born.Load(),
 		Removed:    s.directory.removed.Load(),
-		Handshakes: s.lobby.handshakes.Load(),
+		Handshakes: s.pending.handshakes.Load(),
 		Lagging:    max(0, lagging), // a worker may have gone on while the others were added
 
-		Accepted:  t.sum(func(t *tally) *atomic.Uint64 { return &t.accepted }),
-		Joined:    t.sum(func(t *tally) *atomic.Uint64 { return &t.joined }),
-		Messages:  t.sum(func(t *tally) *atomic.Uint64 { return &t.messages }),
-		Due:       t.sum(func(t *tally) *atomic.Uint64 { return &t.due }),
-		Delivered: t.sum(func(t *tally) *atomic.Uint64 { return &t.delivered }),
-		Lost:      t.sum(func(t *tally) *atomic.Uint64 { return &t.lost }),
-		Received:  t.sum(func(t *tally) *atomic.Uint64 { return &t.received }),
-		Sent:      t.sum(func(t *tally) *atomic.Uint64 { return &t.sent }),
+		Accepted:  t.sum(func(t *counters) *atomic.Uint64 { return &t.accepted }),
+		Joined:    t.sum(func(t *counters) *atomic.Uint64 { return &t.joined }),
+		Messages:  t.sum(func(t *counters) *atomic.Uint64 { return &t.messages }),
+		Due:       t.sum(func(t *counters) *atomic.Uint64 { return &t.due }),
+		Delivered: t.sum(func(t *counters) *atomic.Uint64 { return &t.delivered }),
+		Lost:      t.sum(func(t *counters) *atomic.Uint64 { return &t.lost }),
+		Received:  t.sum(func(t *counters) *atomic.Uint64 { return &t.received }),
+		Sent:      t.sum(func(t *counters) *atomic.Uint64 { return &t.sent }),
 
-		Compressed:       t.sum(func(t *tally) *atomic.Uint64 { return &t.deflated }),
-		CompressedInput:  t.sum(func(t *tally) *atomic.Uint64 { return &t.deflateIn }),
-		CompressedOutput: t.sum(func(t *tally) *atomic.Uint64 { return &t.deflateOut }),
-		Inflated:         t.sum(func(t *tally) *atomic.Uint64 { return &t.inflated }),
+		Compressed:       t.sum(func(t *counters) *atomic.Uint64 { return &t.deflated }),
+		CompressedInput:  t.sum(func(t *counters) *atomic.Uint64 { return &t.deflateIn }),
+		CompressedOutput: t.sum(func(t *counters) *atomic.Uint64 { return &t.deflateOut }),
+		Inflated:         t.sum(func(t *counters) *atomic.Uint64 { return &t.inflated }),
 
 		Refused:   make(map[string]uint64),
 		Dropped:   make(map[string]uint64),
@@ -73,10 +88,10 @@ func (s *Server) Stats() Stats {
 		st.Refused[reason] = n.Load()
 	}
 	for r := SlowConsumer; r < reasons; r++ {
-		st.Dropped[r.String()] = t.sum(func(t *tally) *atomic.Uint64 { return &t.dropped[r] })
+		st.Dropped[r.String()] = t.sum(func(t *counters) *atomic.Uint64 { return &t.dropped[r] })
 	}
 	for i, name := range limitNames {
-		st.Throttled[name] = t.sum(func(t *tally) *atomic.Uint64 { return &t.throttled[i] })
+		st.Throttled[name] = t.sum(func(t *counters) *atomic.Uint64 { return &t.throttled[i] })
 	}
 	return st
 }

@@ -2,13 +2,16 @@ package room
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"chatd/poller"
@@ -16,14 +19,15 @@ import (
 )
 
 // idleTimeout is how long a connection that asked for the page may stay for
-// more.
-const idleTimeout = time.Minute
+// more. It is longer than proxies keep theirs (nginx and AWS for a minute, Caddy
+// for two): whoever closes first must not be the one that may just be asked.
+const idleTimeout = 130 * time.Second
 
 // web answers, through net/http, the requests that are not for the WebSocket.
 // It is the listener of its http.Server: sessions hand it the connections
 // whose first request turned out to be one. From then on such a connection is
-// an ordinary one, with its goroutine; should it ask for the WebSocket in a
-// later request, as behind a proxy that keeps connections, it comes back. Its
+// an ordinary one, with its goroutine, as long as its requests are; with any
+// other, as behind a proxy that keeps connections, it goes back (pageConn). Its
 // channels carry connections, never messages.
 type web struct {
 	server  *Server
@@ -44,18 +48,21 @@ func newWeb(s *Server) *web {
 		MaxHeaderBytes:    s.config.MaxHead,
 		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
 		ConnState: func(c net.Conn, state http.ConnState) {
-			if state == http.StateClosed {
-				s.closed(c.(*pageConn).source)
+			page := c.(*pageConn)
+			page.active = state == http.StateActive
+			if state == http.StateClosed && !page.left {
+				s.closed(page.source)
 			}
 		},
+		DisableGeneralOptionsHandler: true,
 	}
 	v.serving.Go(func() { _ = v.http.Serve(v) }) // ends with ErrServerClosed, always
 	return v
 }
 
-// take hands over the socket fd, of a connection from source, from which head
-// has been read.
-func (v *web) take(fd, source int32, head []byte) {
+// take hands over the socket fd, of a connection from source, from which b has
+// been read: the request r, and what is behind it.
+func (v *web) take(fd, source int32, b []byte, r handshake.Result) {
 	f := os.NewFile(uintptr(fd), "")
 	conn, err := net.FileConn(f) // duplicates fd
 	f.Close()
@@ -64,7 +71,9 @@ func (v *web) take(fd, source int32, head []byte) {
 		v.server.closed(source)
 		return
 	}
-	page := &pageConn{Conn: conn, source: source, head: append([]byte(nil), head...), stall: v.server.config.WriteTimeout}
+	page := &pageConn{Conn: conn, web: v, source: source, client: v.server.sources.client(source), stall: v.server.config.WriteTimeout}
+	page.ahead = append(page.ahead, b[r.Begin:]...)
+	page.begin(r)
 	v.serving.Go(func() {
 		select {
 		case v.conns <- page:
@@ -75,39 +84,40 @@ func (v *web) take(fd, source int32, head []byte) {
 	})
 }
 
+// The methods that there are for the page, and for the WebSocket.
+const (
+	pageMethods   = "GET, HEAD, OPTIONS"
+	socketMethods = "GET, OPTIONS"
+)
+
 func (v *web) serve(rw http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == Path {
-		v.giveBack(rw, r)
+	if r.ContentLength != 0 {
+		// Nobody reads a body, and where it ends may be in doubt (RFC 9112 §6.1).
+		rw.Header().Set("Connection", "close")
+	}
+	if r.Method != http.MethodOptions {
+		if name, ok := strings.CutPrefix(r.URL.Path, PagePath); ok && !v.server.hasPage(rw, r, name) {
+			return
+		}
+		v.server.config.Page.ServeHTTP(rw, r)
 		return
 	}
-	v.server.config.Page.ServeHTTP(rw, r)
+	methods := pageMethods
+	if r.URL.Path == Path || strings.HasPrefix(r.URL.Path, Path+"/") {
+		methods = socketMethods
+	}
+	rw.Header().Set("Allow", methods)
+	rw.WriteHeader(http.StatusNoContent)
 }
 
-// giveBack returns a connection to the event loop, with the request as it
-// came.
-func (v *web) giveBack(rw http.ResponseWriter, r *http.Request) {
-	r.RequestURI = r.URL.RequestURI() // the dump of an absolute one has no Host
-	head, err := httputil.DumpRequest(r, false)
-	if err != nil {
-		http.Error(rw, err.Error(), http.StatusBadRequest)
-		return
+// hasPage reports whether a room of that name can be there, and else says why it
+// can't.
+func (s *Server) hasPage(rw http.ResponseWriter, r *http.Request, name string) bool {
+	status, text := s.handshake.RefuseRoom(name, strings.Contains(r.URL.EscapedPath(), "%"))
+	if status != 0 {
+		http.Error(rw, text, status)
 	}
-	conn, buffered, err := http.NewResponseController(rw).Hijack()
-	if err != nil {
-		http.Error(rw, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	defer conn.Close()
-	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	page := conn.(*pageConn)
-	fd, err := poller.Dup(page.Conn.(*net.TCPConn))
-	if err != nil {
-		v.server.refused(page.RemoteAddr().(*net.TCPAddr).AddrPort(), handshake.Exhausted.Reason, 0)
-		v.server.closed(page.source)
-		return
-	}
-	v.server.sources.leave(page.source) // it is counted anew
-	v.server.adopt(nil, fd, append(head, ahead...))
+	return status == 0
 }
 
 func (v *web) shutdown(ctx context.Context) error {
@@ -139,31 +149,129 @@ func (v *web) Close() error {
 // Addr implements net.Listener.
 func (v *web) Addr() net.Addr { return &net.TCPAddr{} }
 
-// pageConn is a connection whose first bytes have been read already.
+// pageConn is a connection whose first bytes have been read already. It shows
+// net/http one request at a time, and only such as are for it: with what else
+// comes, or comes in pieces, the connection goes back to the event loop, with
+// every byte as it came.
 type pageConn struct {
 	net.Conn
-	source int32 // see client
-	head   []byte
-	stall  time.Duration // after which a peer that takes nothing is given up; 0: never
+	web    *web
+	source int32          // see client
+	client netip.AddrPort // that a proxy speaks for, see sources
+	stall  time.Duration  // after which a peer that takes nothing is given up; 0: never
+
+	// Owned by the goroutine that net/http serves the connection with, or by
+	// the one that reads for it meanwhile.
+	ahead  []byte // was read, and not shown
+	whole  int    // bytes of ahead that belong to the request
+	body   bool   // … and whatever follows: it is the last one
+	active bool   // net/http works on a request
+	left   bool   // it went back
+}
+
+// begin shows net/http the request r, which ahead begins with.
+func (c *pageConn) begin(r handshake.Result) { c.whole, c.body = r.N-r.Begin, r.Body }
+
+// Read implements net.Conn.
+func (c *pageConn) Read(p []byte) (int, error) {
+	if c.whole == 0 && !c.body {
+		if c.active {
+			// Net/http looks whether the peer is still there. Nothing has come
+			// that it may have; writing will tell.
+			return 0, nil
+		}
+		if n, err := c.next(p); n > 0 || err != nil {
+			return n, err
+		}
+	}
+	shown := c.ahead
+	if !c.body {
+		shown = shown[:c.whole]
+	} else if len(shown) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, shown)
+	c.ahead = c.ahead[n:]
+	c.whole = max(0, c.whole-n)
+	return n, nil
+}
+
+// next begins the next request. One that comes whole, and alone, is read into p.
+func (c *pageConn) next(p []byte) (int, error) {
+	if len(c.ahead) == 0 {
+		n, err := c.Conn.Read(p)
+		if err != nil {
+			return 0, err
+		}
+		r := c.web.server.handshake.Look(p[:n])
+		if r.Verdict == handshake.HTTP && r.N-r.Begin == n && !r.Body {
+			return n, nil
+		}
+		c.ahead = append([]byte(nil), p[:n]...)
+	}
+	r := c.web.server.handshake.Look(c.ahead)
+	if r.Verdict != handshake.HTTP {
+		c.giveBack()
+		return 0, io.EOF
+	}
+	c.ahead = c.ahead[r.Begin:]
+	c.begin(r)
+	return 0, nil
+}
+
+// giveBack returns the connection to the event loop. Net/http closes its own
+// descriptor.
+func (c *pageConn) giveBack() {
+	s := c.web.server
+	fd, err := poller.Dup(c.Conn.(syscall.Conn))
+	if err != nil {
+		s.refused(c.peer(), handshake.Exhausted.Reason, 0)
+		return
+	}
+	c.left = true
+	s.adopt(nil, fd, c.ahead, c.source)
+}
+
+// peer is the address of the other side, the zero value on a unix socket.
+func (c *pageConn) peer() netip.AddrPort {
+	if addr, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return addr.AddrPort()
+	}
+	return netip.AddrPort{}
+}
+
+// RemoteAddr implements net.Conn.
+func (c *pageConn) RemoteAddr() net.Addr {
+	if c.client.IsValid() {
+		return net.TCPAddrFromAddrPort(c.client)
+	}
+	return c.Conn.RemoteAddr()
 }
 
 // Write implements net.Conn. net/http's own limit is for a whole answer,
 // however large.
-func (c *pageConn) Write(p []byte) (int, error) {
-	if c.stall > 0 {
-		if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
-			return 0, err
+func (c *pageConn) Write(p []byte) (n int, err error) {
+	for range slowest {
+		if c.stall > 0 {
+			if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+				return n, err
+			}
+		}
+		k, err := c.Conn.Write(p[n:])
+		if n += k; k == 0 && !c.takes() || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
 		}
 	}
-	return c.Conn.Write(p)
+	return n, os.ErrDeadlineExceeded
 }
 
-// Read implements net.Conn.
-func (c *pageConn) Read(p []byte) (int, error) {
-	if len(c.head) > 0 {
-		n := copy(p, c.head)
-		c.head = c.head[n:]
-		return n, nil
-	}
-	return c.Conn.Read(p)
+// slowest is how many times its time a peer may have for one Write, as long as it
+// takes something in each.
+const slowest = 10
+
+// takes reports whether the peer has lately acknowledged something, which need
+// not be enough for its socket to take more.
+func (c *pageConn) takes() bool {
+	p, known := poller.ProgressOf(c.Conn.(syscall.Conn))
+	return known && p.Quiet < c.stall
 }

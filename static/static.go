@@ -1,22 +1,37 @@
 // Package static is the chat page: plain HTML, CSS and JavaScript, embedded in
-// the binary and served with strict security headers. It knows nothing of the
-// chat itself; the page finds the WebSocket at /ws of the host it came from.
+// the binary and served with strict security headers. Of the chat itself it
+// knows nothing but what it is told to tell the page ([Facts]); the page finds
+// everything, the WebSocket included, relative to where it came from.
+//
+//	request ─▶ path? ── status.json ─▶ status: the facts
+//	             │
+//	             ▼
+//	           finder (embedded, directory) ─▶ content ─▶ Accept-Encoding ─▶ coded
 package static
 
 import (
-	"crypto/sha256"
-	"embed"
+	"bytes"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
-	"os"
 	"strings"
+	"time"
 )
 
 // index is the file that / stands for.
 const index = "index.html"
+
+// roomPath is above the rooms' pages, which are the index, too.
+const roomPath = "/r/"
+
+// roomIndex is the index as it is below roomPath: what it refers to is beside
+// that of /. It is no file's name.
+const roomIndex = "r/*"
+
+// inRoom makes the index that of a room, if it says where its base is.
+func inRoom(page []byte) []byte {
+	return bytes.Replace(page, []byte(`<base href="./">`), []byte(`<base href="../">`), 1)
+}
 
 // policy lets the page load its own files and nothing else, run no inline code
 // and talk to no other host. 'self' in connect-src covers ws: and wss: of the
@@ -24,107 +39,130 @@ const index = "index.html"
 // the host as well, for browsers older than that, would put what the request
 // claims to be its Host into the policy.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
 
-//go:embed index.html chat.css chat.js favicon.svg
-var embedded embed.FS
+// Field values that many answers share: they are put into their headers as they
+// are, and not to be changed.
+var (
+	policyField     = []string{policy}
+	nosniffField    = []string{"nosniff"}
+	noReferrerField = []string{"no-referrer"}
+	noCacheField    = []string{"no-cache"} // to be asked for each time, and answered with 304
+	noStoreField    = []string{"no-store"}
+	varyField       = []string{"Accept-Encoding"}
+	bytesField      = []string{"bytes"}
+)
 
-// Handler serves the page: / is index.html, the other files go by their names.
-// The files are the embedded ones if assets is empty, else what is in the
-// directory assets at the time of each request. Directories are not listed,
-// and neither hidden files nor any outside of assets are served.
-func Handler(assets string) (http.Handler, error) {
-	if assets == "" {
-		return newEmbedded()
-	}
-	root, err := os.OpenRoot(assets)
-	if err != nil {
-		return nil, fmt.Errorf("open the assets directory: %w", err)
-	}
-	files := root.FS()
-	if info, err := fs.Stat(files, index); err != nil || !info.Mode().IsRegular() {
-		root.Close()
-		return nil, fmt.Errorf("the assets directory %s has no %s", assets, index)
-	}
-	return &handler{files: files, etag: statETag}, nil
+// finder finds what is served under a name. Whatever may not be served does not
+// exist: [fs.ErrNotExist].
+type finder interface {
+	find(name string) (*content, error)
 }
 
-func newEmbedded() (http.Handler, error) {
-	entries, err := embedded.ReadDir(".")
+// Handler serves the page: / and what is below /r/ is index.html, the other files
+// go by their names, and status.json is the facts. Which rooms there can be is for
+// its caller to know. The files are the embedded ones if assets is
+// empty, else what is in the directory assets at the time of each request.
+// Directories are not listed, and neither hidden files nor any outside of assets
+// are served.
+func Handler(assets string, facts Facts) (http.Handler, error) {
+	h := &handler{status: newStatus(facts)}
+	var err error
+	if assets == "" {
+		h.files, err = newEmbedded()
+	} else {
+		h.files, err = newDirectory(assets)
+	}
 	if err != nil {
 		return nil, err
 	}
-	etags := make(map[string]string, len(entries))
-	for _, entry := range entries {
-		content, err := embedded.ReadFile(entry.Name())
-		if err != nil {
-			return nil, err
-		}
-		etags[entry.Name()] = fmt.Sprintf(`"%x"`, sha256.Sum256(content))
-	}
-	return &handler{files: embedded, etag: func(info fs.FileInfo) string { return etags[info.Name()] }}, nil
-}
-
-// statETag tells two versions of a file on disk apart without reading them.
-func statETag(info fs.FileInfo) string {
-	return fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size())
+	return h, nil
 }
 
 // handler serves files. All its fields are static.
 type handler struct {
-	files fs.FS
-	etag  func(fs.FileInfo) string
+	files  finder
+	status *status
 }
 
 // ServeHTTP implements [http.Handler].
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header.Set("Content-Security-Policy", policy)
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cache-Control", "no-cache") // to be asked for each time, and answered with 304
+	header["Content-Security-Policy"] = policyField
+	header["X-Content-Type-Options"] = nosniffField
+	header["Referrer-Policy"] = noReferrerField
+	header["Cache-Control"] = noCacheField
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		header.Set("Allow", "GET, HEAD")
+		header.Set("Allow", "GET, HEAD, OPTIONS") // OPTIONS is answered before
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	file, info, err := h.open(r.URL.Path)
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	switch {
+	case name == statusName:
+		h.status.serve(w, r)
+		return
+	case name == "":
+		name = index
+	case strings.HasPrefix(r.URL.Path, roomPath):
+		name = roomIndex
+	}
+	found, err := h.files.find(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		http.NotFound(w, r)
-		return
 	case err != nil:
 		http.Error(w, "can't read the file", http.StatusInternalServerError)
+	case found.large != nil:
+		found.serveLarge(w, r)
+	default:
+		found.serve(w, r)
+	}
+}
+
+// serve answers with the coding of c that the request likes best.
+func (c *content) serve(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	if len(c.codings) > 1 {
+		header["Vary"] = varyField
+	}
+	chosen := c.choose(r.Header["Accept-Encoding"])
+	if chosen == nil {
+		http.Error(w, "none of the encodings that are accepted is there", http.StatusNotAcceptable)
 		return
 	}
-	defer file.Close()
-	header.Set("ETag", h.etag(info))
-	http.ServeContent(w, r, info.Name(), info.ModTime(), file)
+	header["Content-Type"] = c.typeField
+	header["Content-Length"] = chosen.lengthField
+	header["Etag"] = chosen.etagField
+	header["Accept-Ranges"] = bytesField
+	if chosen.name != identity {
+		header["Content-Encoding"] = chosen.nameField
+	}
+	switch {
+	case hasConditions(r.Header):
+		// No time of change: two versions of a file may have the same one.
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(chosen.body))
+	case r.Method == http.MethodGet:
+		_, _ = w.Write(chosen.body) // a peer that went away needs no answer
+	}
 }
 
-// seekable is what both kinds of file are.
-type seekable interface {
-	fs.File
-	io.Seeker
+// serveLarge answers with a file that is not held in memory, and closes it.
+func (c *content) serveLarge(w http.ResponseWriter, r *http.Request) {
+	defer c.large.Close()
+	header := w.Header()
+	header["Content-Type"] = c.typeField
+	header["Etag"] = c.codings[0].etagField
+	http.ServeContent(w, r, "", time.Time{}, c.large)
 }
 
-// open finds the file for a URL path. Whatever may not be served does not exist.
-func (h *handler) open(path string) (seekable, fs.FileInfo, error) {
-	name := strings.TrimPrefix(path, "/")
-	if name == "" {
-		name = index
+// hasConditions reports whether the answer to a request with these fields may be
+// another than the whole content (RFC 9110 §13, §14).
+func hasConditions(h http.Header) bool {
+	for _, field := range [...]string{"If-None-Match", "If-Match", "If-Modified-Since", "If-Unmodified-Since", "Range"} {
+		if _, ok := h[field]; ok {
+			return true
+		}
 	}
-	if !fs.ValidPath(name) || strings.HasPrefix(name, ".") || strings.Contains(name, "/.") {
-		return nil, nil, fs.ErrNotExist
-	}
-	// Before the file is opened: opening a pipe would wait for its writer.
-	info, err := fs.Stat(h.files, name)
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, nil, fs.ErrNotExist
-	}
-	file, err := h.files.Open(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	return file.(seekable), info, nil
+	return false
 }

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // ask sends h one request, with the header fields "Name", "value", ...
@@ -19,6 +18,10 @@ func ask(t *testing.T, h http.Handler, method, path string, fields ...string) *h
 	for i := 0; i < len(fields); i += 2 {
 		r.Header.Set(fields[i], fields[i+1])
 	}
+	return send(h, r)
+}
+
+func send(h http.Handler, r *http.Request) *http.Response {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w.Result()
@@ -33,9 +36,12 @@ func body(t *testing.T, response *http.Response) string {
 	return string(b)
 }
 
+// someFacts are those of a server that has had no message.
+var someFacts = Facts{MaxMessage: 65536, Room: func(string) (uint64, uint64) { return 1, 0 }}
+
 func newHandler(t *testing.T, assets string) http.Handler {
 	t.Helper()
-	h, err := Handler(assets)
+	h, err := Handler(assets, someFacts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +68,7 @@ func TestEveryFileOfThePageIsServedWithItsType(t *testing.T) {
 		"/chat.css":    "text/css; charset=utf-8",
 		"/chat.js":     "text/javascript; charset=utf-8",
 		"/favicon.svg": "image/svg+xml",
+		"/status.json": "application/json",
 	} {
 		response := ask(t, h, "GET", path)
 		if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != want {
@@ -73,9 +80,46 @@ func TestEveryFileOfThePageIsServedWithItsType(t *testing.T) {
 	}
 }
 
+// A proxy may serve the page below any path.
+func TestThePageRefersToFilesBesideItself(t *testing.T) {
+	h := newHandler(t, "")
+	references := regexp.MustCompile(`(?:href|src)="([^"]*)"|from '\./([^']*)'`)
+	for _, path := range []string{"/", "/chat.js", "/composer.js"} {
+		found := references.FindAllStringSubmatch(body(t, ask(t, h, "GET", path)), -1)
+		if len(found) == 0 {
+			t.Errorf("%s refers to nothing", path)
+		}
+		for _, reference := range found {
+			name := reference[1] + reference[2]
+			if name == "./" { // the base
+				continue
+			}
+			if response := ask(t, h, "GET", "/"+name); name == "" || strings.HasPrefix(name, "/") || response.StatusCode != http.StatusOK {
+				t.Errorf("%s refers to %q: %s", path, name, response.Status)
+			}
+		}
+	}
+}
+
+func TestPageOfARoomIsTheSameOneFloorDown(t *testing.T) {
+	for _, assets := range []string{"", "."} {
+		h := newHandler(t, assets)
+		want := strings.Replace(body(t, ask(t, h, "GET", "/")), `<base href="./">`, `<base href="../">`, 1)
+		for _, path := range []string{"/r/room", "/r/chat.js", "/r/index.html"} {
+			response := ask(t, h, "GET", path)
+			if got := body(t, response); got != want || !strings.Contains(got, `"../"`) {
+				t.Errorf("%s of %q: %s, not the page", path, assets, response.Status)
+			}
+			if response.Header.Get("ETag") == ask(t, h, "GET", "/").Header.Get("ETag") {
+				t.Error("the two pages have one entity tag")
+			}
+		}
+	}
+}
+
 func TestEmbeddedAndDiskFilesAreTheSame(t *testing.T) {
 	embedded, disk := newHandler(t, ""), newHandler(t, ".")
-	for _, path := range []string{"/", "/chat.css", "/chat.js", "/favicon.svg"} {
+	for _, path := range []string{"/", "/chat.css", "/chat.js", "/outbox.js", "/favicon.svg"} {
 		if body(t, ask(t, embedded, "GET", path)) != body(t, ask(t, disk, "GET", path)) {
 			t.Errorf("%s differs", path)
 		}
@@ -119,7 +163,7 @@ func TestOnlyGETAndHEADAreAllowed(t *testing.T) {
 	h := newHandler(t, "")
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "NONSENSE"} {
 		response := ask(t, h, method, "/")
-		if response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET, HEAD" {
+		if response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET, HEAD, OPTIONS" {
 			t.Errorf("%s: %s, Allow %q", method, response.Status, response.Header.Get("Allow"))
 		}
 	}
@@ -178,10 +222,6 @@ func TestAChangedFileOnDiskIsSentAgain(t *testing.T) {
 	h := newHandler(t, dir)
 	etag := ask(t, h, "GET", "/").Header.Get("ETag")
 	write(t, dir, "index.html", "<p>two")
-	later := time.Now().Add(time.Millisecond) // the clock of a file system may be a coarse one
-	if err := os.Chtimes(filepath.Join(dir, "index.html"), later, later); err != nil {
-		t.Fatal(err)
-	}
 	response := ask(t, h, "GET", "/", "If-None-Match", etag)
 	if response.StatusCode != http.StatusOK || body(t, response) != "<p>two" {
 		t.Errorf("%s", response.Status)
@@ -192,7 +232,7 @@ func TestADirectoryWithoutThePageIsRefusedInOneLine(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "index.html/file", "")
 	for _, assets := range []string{t.TempDir(), dir, filepath.Join(dir, "nothing"), "static.go"} {
-		h, err := Handler(assets)
+		h, err := Handler(assets, someFacts)
 		if err == nil || h != nil {
 			t.Errorf("%s is taken", assets)
 		} else if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "assets directory") {

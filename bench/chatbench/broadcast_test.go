@@ -26,7 +26,7 @@ const messageSize = 128
 // serve runs a server in this process and returns its address.
 func serve(b *testing.B) (addr string, server *room.Server) {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	pool := poller.NewPool(runtime.NumCPU(), poller.NewPlain, log)
+	pool := poller.NewPool(runtime.GOMAXPROCS(0), poller.NewPlain, log)
 	epoll, err := poller.New(pool, func(err error) { b.Error(err) })
 	if err != nil {
 		b.Fatal(err)

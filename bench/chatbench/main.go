@@ -34,8 +34,11 @@ func usageError(format string, args ...any) error {
 
 func main() {
 	// The clients' worker, the poller, the pacer and the progress each need a
-	// thread of their own, or they would wait for each other.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 4))
+	// thread of their own, or they would wait for each other. Whoever sets
+	// GOMAXPROCS knows better.
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 4))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := command(os.Stdout).ParseAndRun(ctx, os.Args[1:])
@@ -68,7 +71,7 @@ func command(out io.Writer) *ffcli.Command {
 	} {
 		root.Subcommands = append(root.Subcommands, scenarioCommand(c.name, c.help, out))
 	}
-	root.Subcommands = append(root.Subcommands, hostileCommand(out), hostilePeers(), soakCommand(out), compareCommand(out))
+	root.Subcommands = append(root.Subcommands, hostileCommand(out), hostilePeers(), soakCommand(out), interopCommand(out), compareCommand(out))
 	root.Subcommands = append(root.Subcommands, showCommands(out)...)
 	root.Subcommands = append(root.Subcommands, helperProcess())
 	return root

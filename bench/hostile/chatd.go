@@ -116,8 +116,8 @@ func (c *Chatd) Metric(ctx context.Context, series string) (float64, error) {
 	return v, err
 }
 
-// until waits for a metric to be as good says.
-func (c *Chatd) until(ctx context.Context, series string, good func(float64) bool) error {
+// Until waits for a metric to be as good says.
+func (c *Chatd) Until(ctx context.Context, series string, good func(float64) bool) error {
 	last := math.NaN()
 	for {
 		v, err := c.Metric(ctx, series)

@@ -26,7 +26,7 @@ func TestServerWithoutDescriptorsWaitsQuietlyAndGoesOn(t *testing.T) {
 		}
 	}()
 	// From now on, scrapes have a connection.
-	if err := chatd.until(ctx, "chatd_connections", func(v float64) bool { return v == 0 }); err != nil {
+	if err := chatd.Until(ctx, "chatd_connections", func(v float64) bool { return v == 0 }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := chatd.spareDescriptors(idle); err != nil {
@@ -42,7 +42,7 @@ func TestServerWithoutDescriptorsWaitsQuietlyAndGoesOn(t *testing.T) {
 		conns = append(conns, c)
 	}
 	const pauses = `chatd_accept_pauses_total{reason="descriptors"}`
-	if err := chatd.until(ctx, pauses, func(v float64) bool { return v >= 1 }); err != nil {
+	if err := chatd.Until(ctx, pauses, func(v float64) bool { return v >= 1 }); err != nil {
 		t.Fatal(err)
 	}
 	taken, err := chatd.Metric(ctx, "chatd_connections")

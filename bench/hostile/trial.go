@@ -99,7 +99,7 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 		}
 	}
 	fleet.Settled()
-	if err := chatd.until(ctx, "chatd_members", func(v float64) bool { return v == float64(t.Healthy) }); err != nil {
+	if err := chatd.Until(ctx, "chatd_members", func(v float64) bool { return v == float64(t.Healthy) }); err != nil {
 		return out, err
 	}
 	senders, err := fleet.Senders(1, 0)
@@ -161,7 +161,7 @@ func (t Trial) besides(ctx context.Context, k *Kind, chatd *Chatd, fleet *load.F
 	if t.Peers > 0 {
 		counting, cancel := context.WithTimeout(attacking, tidyTime)
 		defer cancel()
-		err = chatd.until(counting, k.Series, func(v float64) bool {
+		err = chatd.Until(counting, k.Series, func(v float64) bool {
 			out.Counted = v - before[k.Series]
 			return out.Counted >= cmp.Or(k.Least, float64(t.Peers))
 		})
@@ -179,7 +179,7 @@ func (t Trial) besides(ctx context.Context, k *Kind, chatd *Chatd, fleet *load.F
 	}
 	tidying, cancel := context.WithTimeout(ctx, tidyTime)
 	defer cancel()
-	return chatd.until(tidying, "chatd_connections", func(v float64) bool { return v == float64(t.Healthy) })
+	return chatd.Until(tidying, "chatd_connections", func(v float64) bool { return v == float64(t.Healthy) })
 }
 
 // took looks at what chatd took of the peers since before.

@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	_ "chatd/linuxonly"
 )
 
 const (

@@ -4,7 +4,22 @@ import (
 	"fmt"
 	"log/slog"
 	"syscall"
+
+	"chatd/cmd/chatd/check"
 )
+
+// roomMemory is about what a room takes beyond its members, in bytes: what it is,
+// its name, and a few messages in its log.
+const roomMemory = 2 << 10
+
+// roomLimit is how many rooms to have at a time: wanted, or, if that is 0, as many
+// as half of the machine's memory has room for.
+func roomLimit(wanted int, m check.Machine) int {
+	if wanted > 0 {
+		return wanted
+	}
+	return int(max(1, min(m.Memory, m.CgroupLimit-m.CgroupUsed)/2/roomMemory))
+}
 
 // reservedFiles is how many descriptors are left for what is no client's:
 // epoll, the listener, logs, assets, connections on their way to net/http.

@@ -8,14 +8,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"chatd/cmd/chatd/admin"
 	"chatd/cmd/chatd/check"
+	"chatd/cmd/chatd/listen"
+	"chatd/cmd/chatd/logging"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/static"
@@ -35,47 +37,69 @@ func main() {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "chatd:", err)
-		os.Exit(exitUsage)
-	case opts.version:
+	case err == nil && opts.version:
 		fmt.Println("chatd", version())
 		return
 	}
-	signals := make(chan os.Signal, 2) // of the process's life
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: opts.logLevel}))
-	if err := serve(signals, opts, log); err != nil {
-		fmt.Fprintln(os.Stderr, "chatd:", err)
-		os.Exit(exitFailed)
+	signals := watchSignals()
+	out := logging.NewWriter(syscall.Stderr, opts.logFormat)
+	status := exitUsage
+	if err == nil {
+		status = exitFailed
+		log := slog.New(opts.logFormat.Handler(out, opts.logLevel))
+		slog.SetDefault(log) // for libraries that log by themselves
+		err = serve(signals, opts, log, out)
 	}
+	if errors.As(err, new(usageError)) {
+		status = exitUsage
+	}
+	if err != nil {
+		opts.logFormat.Failure(out, err)
+		exit(out, status)
+	}
+	out.Close()
+}
+
+// usageError is what is wrong with a flag's value, found out by trying it.
+type usageError struct{ error }
+
+// exit ends the process with the last lines of its log.
+func exit(out *logging.Writer, status int) {
+	out.Close()
+	os.Exit(status)
 }
 
 // serve runs the server until the first of signals, and then sends everybody
-// away.
-func serve(signals <-chan os.Signal, opts options, log *slog.Logger) error {
-	page, err := static.Handler(opts.assets)
+// away. Its log is written to out.
+func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer) error {
+	var server *room.Server
+	page, err := static.Handler(opts.assets, static.Facts{
+		MaxMessage: opts.maxMessage,
+		Room:       func(name string) (uint64, uint64) { return server.Room(name) },
+	})
 	if err != nil {
-		return err
+		return usageError{fmt.Errorf("-assets: %w", err)}
 	}
 	maxConns, err := connLimit(opts.maxConns, log)
 	if err != nil {
 		return err
 	}
-	logCapacity(log)
-	listener, err := poller.Listen(opts.addr, log)
+	maxRooms := capacity(opts.maxRooms, log)
+	sockets, err := openSockets(opts, log)
+	if err != nil {
+		return err
+	}
+	defer sockets.remove(log)
+	listener, err := poller.Adopt(sockets.clients.Listener, log)
 	if err != nil {
 		return err
 	}
 	config := opts.room()
-	config.MaxConns, config.Page, config.Log = maxConns, page, log
-	operators, err := listenAdmin(opts.admin, &config, log)
-	if err != nil {
-		return err
-	}
+	config.MaxConns, config.MaxRooms, config.Page, config.Log = maxConns, maxRooms, page, log
+	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
 	limitGarbage()
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), opts.workers))
+	opts.useCPUs()
 	pool := poller.NewPool(opts.workers-1, opts.ioUring.sender(log), log)
 	defer pool.Close()
 	epoll, err := poller.New(pool, func(err error) { log.Error("waiting for events failed", "err", err) })
@@ -84,18 +108,23 @@ func serve(signals <-chan os.Signal, opts options, log *slog.Logger) error {
 	}
 	defer epoll.Close()
 
-	server := room.New(config, pool, epoll, listener.Resume)
+	server = room.New(config, pool, epoll, listener.Resume)
 	if err := listener.Start(epoll, pool, server); err != nil {
 		return err
 	}
 	defer tick(server, listener)()
-	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version()})
-	log.Info("listening", "addr", listener.Addr(), "max_conns", maxConns, "workers", opts.workers)
-	<-signals
+	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost})
+	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())
+	manager := newManager(server, log)
+	defer manager.close()
+	manager.tell(daemon.SdNotifyReady)
+	signal, more := signals.first()
 
+	manager.tell(daemon.SdNotifyStopping)
 	limit := opts.drainSpread + opts.drainTimeout
-	log.Info("shutting down", "connections", server.Conns(), "at_most", limit)
-	go hurry(signals, limit+abortTimeout, log)
+	log.Info("shutting down", "signal", signal, "connections", server.Conns(), "at_most", limit)
+	go hurry(signals.end, more, limit+abortTimeout, log, out)
+	sockets.remove(log)
 	listener.Close()
 	drain, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -109,26 +138,33 @@ func serve(signals <-chan os.Signal, opts options, log *slog.Logger) error {
 // by themselves.
 const abortTimeout = 5 * time.Second
 
-// hurry ends the process at the next of signals, or when the shutdown takes
+// hurry ends the process after so many more signals, or when the shutdown takes
 // longer than it may: the kernel closes what is left.
-func hurry(signals <-chan os.Signal, after time.Duration, log *slog.Logger) {
-	select {
-	case <-signals:
-		log.Warn("second signal, ending at once")
-	case <-time.After(after):
-		log.Warn("the shutdown takes too long, ending at once")
+func hurry(signals <-chan os.Signal, more int, after time.Duration, log *slog.Logger, out *logging.Writer) {
+	overdue := time.After(after)
+	for ; more > 0; more-- {
+		select {
+		case <-signals:
+		case <-overdue:
+			log.Warn("the shutdown takes too long, ending at once")
+			exit(out, exitFailed)
+		}
 	}
-	os.Exit(exitFailed)
+	log.Warn("second signal, ending at once")
+	exit(out, exitFailed)
 }
 
-// logCapacity says how many connections the host can hold.
-func logCapacity(log *slog.Logger) {
+// capacity says how many connections the host can hold, and returns how many
+// rooms to have at a time: wanted, or, if that is 0, as many as memory allows;
+// 0 if that is not known.
+func capacity(wanted int, log *slog.Logger) (rooms int) {
 	machine, err := check.Read("/")
 	if err != nil {
 		log.Warn("can't tell how many connections this host can hold", "err", err)
-		return
+		return wanted
 	}
 	log.LogAttrs(context.Background(), slog.LevelInfo, "capacity", machine.Verdict().LogAttrs()...)
+	return roomLimit(wanted, machine)
 }
 
 // tick keeps the server's clock going until stop is called.
@@ -137,12 +173,15 @@ func tick(server *room.Server, listener *poller.Listener) (stop func()) {
 	go func() {
 		defer close(stopped)
 		tidy := tidier{collect: debug.FreeOSMemory}
+		clock := clock{begun: time.Now()}
 		ticker := time.NewTicker(room.TickInterval)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-ticker.C:
-				server.Tick()
+				for range clock.due(time.Now()) {
+					server.Tick()
+				}
 				listener.Resume() // descriptors may have been freed by others
 				tidy.tick(server.Conns())
 			case <-done:

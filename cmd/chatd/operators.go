@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"chatd/cmd/chatd/admin"
+	"chatd/cmd/chatd/listen"
 	"chatd/room"
 )
 
@@ -13,18 +14,15 @@ type operators struct {
 	source admin.Source // the histograms, which the room fills
 }
 
-// listenAdmin opens addr, if it is not empty, and has config fill histograms.
-func listenAdmin(addr string, config *room.Config, log *slog.Logger) (*operators, error) {
-	if addr == "" {
-		return nil, nil
+// newOperators has the admin on socket, if there is one, and config fill its
+// histograms.
+func newOperators(socket *listen.Socket, hosts []string, config *room.Config, log *slog.Logger) *operators {
+	if socket == nil {
+		return nil
 	}
-	a, err := admin.Listen(addr, log)
-	if err != nil {
-		return nil, err
-	}
-	o := &operators{admin: a, source: admin.Source{PassTime: admin.NewPassTime(), Lag: admin.NewLag()}}
+	o := &operators{admin: admin.New(socket, hosts, log), source: admin.Source{PassTime: admin.NewPassTime(), Lag: admin.NewLag()}}
 	config.PassTime, config.Lag = o.source.PassTime, o.source.Lag
-	return o, nil
+	return o
 }
 
 // start shows s.

@@ -11,24 +11,30 @@ import (
 	"strings"
 	"time"
 
-	"github.com/peterbourgon/ff/v3"
-
+	"chatd/cmd/chatd/listen"
+	"chatd/cmd/chatd/logging"
 	"chatd/poller"
 	"chatd/room"
+	"chatd/room/handshake"
+	"chatd/room/proxy"
 )
 
 // options are the command line's flags. Each is also an environment variable,
 // CHATD_ and the flag's name in capitals with _ for -; a flag wins.
 type options struct {
-	addr             string
+	addr             listen.Address
+	unixMode         listen.Mode
 	assets           string
 	queue            int
 	workers          int
 	ioUring          ioUring
-	admin            string
+	admin            listen.Address
+	adminHosts       []string
 	compress         bool
 	maxConns         int
 	maxConnsPerIP    int
+	maxRooms         int
+	rooms            []string
 	maxHandshakes    int
 	maxHeader        int
 	maxMessage       int
@@ -43,24 +49,46 @@ type options struct {
 	writeTimeout     time.Duration
 	drainTimeout     time.Duration
 	drainSpread      time.Duration
+	trustedProxies   proxy.Trusted
+	proxyProtocol    bool
 	allowOrigin      []string
+	subprotocols     []string
 	logLevel         slog.Level
+	logFormat        logging.Format
 	version          bool
+
+	given map[string]bool // the names of the flags that were set
 }
 
 func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
-	fs := flag.NewFlagSet("chatd", flag.ContinueOnError)
+	fs := &flagSet{FlagSet: flag.NewFlagSet("chatd", flag.ContinueOnError)}
 	fs.SetOutput(io.Discard) // errors are reported once, by the caller
-	fs.StringVar(&o.addr, "addr", ":8080", "`host:port` to listen on; port 0 picks a free one")
+	fs.TextVar(&o.addr, "addr", listen.Address{Port: "8080"}, "`host:port` to listen on, port 0 picks a free one; or unix:/path. A socket that systemd passes is used instead")
+	fs.TextVar(&o.unixMode, "unix-mode", listen.Mode(0o660), "who may connect to a unix socket, as the octal `mode` of its file")
 	fs.StringVar(&o.assets, "assets", "", "serve the page from this `directory` instead of the built-in one")
 	fs.IntVar(&o.queue, "queue", 256, "messages that may wait for one client; one more, and it is dropped")
-	fs.IntVar(&o.workers, "workers", runtime.NumCPU(), "worker `threads`")
+	fs.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "worker `threads`; the default is what Go uses: GOMAXPROCS, or the CPUs as far as quota and affinity allow")
 	fs.TextVar(&o.ioUring, "io-uring", ioUring(true), "`auto` or off: write to many clients with one system call where the kernel lets us")
-	fs.StringVar(&o.admin, "admin", "", "`host:port` for metrics, health, profiles and the table of connections; not for the public; empty: none")
+	fs.TextVar(&o.admin, "admin", listen.Address{}, "`host:port` or unix:/path for metrics, health, profiles and the table of connections; not for the public; empty: none")
+	fs.list("admin-host", "a host's `name` that the admin port answers to, besides localhost and its IP address; repeatable", func(v string) error {
+		host, err := parseHost(v)
+		o.adminHosts = append(o.adminHosts, host)
+		return err
+	})
 	fs.BoolVar(&o.compress, "compress", true, "agree to permessage-deflate: a message is compressed once for all who asked for it")
 	fs.IntVar(&o.maxConns, "max-conns", 0, "connections at a time, more have to wait; 0: as many as the file descriptor limit leaves")
-	fs.IntVar(&o.maxConnsPerIP, "max-conns-per-ip", 0, "connections at a time from one address, more are refused with 429; 0: any number, as behind a proxy")
+	fs.IntVar(&o.maxConnsPerIP, "max-conns-per-ip", 0, "WebSockets at a time from one address, more are refused with 429; other connections: 8 times as many; 0: any number; behind a proxy, name it with -trusted-proxies")
+	fs.IntVar(&o.maxRooms, "max-rooms", 0, "rooms at a time; who asks for one more is refused with 503; 0: what memory allows")
+	fs.list("rooms", "the `name` of a room; there are only those that are named, others are 404; repeatable, or with commas between them", func(v string) error {
+		for name := range strings.SplitSeq(v, ",") {
+			if name = strings.TrimSpace(name); !handshake.RoomName(name) {
+				return fmt.Errorf("%q is no room's name: 1 to 64 of A-Z a-z 0-9 . _ ~ -, and neither . nor ..", name)
+			}
+			o.rooms = append(o.rooms, name)
+		}
+		return nil
+	})
 	fs.IntVar(&o.maxHandshakes, "max-handshakes", 10_000, "unfinished handshakes at a time; beyond, an old one is refused with 503; 0: any number")
 	fs.IntVar(&o.maxHeader, "max-header", 8<<10, "largest HTTP head in `bytes`; a larger one is refused with 431")
 	fs.IntVar(&o.maxMessage, "max-message", 64<<10, "largest message in `bytes`, inflated; a client that sends a larger one is closed with 1009")
@@ -70,25 +98,34 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.Int64Var(&o.rateControls, "rate-controls", 100, "pings and unasked pongs per second that a client may send, after a burst of one second; 0: any number")
 	fs.BoolVar(&o.rateClose, "rate-close", false, "close a client that sends more with 1008; otherwise it is not read for a while")
 	fs.DurationVar(&o.handshakeTimeout, "handshake-timeout", 5*time.Second, "time for a connection to send its whole HTTP head; then it is closed")
-	fs.DurationVar(&o.pingInterval, "ping-interval", 54*time.Second, "silence after which a client is pinged; after two it is closed; 0: never")
-	fs.DurationVar(&o.idleTimeout, "idle-timeout", 0, "time without a message from a client after which it is closed with 1008; 0: never")
-	fs.DurationVar(&o.writeTimeout, "write-timeout", 30*time.Second, "time in which a client takes nothing of what waits for it after which it is closed with 1013; 0: never")
+	fs.DurationVar(&o.pingInterval, "ping-interval", 54*time.Second, "silence after which, at the latest, a client is pinged; after two it is closed, unless it still takes what was sent before the ping; 0: never")
+	fs.DurationVar(&o.idleTimeout, "idle-timeout", 0, "time without a message from a client after which it is closed with 1008; one that was not read yet counts; 0: never")
+	fs.DurationVar(&o.writeTimeout, "write-timeout", 30*time.Second, "time in which a client acknowledges nothing of what waits for it after which it is closed with 1013; 0: never")
 	fs.DurationVar(&o.drainTimeout, "drain-timeout", 10*time.Second, "time for a client that leaves, or is dropped, to take what is queued for it; also bounds the shutdown")
 	fs.DurationVar(&o.drainSpread, "drain-spread", 0, "time over which clients are sent away at the shutdown, so that they don't all come back at once")
-	fs.Func("allow-origin", "an `origin` that may connect besides the page's own, as https://host or host; * allows all; repeatable", func(v string) error {
-		if v == "" {
-			return errors.New("must not be empty")
+	fs.Var(&o.trustedProxies, "trusted-proxies", "`networks` or addresses, with commas between them, and unix for peers on Unix sockets, that are believed in Forwarded and X-Forwarded-For whom they speak for; repeatable")
+	fs.BoolVar(&o.proxyProtocol, "proxy-protocol", false, "each connection begins with a PROXY protocol header, of version 1 or 2, and comes from one of -trusted-proxies; others are refused")
+	fs.list("allow-origin", "an `origin` that may connect besides the page's own, as https://host or host; * allows all; repeatable", func(v string) error {
+		origin, err := handshake.ParseOrigin(v)
+		o.allowOrigin = append(o.allowOrigin, origin.String())
+		return err
+	})
+	fs.list("subprotocol", "a WebSocket subprotocol `name` to agree to, the first that a client offers of those that are given; messages stay as they are; repeatable", func(v string) error {
+		if v = strings.TrimSpace(v); !handshake.IsToken(v) {
+			return errors.New("must be one name, of letters, digits and !#$%&'*+-.^_`|~; repeat the flag for more")
 		}
-		o.allowOrigin = append(o.allowOrigin, v)
+		o.subprotocols = append(o.subprotocols, v)
 		return nil
 	})
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
+	fs.TextVar(&o.logFormat, "log-format", logging.Text, "`format` of the log: text or json")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
 	fs.Usage = func() {}
 
-	err := ff.Parse(fs, args, ff.WithEnvVarPrefix("CHATD"), ff.WithEnvVarSplit(","))
+	var err error
+	o.given, err = fs.parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(out, "chatd is a chat and broadcast server for very many connections.\n\nUsage:\n  chatd [flags]        run the server\n  chatd check [-conns N]  tell how many connections this host can hold\n\nEach flag is also an environment variable: -max-conns is CHATD_MAX_CONNS. A flag wins.\n\nFlags:")
+		fmt.Fprintln(out, "chatd is a chat and broadcast server for very many connections.\n\nUsage:\n  chatd [flags]        run the server\n  chatd check [-conns N]  tell how many connections this host can hold\n\nEach flag is also an environment variable: -max-conns is CHATD_MAX_CONNS, with commas where a flag is repeatable. A flag wins.\n\nFlags:")
 		fs.SetOutput(out)
 		fs.PrintDefaults()
 		return o, err
@@ -96,21 +133,22 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	if err != nil {
 		return o, fmt.Errorf("%s (chatd -help lists the flags)", oneLine(err))
 	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q (chatd -help lists the flags)", fs.Arg(0))
-	}
 	return o, o.check()
 }
 
 // check refuses values that make no sense.
 func (o options) check() error {
 	switch {
-	case o.queue < 1:
-		return fmt.Errorf("-queue is %d: must be at least 1", o.queue)
-	case o.workers < 1:
-		return fmt.Errorf("-workers is %d: must be at least 1", o.workers)
-	case o.admin != "" && o.admin == o.addr && !strings.HasSuffix(o.addr, ":0"):
-		return fmt.Errorf("-admin is %s: must not be the same as -addr", o.admin)
+	case o.queue < 1 || o.queue > maxQueue:
+		return fmt.Errorf("-queue is %d: must be 1 to %d", o.queue, maxQueue)
+	case o.workers < 1 || o.workers > maxWorkers:
+		return fmt.Errorf("-workers is %d: must be 1 to %d", o.workers, maxWorkers)
+	case o.rateClose && o.rateMessages == 0 && o.rateBytes == 0 && o.rateControls == 0:
+		return errors.New("-rate-close is without effect: -rate-messages, -rate-bytes and -rate-controls are all 0")
+	case o.proxyProtocol && o.trustedProxies.None():
+		return errors.New("-proxy-protocol believes nobody without -trusted-proxies: name the proxies, as in -trusted-proxies 10.0.0.0/8")
+	case o.maxConnsPerIP > 0 && o.addr.Path != "" && !o.trustedProxies.Unix:
+		return errors.New("-max-conns-per-ip is without effect on a unix socket, whose peers have no address, unless the proxy behind it is believed: -trusted-proxies unix")
 	case o.maxMessage < 1:
 		return fmt.Errorf("-max-message is %d: must be at least 1 byte", o.maxMessage)
 	case o.maxMessage > 1<<30:
@@ -120,11 +158,14 @@ func (o options) check() error {
 	case o.handshakeTimeout <= 0 || o.handshakeTimeout > maxTimeout:
 		return fmt.Errorf("-handshake-timeout is %s: must be more than 0 and at most %s", o.handshakeTimeout, maxTimeout)
 	}
+	if o.pingInterval > 0 && o.pingInterval < room.TickInterval {
+		return fmt.Errorf("-ping-interval is %s: must be 0, for never, or at least %s, the grain of the server's clock", o.pingInterval, room.TickInterval)
+	}
 	for _, limit := range []struct {
 		name  string
 		value int64
 	}{
-		{"max-conns", int64(o.maxConns)}, {"max-conns-per-ip", int64(o.maxConnsPerIP)}, {"max-handshakes", int64(o.maxHandshakes)},
+		{"max-conns", int64(o.maxConns)}, {"max-conns-per-ip", int64(o.maxConnsPerIP)}, {"max-rooms", int64(o.maxRooms)}, {"max-handshakes", int64(o.maxHandshakes)},
 		{"max-fragments", int64(o.maxFragments)}, {"rate-messages", o.rateMessages}, {"rate-bytes", o.rateBytes}, {"rate-controls", o.rateControls},
 	} {
 		if limit.value < 0 || limit.value > 1<<40 {
@@ -142,8 +183,14 @@ func (o options) check() error {
 			return fmt.Errorf("-%s is %s: must be 0 to %s", timeout.name, timeout.value, maxTimeout)
 		}
 	}
-	return nil
+	return o.checkAddresses()
 }
+
+// What no host has, and far within what the server can count.
+const (
+	maxQueue   = 1 << 30
+	maxWorkers = 4096
+)
 
 // maxTimeout is far within what the server's clock can count.
 const maxTimeout = 365 * 24 * time.Hour
@@ -155,6 +202,8 @@ func (o options) room() room.Config {
 		MaxMessage:        o.maxMessage,
 		Compress:          o.compress,
 		MaxConnsPerSource: o.maxConnsPerIP,
+		MaxRooms:          o.maxRooms,
+		Rooms:             o.rooms,
 		MaxHandshakes:     o.maxHandshakes,
 		MaxHead:           o.maxHeader,
 		MaxFragments:      o.maxFragments,
@@ -168,7 +217,10 @@ func (o options) room() room.Config {
 		WriteTimeout:      o.writeTimeout,
 		DrainTimeout:      o.drainTimeout,
 		DrainSpread:       o.drainSpread,
+		TrustedProxies:    o.trustedProxies,
+		ProxyProtocol:     o.proxyProtocol,
 		AllowOrigin:       o.allowOrigin,
+		Subprotocols:      o.subprotocols,
 	}
 }
 

@@ -6,32 +6,40 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"chatd/cmd/chatd/listen"
+	"chatd/cmd/chatd/logging"
 	"chatd/room"
+	"chatd/room/proxy"
 )
 
 // everyFlag gives each flag a value that is neither its default nor another's.
 var everyFlag = []string{
-	"-addr", "127.0.0.1:1", "-assets", "here", "-queue", "2", "-workers", "1003", "-io-uring", "off", "-admin", "127.0.0.1:4",
-	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
+	"-addr", "unix:x.sock", "-unix-mode", "0600", "-admin-host", "C", "-assets", "here", "-queue", "2", "-workers", "1003", "-io-uring", "off", "-admin", "127.0.0.1:4",
+	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-rooms", "1006", "-rooms", "a,b", "-rooms", "c.d", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-allow-origin", "a", "-allow-origin", "b", "-log-level", "debug", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-log-level", "debug", "-log-format", "json", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
 	compare(t, parse(t, everyFlag...), options{
-		addr:             "127.0.0.1:1",
+		addr:             listen.Address{Path: "x.sock"},
+		unixMode:         0o600,
+		adminHosts:       []string{"c"},
 		assets:           "here",
 		queue:            2,
 		workers:          1003,
 		ioUring:          false,
-		admin:            "127.0.0.1:4",
+		admin:            listen.Address{Host: "127.0.0.1", Port: "4"},
 		compress:         false,
 		maxConns:         5,
 		maxConnsPerIP:    6,
+		maxRooms:         1006,
+		rooms:            []string{"a", "b", "c.d"},
 		maxHandshakes:    7,
 		maxHeader:        1008,
 		maxMessage:       9,
@@ -46,10 +54,52 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		writeTimeout:     17 * time.Second,
 		drainTimeout:     18 * time.Second,
 		drainSpread:      19 * time.Second,
-		allowOrigin:      []string{"a", "b"},
+		trustedProxies:   trusted(t, "10.0.0.0/8,unix"),
+		proxyProtocol:    true,
+		allowOrigin:      []string{"https://a", "b"},
+		subprotocols:     []string{"c", "d"},
 		logLevel:         slog.LevelDebug,
+		logFormat:        logging.JSON,
 		version:          true,
-	}, parse(t))
+	}, parse(t), "given")
+}
+
+func TestVariableOfARepeatableFlagIsAListWithSpaces(t *testing.T) {
+	t.Setenv("CHATD_ALLOW_ORIGIN", "https://a.example, b.example ,http://c.example:8080")
+	t.Setenv("CHATD_ADMIN_HOST", "a, b")
+	o := parse(t, "-admin", ":1")
+	if want := []string{"https://a.example", "b.example", "http://c.example:8080"}; !slices.Equal(o.allowOrigin, want) {
+		t.Errorf("%q, want %q", o.allowOrigin, want)
+	}
+	if want := []string{"a", "b"}; !slices.Equal(o.adminHosts, want) {
+		t.Errorf("%q, want %q", o.adminHosts, want)
+	}
+}
+
+func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
+	for _, name := range []string{"CHATD_PORT", "CHATD_SERVICE_HOST", "CHATD_PORT_8080_TCP_ADDR", "CHATD_ADMIN_PORT", "CHATD_IMAGE_TAG", "CHATD_DIR", "MAX_CONN"} {
+		t.Setenv(name, "tcp://10.0.0.1:8080")
+	}
+	parse(t)
+}
+
+func TestVariableThatIsNearlyAFlagsIsRefused(t *testing.T) {
+	for _, name := range []string{"CHATD_ADR", "CHATD_WORKER", "CHATD_MAXCONNS", "CHATD_MAX_CON", "CHATD_ALLOW_ORIGINS", "CHATD_PING_INTERVALL", "CHATD-MAX-CONNS"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "1")
+			if _, err := parseOptions(nil, io.Discard); err == nil || !strings.Contains(err.Error(), name+" in the environment is no flag's") {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestEmptyVariableIsNone(t *testing.T) {
+	t.Setenv("CHATD_ADDR", "")
+	t.Setenv("CHATD_QUEUE", "")
+	if o := parse(t); o.addr.String() != ":8080" || o.queue != 256 {
+		t.Errorf("%s, %d", o.addr, o.queue)
+	}
 }
 
 func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
@@ -58,6 +108,8 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		MaxMessage:        9,
 		Compress:          false,
 		MaxConnsPerSource: 6,
+		MaxRooms:          1006,
+		Rooms:             []string{"a", "b", "c.d"},
 		MaxHandshakes:     7,
 		MaxHead:           1008,
 		MaxFragments:      10,
@@ -71,8 +123,34 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		WriteTimeout:      17 * time.Second,
 		DrainTimeout:      18 * time.Second,
 		DrainSpread:       19 * time.Second,
-		AllowOrigin:       []string{"a", "b"},
+		TrustedProxies:    trusted(t, "10.0.0.0/8,unix"),
+		ProxyProtocol:     true,
+		AllowOrigin:       []string{"https://a", "b"},
+		Subprotocols:      []string{"c", "d"},
 	}, parse(t).room(), "MaxConns", "Page", "Log", "PassTime", "Lag") // those are serve's
+}
+
+func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {
+	t.Setenv("CHATD_SUBPROTOCOL", "chat, raw.v1 ,x")
+	if got := parse(t).subprotocols; !slices.Equal(got, []string{"chat", "raw.v1", "x"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func trusted(t *testing.T, list string) (all proxy.Trusted) {
+	t.Helper()
+	if err := all.Set(list); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestTrustedProxiesOfTheEnvironmentMayHaveSpaces(t *testing.T) {
+	t.Setenv("CHATD_TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::/32 ,unix")
+	got := parse(t).trustedProxies
+	if want := "unix,10.0.0.0/8,2001:db8::/32"; got.String() != want {
+		t.Errorf("%s, want %s", &got, want)
+	}
 }
 
 func parse(t *testing.T, args ...string) options {

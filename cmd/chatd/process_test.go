@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	if os.Getenv(asNetHTTP) != "" {
+		_ = serveSame() // whoever started it finds out
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -35,7 +39,7 @@ type process struct {
 	Addr  string // host:port that it listens on
 	Admin string // that of -admin, if it has it
 
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	log    bytes.Buffer  // its stderr, to be read once done is closed
 	done   chan struct{} // its stderr is closed
@@ -44,7 +48,13 @@ type process struct {
 
 // startChatd starts chatd on a free port of the loopback interface, unless args
 // say otherwise, waits until it listens, and stops it when the test ends.
-func startChatd(t *testing.T, args ...string) *process {
+func startChatd(t testing.TB, args ...string) *process {
+	t.Helper()
+	return startChatdIn(t, func(*exec.Cmd) {}, args...)
+}
+
+// startChatdIn is startChatd in surroundings that prepare makes.
+func startChatdIn(t testing.TB, prepare func(*exec.Cmd), args ...string) *process {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -53,6 +63,7 @@ func startChatd(t *testing.T, args ...string) *process {
 	p := &process{t: t, done: make(chan struct{})}
 	p.cmd = exec.Command(exe, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
 	p.cmd.Env = append(os.Environ(), asChatd+"=1", "GORACE=atexit_sleep_ms=10") // not a second
+	prepare(p.cmd)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -41,6 +41,7 @@ var planted = []struct {
 	{"answers in HTTP/1.0", []sign{{"RFC6455/1.3/*", "HTTP/1.0, want HTTP/1.1"}, {"RFC6455/4.2.2/*key*", "HTTP/1.0, want HTTP/1.1"}}},
 	{"takes any key", []sign{{"RFC6455/4.2.1/no_key", is101}}},
 	{"takes any version", []sign{{"RFC6455/4.4/version_?", is101}}},
+	{"says no date", []sign{{"RFC6455/4.4/version_?", "426 x with Date []"}}},
 	{"invents a subprotocol", []sign{{"RFC6455/4.2.2/*subprotocol*", `subprotocol ["chat"], which the target does not speak`}}},
 	{"invents an extension", []sign{{"RFC6455/4.2.2/extension_is_not_invented", "which were not offered"}, {"RFC6455/9.1/unknown_extension_is_declined", "which were not offered"}}},
 	{"masks its frames", []sign{{"RFC6455/5.7/*", "a masked frame"}, {"RFC6455/5.2/text_of_*", "a masked frame"}}},

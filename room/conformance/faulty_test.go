@@ -94,7 +94,11 @@ func (s *faulty) open() bool {
 		return false
 	}
 	refuse := func(status int) bool {
-		fmt.Fprintf(s.conn, "HTTP/1.1 %d x\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n", status)
+		date := "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+		if s.fault == "says no date" {
+			date = ""
+		}
+		fmt.Fprintf(s.conn, "HTTP/1.1 %d x\r\n%sSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n", status, date)
 		return false
 	}
 	switch {

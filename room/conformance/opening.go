@@ -48,9 +48,12 @@ func (p *peer) refused(method string, status int) *http.Response {
 	if !p.target.Strict {
 		return r
 	}
+	if _, err := http.ParseTime(r.Header.Get("Date")); err != nil { // RFC 9110 §6.6.1
+		failf("%s with Date %q: %v", r.Status, r.Header.Values("Date"), err)
+	}
 	switch status {
 	case http.StatusMethodNotAllowed:
-		wantField(r, "Allow", "GET") // RFC 9110 §15.5.6
+		wantField(r, "Allow", "GET, OPTIONS") // RFC 9110 §15.5.6
 	case http.StatusUpgradeRequired:
 		wantField(r, "Upgrade", "websocket") // RFC 9110 §15.5.22
 		wantField(r, "Sec-WebSocket-Version", "13")
@@ -63,6 +66,23 @@ func (p *peer) refused(method string, status int) *http.Response {
 		p.finished(err)
 	}
 	return r
+}
+
+// answersOptions is that the server says which methods there are (RFC 9110
+// §9.3.7), and doesn't take the request for a handshake.
+func answersOptions(name, methods string, changes ...change) Case {
+	return Case{Name: name, Level: Chatd, run: func(p *peer) {
+		h := newHead(p.target, changes...)
+		p.write(h.bytes(), 0)
+		r := p.response(h.method)
+		if r.StatusCode != http.StatusNoContent {
+			failf("status %s, want 204", r.Status)
+		}
+		wantField(r, "Allow", methods)
+		if _, err := http.ParseTime(r.Header.Get("Date")); err != nil { // §6.6.1
+			failf("%s with Date %q: %v", r.Status, r.Header.Values("Date"), err)
+		}
+	}}
 }
 
 func wantField(r *http.Response, name, value string) {
@@ -133,12 +153,12 @@ func openingCases() []Case {
 		refuses("RFC6455/4.2.1/method_post", 405, method("POST")),
 		refuses("RFC6455/4.2.1/method_put", 405, method("PUT")),
 		refuses("RFC6455/4.2.1/method_head", 405, method("HEAD")),
-		refuses("RFC6455/4.2.1/method_options", 405, method("OPTIONS")),
+		refuses("RFC6455/4.2.1/method_delete", 405, method("DELETE")),
 		refuses("RFC6455/4.2.1/method_in_lower_case", 405, method("get")),
 		opens("RFC6455/4.2.1/http_1.2", version("HTTP/1.2")),
 		refuses("RFC6455/4.2.1/http_1.0", 400, version("HTTP/1.0")),
-		refuses("RFC6455/4.2.1/http_0.9", 400, version("HTTP/0.9")),
-		refuses("RFC6455/4.2.1/http_2.0_in_the_form_of_1.1", 400, version("HTTP/2.0")),
+		refuses("RFC6455/4.2.1/http_0.9", 505, version("HTTP/0.9")),
+		refuses("RFC6455/4.2.1/http_2.0_in_the_form_of_1.1", 505, version("HTTP/2.0")),
 		refuses("RFC6455/4.2.1/no_host", 400, without("Host")),
 		refuses("RFC6455/4.2.1/no_upgrade", 426, without("Upgrade")),
 		refuses("RFC6455/4.2.1/empty_upgrade", 426, set("Upgrade", "")),
@@ -229,6 +249,15 @@ func openingCases() []Case {
 		refuses("RFC6455/10.2/opaque_origin", 403, add("Origin", "null")).at(Chatd),
 		refuses("RFC6455/10.2/empty_origin", 403, add("Origin", "")).at(Chatd),
 		opens("RFC6455/10.2/own_origin_by_another_name", named, add("Origin", "http://chat.example")),
+		opens("RFC6455/10.2/own_origin_in_upper_case", named, add("Origin", "HTTP://CHAT.EXAMPLE")),
+		opens("RFC6455/10.2/own_origin_with_its_default_port", named, add("Origin", "http://chat.example:80")).at(Chatd),
+		opens("RFC6455/10.2/own_origin_where_tls_ended_before", named, add("Origin", "https://chat.example:443")).at(Chatd),
+		opens("RFC6455/10.2/own_origin_with_a_path", named, add("Origin", "http://chat.example/")).at(Chatd),
+		opens("RFC6455/10.2/own_origin_without_a_scheme", named, add("Origin", "chat.example")).at(Chatd),
+		opens("RFC6455/10.2/own_origin_of_ipv6", set("Host", "[::1]:8080"), add("Origin", "http://[0:0:0:0:0:0:0:1]:8080")).at(Chatd),
+		refuses("RFC6455/10.2/own_host_of_another_scheme", 403, named, add("Origin", "capacitor://chat.example")).at(Chatd),
+		refuses("RFC6455/10.2/own_host_as_a_path", 403, named, add("Origin", "http://evil/chat.example")).at(Chatd),
+		refuses("RFC6455/10.2/own_origin_twice", 403, named, add("Origin", "http://chat.example"), add("Origin", "http://chat.example")).at(Chatd),
 		refuses("RFC6455/10.2/own_host_as_a_suffix", 403, named, add("Origin", "http://evilchat.example")).at(Chatd),
 		refuses("RFC6455/10.2/own_host_as_a_domain", 403, named, add("Origin", "http://evil.chat.example")).at(Chatd),
 		refuses("RFC6455/10.2/own_host_as_a_prefix", 403, named, add("Origin", "http://chat.example.evil")).at(Chatd),
@@ -238,6 +267,20 @@ func openingCases() []Case {
 		refuses("RFC6455/10.2/own_origin_behind_another", 403, named, add("Origin", "http://evil"), add("Origin", "http://chat.example")).at(Chatd),
 		refuses("RFC6455/10.2/own_origin_and_another_in_a_field", 403, named, add("Origin", "http://chat.example http://evil")).at(Chatd),
 
+		opens("RFC9112/2.2/blank_line_before_the_request_line", func(h *head) { h.method = "\r\n" + h.method }).at(Chatd),
+		opens("RFC9112/2.2/blank_lines_before_the_request_line", func(h *head) { h.method = "\r\n\n\r\n" + h.method }).at(Chatd),
+		opens("RFC9112/6.3/length_of_no_body", add("Content-Length", "0")),
+		refuses("RFC9112/6/handshake_with_a_body", 400, add("Content-Length", "5")).at(Chatd),
+		refuses("RFC9112/6/handshake_with_a_chunked_body", 400, add("Transfer-Encoding", "chunked")).at(Chatd),
+		refuses("RFC9112/6.1/handshake_with_a_length_and_a_coding", 400, add("Content-Length", "0"), add("Transfer-Encoding", "chunked")).at(Chatd),
+		refuses("RFC9112/6.1/unknown_coding", 501, add("Transfer-Encoding", "gzip, chunked")),
+		refuses("RFC9112/6.3/coding_that_does_not_end", 400, add("Transfer-Encoding", "gzip")),
+		refuses("RFC9112/6.3/two_lengths", 400, add("Content-Length", "0"), add("Content-Length", "5")),
+		refuses("RFC9112/6.3/length_that_is_no_number", 400, add("Content-Length", "+5")),
+		answersOptions("RFC9110/9.3.7/options_of_the_websocket", "GET, OPTIONS", method("OPTIONS")),
+		answersOptions("RFC9110/9.3.7/options_of_http_1.0", "GET, OPTIONS", method("OPTIONS"), version("HTTP/1.0")),
+		answersOptions("RFC9110/9.3.7/options_of_another_path", "GET, HEAD, OPTIONS", method("OPTIONS"), query("-no-such-service")),
+		answersOptions("RFC9110/9.3.7/options_of_the_server", "GET, HEAD, OPTIONS", method("OPTIONS"), func(h *head) { h.target = "*" }),
 		refuses("RFC9112/3.2/two_hosts", 400, add("Host", "other.example")),
 		refuses("RFC9112/3.2/host_with_a_space", 400, set("Host", "a b")),
 		refuses("RFC9112/5.1/space_before_the_colon", 400, without("Upgrade"), line("Upgrade : websocket")),

@@ -9,10 +9,15 @@ import (
 // fields is what matters of a request's header fields. Its bytes are the
 // input's.
 type fields struct {
-	host, origin, key, version field
-	upgrade, connection        bool // the list has "websocket", "upgrade"
-	deflate                    offers
-	extensions, protocols      list
+	known []string // the subprotocols to choose from
+
+	host, length, coding  field // of any message
+	lengths, trailer      bool  // Content-Length comes with different values; there is a Trailer
+	origin, key, version  field
+	upgrade, connection   bool // the list has "websocket", "upgrade"
+	deflate               offers
+	protocol              string // the first that is known
+	extensions, protocols list
 }
 
 // list is what a field that is a list with at least one element (RFC 9110
@@ -41,33 +46,19 @@ func (f *field) add(value []byte) {
 	f.count++
 }
 
-// parseFields reads the header fields that begin at b[at:] (RFC 9112 §5). End
-// is where the blank line behind them ends, 0 if it has not come; ok is false
-// as soon as there is a malformed line.
-func parseFields(b []byte, at int) (f fields, end int, ok bool) {
+// parse reads the header fields that begin at b[at:] (RFC 9112 §5). End is
+// where the blank line behind them ends, 0 if it has not come; ok is false as
+// soon as there is a malformed line.
+func (f *fields) parse(b []byte, at int) (end int, ok bool) {
 	for {
 		line, next, whole := nextLine(b, at)
 		switch {
 		case !whole:
-			return f, 0, true
+			return 0, true
 		case len(line) == 0:
-			return f, next, true
+			return next, true
 		case !f.add(line):
-			return f, 0, false
-		}
-		at = next
-	}
-}
-
-// skipFields is parseFields' end, for whoever doesn't care what they are.
-func skipFields(b []byte, at int) (end int) {
-	for {
-		line, next, whole := nextLine(b, at)
-		switch {
-		case !whole:
-			return 0
-		case len(line) == 0:
-			return next
+			return 0, false
 		}
 		at = next
 	}
@@ -100,6 +91,13 @@ func (f *fields) add(line []byte) bool {
 	switch {
 	case is(name, "Host"):
 		f.host.add(value)
+	case is(name, "Content-Length"):
+		f.lengths = f.lengths || f.length.count > 0 && !bytes.Equal(value, f.length.value)
+		f.length.add(value)
+	case is(name, "Transfer-Encoding"):
+		f.coding.add(value)
+	case is(name, "Trailer"):
+		f.trailer = true
 	case is(name, "Origin"):
 		f.origin.add(value)
 	case is(name, "Upgrade"):
@@ -113,23 +111,34 @@ func (f *fields) add(line []byte) bool {
 	case is(name, "Sec-WebSocket-Extensions"):
 		f.extensions = max(f.extensions, f.deflate.add(value))
 	case is(name, "Sec-WebSocket-Protocol"):
-		f.protocols = max(f.protocols, tokens(value))
+		f.protocols = max(f.protocols, f.chooseProtocol(value))
 	}
 	return true
 }
 
-// tokens is what list of tokens value is (RFC 6455 §11.3.4). httphead.ScanTokens
-// takes "a b" for one.
-func tokens(value []byte) list {
+// chooseProtocol looks for a subprotocol that is known, and is what list of
+// tokens value is (RFC 6455 §11.3.4). httphead.ScanTokens takes "a b" for one.
+func (f *fields) chooseProtocol(value []byte) list {
 	rest, found := lexer(value), empty
 	for {
-		if len(rest.token()) > 0 {
+		if offered := rest.token(); len(offered) > 0 {
 			found = filled
+			for _, known := range f.known {
+				if f.protocol == "" && string(offered) == known {
+					f.protocol = known
+				}
+			}
 		}
 		if !rest.separator(',') {
 			return rest.end(found)
 		}
 	}
+}
+
+// IsToken reports whether s may be the name of a subprotocol (RFC 9110 §5.6.2).
+func IsToken(s string) bool {
+	rest := lexer(s)
+	return len(s) > 0 && len(rest.token()) == len(s)
 }
 
 // lists reports whether the list (RFC 9110 §5.6.1) has the token, in any case.

@@ -1,15 +1,17 @@
-// Package handshake looks at the first bytes of a connection: whether they
-// open a WebSocket (RFC 6455 §4.2), are another HTTP request, or neither.
+// Package handshake looks at the head of a request: whether it opens a
+// WebSocket (RFC 6455 §4.2), is another HTTP request, or neither.
 //
 // It is pure: bytes in, verdict and answer out; no I/O, no clock.
 //
-//	bytes ─▶ request line ─▶ path? ── another ──▶ HTTP, once the head is whole
-//	            │             │
-//	            │           ours ─▶ fields ─▶ rules ─▶ Upgrade: the 101
-//	            ▼                      ▼        ▼
-//	          Refuse                 Refuse   Refuse: 4xx, Connection: close
+//	bytes ─▶ request line ─▶ fields ─▶ message ─▶ path? ── another ──▶ HTTP
+//	            │              │          │         │
+//	            │              │          │       ours ─▶ rules ─▶ Upgrade: the 101
+//	            ▼              ▼          ▼                 ▼
+//	          Refuse         Refuse     Refuse            Refuse: 4xx or 5xx, Connection: close
 //
-// More bytes never change a verdict, but that of Incomplete.
+// What is HTTP keeps the rules for any message (RFC 9110, RFC 9112), so that
+// net/http, which gets it, has nothing to refuse. More bytes never change a
+// verdict, but that of Incomplete.
 package handshake
 
 import (
@@ -30,15 +32,17 @@ type Verdict uint8
 const (
 	Incomplete Verdict = iota // not the whole head yet
 	Upgrade                   // a valid opening handshake
-	HTTP                      // a request for something else
+	HTTP                      // a request for something else, or OPTIONS
 	Refuse                    // not acceptable
 )
 
 // Result is what Look found.
 type Result struct {
 	Verdict  Verdict
-	N        int    // Upgrade: the length of the head in bytes; what follows are frames
-	Response []byte // Upgrade, Refuse: the answer to send; not to be changed
+	Begin    int    // HTTP: where the head begins; blank lines may come before
+	N        int    // Upgrade, HTTP: where it ends; what follows are frames, a body, or another request
+	Body     bool   // HTTP: a body follows, if it is as the head says
+	Response []byte // Upgrade, Refuse: the answer but for its Date, see AppendAnswer; not to be changed
 	Deflate  bool   // Upgrade: permessage-deflate was agreed upon (RFC 7692)
 	Room     string // Upgrade: the name of the room
 	Status   int    // Refuse: that of the answer
@@ -48,44 +52,54 @@ type Result struct {
 // Handshake is what the server accepts. It is not changed once it is in use,
 // by any number of goroutines.
 type Handshake struct {
-	Path        string          // of the WebSocket, below which rooms are; a request for another path is HTTP
-	Rooms       map[string]bool // the only ones that there are; nil: all
-	AllowOrigin []string        // see originAllowed
-	MaxHead     int             // the largest HTTP head in bytes, its blank line included
-	Compress    bool            // accept permessage-deflate
+	Path         string          // of the WebSocket, below which rooms are; a request for another path is HTTP
+	Rooms        map[string]bool // the only ones that there are; nil: all
+	AllowOrigin  []string        // see originAllowed
+	Subprotocols []string        // that are agreed to; of several the one that the client offers first
+	MaxHead      int             // the largest HTTP head in bytes, its blank lines included
+	Compress     bool            // accept permessage-deflate
 }
 
 // Look judges b, all the bytes that have come so far. It doesn't change them,
 // nor keep them.
 func (h *Handshake) Look(b []byte) Result {
 	window := b[:min(len(b), h.MaxHead)] // where the head must end
+	begin := skipBlankLines(window)
+	b = b[begin:]
 	unfinished := Result{Verdict: Incomplete}
 	if len(window) == h.MaxHead {
 		unfinished = refuse(headTooLarge, b)
 	}
-	line, next, whole := nextLine(window, 0)
+	line, next, whole := nextLine(window, begin)
 	request, ok := parseRequestLine(line, whole)
 	switch {
 	case !ok:
 		return refuse(badRequest, b)
 	case !whole:
 		return unfinished
+	case request.Version.Major != 1:
+		return refuse(unknownHTTP, b)
 	}
-	path, authority := target(request)
-	encoded, _, _ := bytes.Cut(request.URI, []byte{'?'})
-	room, ours, bad := h.roomOf(path, bytes.IndexByte(encoded, '%') >= 0)
-	if !ours {
-		if skipFields(window, next) == 0 {
-			return unfinished
-		}
-		return Result{Verdict: HTTP}
+	path, authority, ok := target(request)
+	if !ok {
+		return refuse(badTarget, b)
 	}
-	f, end, ok := parseFields(window, next)
+	f := fields{known: h.Subprotocols}
+	end, ok := f.parse(window, next)
 	switch {
 	case !ok:
 		return refuse(badRequest, b)
 	case end == 0:
 		return unfinished
+	}
+	if r := f.checkMessage(request.Version); r != nil {
+		return refuse(r, b)
+	}
+	encoded, _, _ := bytes.Cut(request.URI, []byte{'?'})
+	room, ours, bad := h.roomOf(path, bytes.IndexByte(encoded, '%') >= 0)
+	switch {
+	case !ours || string(request.Method) == http.MethodOptions:
+		return Result{Verdict: HTTP, Begin: begin, N: end, Body: f.body()}
 	case bad != nil:
 		return refuse(bad, b)
 	}
@@ -96,7 +110,7 @@ func (h *Handshake) Look(b []byte) Result {
 	if answer = withoutDeflate; h.Compress {
 		answer = f.deflate.answer()
 	}
-	response, err := answer.upgrade(f.key.value)
+	response, err := answer.upgrade(f.key.value, f.protocol)
 	if err != nil {
 		return refuse(badRequest, b) // not reached: the rules are stricter
 	}
@@ -109,10 +123,12 @@ func (h *Handshake) check(request httphead.RequestLine, f *fields, authority str
 	switch {
 	case string(request.Method) != http.MethodGet:
 		return badMethod
-	case request.Version.Major != 1 || request.Version.Minor < 1:
+	case request.Version.Minor < 1: // RFC 9110 §7.8
 		return badProtocol
-	case f.host.count != 1 || !isHost(f.host.value):
+	case len(f.host.value) == 0:
 		return badHost
+	case f.body(): // which would be taken for frames
+		return badBody
 	case !f.upgrade || !f.connection:
 		return upgradeRequired
 	case f.version.count != 1 || len(f.version.value) == 0:

@@ -34,6 +34,11 @@ func with(name, value string) string {
 	return strings.Join(kept, "\r\n") + "\r\n\r\n"
 }
 
+// sentTo is a handshake with that line, sent to another host.
+func sentTo(line, host string) string {
+	return strings.Replace(add(line), "Host: chat.example", "Host: "+host, 1)
+}
+
 func add(lines string) string {
 	return strings.TrimSuffix(good, "\r\n") + lines + "\r\n\r\n"
 }
@@ -44,7 +49,7 @@ var server = &Handshake{Path: "/ws", MaxHead: DefaultMaxHead, Compress: true, Al
 // more.
 func response(t testing.TB, request string, b []byte) *http.Response {
 	t.Helper()
-	method, _, _ := strings.Cut(request, " ")
+	method, _, _ := strings.Cut(strings.TrimLeft(request, "\r\n"), " ")
 	r := bufio.NewReader(bytes.NewReader(b))
 	res, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
@@ -66,7 +71,7 @@ func response(t testing.TB, request string, b []byte) *http.Response {
 // accept is the key that answers the request's (RFC 6455 §4.2.2), "" if it has
 // none.
 func accept(request string) string {
-	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(request)))
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.TrimLeft(request, "\r\n"))))
 	if err != nil {
 		return ""
 	}
@@ -109,10 +114,92 @@ func TestAnyOriginMayBeAllowed(t *testing.T) {
 	}
 }
 
+// What -allow-origin takes is what is then held against a request.
+func TestOriginsThatParseOriginTakesAreAllowed(t *testing.T) {
+	for _, tt := range []struct {
+		allowed, origin string
+		want            bool
+	}{
+		{"https://Friend.example:443", "https://friend.example", true},
+		{"http://friend.example", "https://friend.example", false},
+		{"friend.example", "capacitor://friend.example", true},
+		{"friend.example", "https://friend.example:8443", false},
+		{"friend.example:8443", "https://friend.example:8443", true},
+		{"friend.example:443", "https://friend.example", true},
+		{"capacitor://localhost", "capacitor://localhost", true},
+		{"https://[2001:db8:0::1]", "https://[2001:db8::1]/", true},
+		{"https://[::ffff:1.2.3.4]:8443", "https://[::ffff:102:304]:8443", true},
+		{"null", "null", true},
+		{"friend.example", "null", false},
+		{"file://", "file://", true},
+		{"*", "null", true},
+	} {
+		allowed, err := ParseOrigin(tt.allowed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &Handshake{Path: "/ws", MaxHead: DefaultMaxHead, AllowOrigin: []string{allowed.String()}}
+		if r := h.Look([]byte(add("Origin: " + tt.origin))); (r.Verdict == Upgrade) != tt.want {
+			t.Errorf("%s with %s allowed: verdict %v %s", tt.origin, allowed, r.Verdict, r.Reason)
+		}
+	}
+}
+
 func TestWhatFollowsTheHeadIsLeft(t *testing.T) {
 	r := server.Look([]byte(good + "\x81\x80frames"))
 	if r.Verdict != Upgrade || r.N != len(good) {
 		t.Fatalf("%v, head of %d bytes, want %d", r.Verdict, r.N, len(good))
+	}
+	const blank, page = "\r\n\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+	r = server.Look([]byte(blank + page + "ab"))
+	if r.Verdict != HTTP || r.Begin != len(blank) || r.N != len(blank+page) || !r.Body {
+		t.Fatalf("%+v, want a head of %d bytes behind %d", r, len(page), len(blank))
+	}
+}
+
+func TestAnswerHasItsDateBehindTheStatusLine(t *testing.T) { // RFC 9110 §6.6.1
+	const date = "Sun, 06 Nov 1994 08:49:37 GMT"
+	for _, request := range []string{good, "nonsense\r\n", strings.Replace(good, "GET", "HEAD", 1)} {
+		r := server.Look([]byte(request))
+		before := string(r.Response)
+		got := string(r.AppendAnswer([]byte("> "), date))
+		line, rest, _ := strings.Cut(before, "\r\n")
+		if want := "> " + line + "\r\nDate: " + date + "\r\n" + rest; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if string(r.Response) != before {
+			t.Error("the answer itself was changed")
+		}
+	}
+}
+
+func TestFirstSubprotocolOfTheClientsThatIsKnownIsAgreedTo(t *testing.T) { // RFC 6455 §4.2.2
+	known := &Handshake{Path: "/ws", MaxHead: DefaultMaxHead, Compress: true, Subprotocols: []string{"chat", "raw.v1", strings.Repeat("x", 300)}}
+	for offered, want := range map[string]string{
+		"": "", "chat": "chat", "raw.v1, chat": "raw.v1", "mqtt,chat , raw.v1": "chat", "Chat": "", "chat2, cha": "", "mqtt": "",
+		"mqtt\r\nSec-WebSocket-Protocol: raw.v1": "raw.v1", ", chat": "chat", strings.Repeat("x", 300): strings.Repeat("x", 300),
+		"chat\r\nSec-WebSocket-Extensions: permessage-deflate": "chat",
+	} {
+		request := good
+		if offered != "" {
+			request = add("Sec-WebSocket-Protocol: " + offered)
+		}
+		r := known.Look([]byte(request))
+		if r.Verdict != Upgrade || r.Deflate != strings.Contains(offered, "deflate") {
+			t.Fatalf("%q: verdict %v %s, deflate %v", offered, r.Verdict, r.Reason, r.Deflate)
+		}
+		res := response(t, request, r.Response)
+		if got := res.Header.Values("Sec-WebSocket-Protocol"); strings.Join(got, "|") != want || len(got) > 1 {
+			t.Errorf("%q: answered %q, want %q", offered, got, want)
+		}
+	}
+}
+
+func TestNameOfASubprotocolIsAToken(t *testing.T) {
+	for name, want := range map[string]bool{"chat": true, "a.b-c_1!#$%&'*+^`|~": true, "": false, "a b": false, " a": false, "a,b": false, "a/b": false, "\xe4": false, "a\r\nb": false} {
+		if IsToken(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
 	}
 }
 

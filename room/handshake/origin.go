@@ -1,46 +1,104 @@
 package handshake
 
-import "strings"
+import (
+	"cmp"
+	"net/netip"
+	"strings"
+)
 
 // originAllowed applies the same-origin rule for browsers (RFC 6455 §10.2):
 // the origin's host and port must be those that the request was sent to, or
 // AllowOrigin must have it, as a whole ("https://a.example"), as a host
-// ("a.example", "a.example:8443") or as "*". A port that is the scheme's
-// default is the same as none.
-func (h *Handshake) originAllowed(origin, host string) bool {
-	scheme, from, ok := strings.Cut(origin, "://")
-	ok = ok && isHost(from) // "null" is none
-	if ok && sameHost(scheme, from, host) {
-		return true
-	}
-	for _, allowed := range h.AllowOrigin {
-		if allowed == "*" || strings.EqualFold(allowed, origin) {
+// ("a.example", "a.example:8443") or as "*".
+func (h *Handshake) originAllowed(value, host string) bool {
+	from, ok := readOrigin(value)
+	if ok && (from.Scheme == "" || defaultPort(from.Scheme) != "") { // as it is of what is served here
+		to, ok := readOrigin(host)
+		if ok && from.matches(to) {
 			return true
 		}
-		only, to, whole := strings.Cut(allowed, "://")
-		if !whole {
-			only, to = scheme, allowed
+	}
+	for _, allowed := range h.AllowOrigin {
+		if allowed == "*" || strings.EqualFold(allowed, value) { // "null" is no host's
+			return true
 		}
-		if ok && strings.EqualFold(only, scheme) && sameHost(scheme, from, to) {
+		to, valid := readOrigin(allowed)
+		if ok && valid && from.matches(to) {
 			return true
 		}
 	}
 	return false
 }
 
-// sameHost compares two hosts with their ports, if they have one.
-func sameHost(scheme, a, b string) bool {
-	return strings.EqualFold(withoutDefaultPort(scheme, a), withoutDefaultPort(scheme, b))
+// readOrigin reads what a request has for an origin, or a Host: its scheme, host
+// and port, as far as they are there. [ParseOrigin] is for what is written by
+// hand, and stricter: programs that are no browsers may leave out the scheme,
+// have that of a WebSocket, or go on with a path, which is nothing of an origin.
+func readOrigin(s string) (o Origin, ok bool) {
+	s = strings.ToLower(s)
+	if s == "null" { // opaque (RFC 6454 §6.1)
+		return o, false
+	}
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found {
+		scheme, rest = "", s
+	} else if !isScheme(scheme) {
+		return o, false
+	}
+	if path := strings.IndexAny(rest, "/?#"); path >= 0 {
+		rest = rest[:path]
+	}
+	if !isHost(rest) {
+		return o, false
+	}
+	o.Scheme, o.Host = scheme, rest
+	if colon := strings.LastIndexByte(rest, ':'); colon > strings.LastIndexByte(rest, ']') {
+		o.Host, o.Port = rest[:colon], rest[colon+1:]
+	}
+	if inside, is6 := strings.CutPrefix(o.Host, "["); is6 {
+		if addr, err := netip.ParseAddr(strings.TrimSuffix(inside, "]")); err == nil {
+			o.Host = "[" + addr.String() + "]" // it has many forms
+		}
+	}
+	return o, o.Host != ""
 }
 
-func withoutDefaultPort(scheme, host string) string {
-	switch strings.ToLower(scheme) {
-	case "http", "ws":
-		return strings.TrimSuffix(host, ":80")
-	case "https", "wss":
-		return strings.TrimSuffix(host, ":443")
+// isScheme reports whether s is a scheme, in lower case (RFC 3986 §3.1).
+func isScheme(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z':
+		case i > 0 && ('0' <= c && c <= '9' || c == '+' || c == '-' || c == '.'):
+		default:
+			return false
+		}
 	}
-	return host
+	return s != ""
+}
+
+// matches reports whether o is the same as another one, in all that both say. A
+// port that is the scheme's default is the same as none.
+func (o Origin) matches(to Origin) bool {
+	if o.Host != to.Host || o.Scheme != "" && to.Scheme != "" && o.Scheme != to.Scheme {
+		return false
+	}
+	scheme := cmp.Or(o.Scheme, to.Scheme)
+	if scheme == "" { // no browser
+		return o.Port == "" || o.Port == to.Port || to.Port == "" && (o.Port == "80" || o.Port == "443")
+	}
+	byDefault := defaultPort(scheme)
+	return cmp.Or(o.Port, byDefault) == cmp.Or(to.Port, byDefault)
+}
+
+// defaultPort is the port that a URL of the scheme need not say, "" if it has to.
+func defaultPort(scheme string) string {
+	switch scheme {
+	case "ws":
+		scheme = "http"
+	case "wss":
+		scheme = "https"
+	}
+	return defaultPorts[scheme]
 }
 
 // isHost reports whether h has only what a host and its port may have, and is

@@ -11,6 +11,7 @@ import (
 type refusal struct {
 	reason   string
 	status   int
+	text     string // for a person
 	response []byte
 	head     int // bytes of response without its body
 }
@@ -18,10 +19,16 @@ type refusal struct {
 // The refusals and the rules that ask for them.
 var (
 	badRequest      = newRefusal("bad_request", http.StatusBadRequest, "this is not an HTTP/1.1 request")
-	headTooLarge    = newRefusal("header_too_large", http.StatusRequestHeaderFieldsTooLarge, "the request's head is too large") // RFC 6585 §5
-	badMethod       = newRefusal("method", http.StatusMethodNotAllowed, "a WebSocket is opened with GET", "Allow: GET")         // RFC 6455 §4.1
-	badProtocol     = newRefusal("protocol", http.StatusBadRequest, "a WebSocket is opened with HTTP/1.1")                      // RFC 6455 §4.1
-	badHost         = newRefusal("host", http.StatusBadRequest, "exactly one valid Host header is needed")                      // RFC 9112 §3.2
+	headTooLarge    = newRefusal("header_too_large", http.StatusRequestHeaderFieldsTooLarge, "the request's head is too large")            // RFC 6585 §5
+	unknownHTTP     = newRefusal("protocol", http.StatusHTTPVersionNotSupported, "only HTTP/1.1 is spoken here")                           // RFC 9110 §15.6.6
+	badTarget       = newRefusal("target", http.StatusBadRequest, "the request's target is no path or URL")                                // RFC 9112 §3.2
+	badHost         = newRefusal("host", http.StatusBadRequest, "exactly one valid Host header is needed")                                 // RFC 9112 §3.2
+	badLength       = newRefusal("framing", http.StatusBadRequest, "Content-Length is not one number of bytes")                            // RFC 9112 §6.3
+	badCoding       = newRefusal("framing", http.StatusBadRequest, "Transfer-Encoding does not end in chunked, or is HTTP/1.0")            // RFC 9112 §6.3
+	unknownCoding   = newRefusal("framing", http.StatusNotImplemented, "no Transfer-Encoding but chunked, without trailers")               // RFC 9112 §6.1
+	badMethod       = newRefusal("method", http.StatusMethodNotAllowed, "a WebSocket is opened with GET", "Allow: GET, OPTIONS")           // RFC 6455 §4.1
+	badProtocol     = newRefusal("protocol", http.StatusBadRequest, "a WebSocket is opened with HTTP/1.1 (nginx: proxy_http_version 1.1)") // RFC 6455 §4.1
+	badBody         = newRefusal("body", http.StatusBadRequest, "a WebSocket is opened without a body")                                    // RFC 6455 §4.1
 	upgradeRequired = newRefusal("upgrade", http.StatusUpgradeRequired, "this is a WebSocket: Upgrade: websocket and Connection: Upgrade are needed",
 		"Upgrade: websocket", "Sec-WebSocket-Version: 13") // RFC 9110 §15.5.22
 	badRoom    = newRefusal("bad_room", http.StatusBadRequest, "a room's name is 1 to 64 of A-Z a-z 0-9 . _ ~ -, not encoded, and neither . nor ..")
@@ -32,7 +39,9 @@ var (
 	badKey         = newRefusal("bad_key", http.StatusBadRequest, "exactly one Sec-WebSocket-Key header of 16 bytes in base64 is needed")
 	badExtensions  = newRefusal("extensions", http.StatusBadRequest, "Sec-WebSocket-Extensions is not a list of extensions") // RFC 6455 §9.1
 	badSubprotocol = newRefusal("subprotocol", http.StatusBadRequest, "Sec-WebSocket-Protocol is not a list of tokens")      // RFC 6455 §11.3.4
-	badOrigin      = newRefusal("origin", http.StatusForbidden, "pages of this origin may not connect (-allow-origin)")      // RFC 6455 §10.2
+	badOrigin      = newRefusal("origin", http.StatusForbidden, "the Origin of this request's page is not its Host, nor allowed. "+
+		"A proxy has to pass on the Host that the browser sent (nginx: proxy_set_header Host $http_host; Apache: ProxyPreserveHost On). "+
+		"Pages of another host have to be allowed: chatd -allow-origin https://that.host") // RFC 6455 §10.2
 )
 
 // The answers to connections that are refused whatever they have sent.
@@ -41,18 +50,23 @@ var (
 	Crowded      = refuse(newRefusal("handshake_limit", http.StatusServiceUnavailable, "too many handshakes are under way", "Retry-After: 1"), nil)
 	Exhausted    = refuse(newRefusal("exhausted", http.StatusServiceUnavailable, "there are too many connections on this host", "Retry-After: 5"), nil)
 	TooManyRooms = refuse(newRefusal("room_limit", http.StatusServiceUnavailable, "there are too many rooms (-max-rooms)", "Retry-After: 5"), nil)
-	TimedOut     = refuse(newRefusal("handshake_timeout", http.StatusRequestTimeout, "the request's head took too long"), nil) // RFC 9110 §15.5.9
+	// Where each connection has to begin with a PROXY header:
+	NoTrustedProxy = refuse(newRefusal("no_trusted_proxy", http.StatusForbidden, "only proxies of trusted addresses may connect (-proxy-protocol, -trusted-proxies)"), nil)
+	NoProxyHeader  = refuse(newRefusal("no_proxy_header", http.StatusBadRequest, "a PROXY protocol header of version 1 or 2 must come before the request (-proxy-protocol)"), nil)
+
+	TimedOut = refuse(newRefusal("handshake_timeout", http.StatusRequestTimeout, "the request's head took too long"), nil) // RFC 9110 §15.5.9
 )
 
 // Reasons are the words that [Result].Reason may have.
 func Reasons() []string {
 	var all []string
-	for _, r := range []*refusal{badRequest, headTooLarge, badRoom, noSuchRoom, badMethod, badProtocol, badHost, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin} {
+	for _, r := range []*refusal{badRequest, headTooLarge, unknownHTTP, badTarget, badHost, badLength, badCoding, unknownCoding,
+		badRoom, noSuchRoom, badMethod, badProtocol, badBody, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin} {
 		if !slices.Contains(all, r.reason) {
 			all = append(all, r.reason)
 		}
 	}
-	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TooManyRooms.Reason, TimedOut.Reason)
+	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason, NoTrustedProxy.Reason, NoProxyHeader.Reason, TooManyRooms.Reason)
 }
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {
@@ -67,7 +81,17 @@ func newRefusal(reason string, status int, text string, headers ...string) *refu
 	b = fmt.Appendf(b, "Connection: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n", connection, len(text)+1)
 	head := len(b)
 	b = fmt.Appendf(b, "%s\n", text)
-	return &refusal{reason: reason, status: status, response: slices.Clip(b), head: head}
+	return &refusal{reason: reason, status: status, text: text, response: slices.Clip(b), head: head}
+}
+
+// AppendAnswer appends r's answer, with the date (RFC 9110 §6.6.1).
+func (r Result) AppendAnswer(b []byte, date string) []byte {
+	line, rest, _ := bytes.Cut(r.Response, []byte("\r\n"))
+	b = append(b, line...)
+	b = append(b, "\r\nDate: "...)
+	b = append(b, date...)
+	b = append(b, "\r\n"...)
+	return append(b, rest...)
 }
 
 // refuse is the refusal of the request that begins with b.

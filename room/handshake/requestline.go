@@ -12,13 +12,27 @@ import (
 // parseRequestLine parses a request line (RFC 9112 §3), or if it is not whole,
 // reports whether it can become one.
 func parseRequestLine(line []byte, whole bool) (r httphead.RequestLine, ok bool) {
-	if !beginsRequestLine(line) {
+	switch {
+	case !whole && string(line) == "\r": // of a blank line before it
+		return r, true
+	case !beginsRequestLine(line):
 		return r, false
-	}
-	if !whole {
+	case !whole:
 		return r, true
 	}
 	return httphead.ParseRequestLine(line)
+}
+
+// skipBlankLines is where the request line begins: a blank line before it is
+// ignored (RFC 9112 §2.2).
+func skipBlankLines(b []byte) (begin int) {
+	for {
+		line, next, whole := nextLine(b, begin)
+		if !whole || len(line) > 0 {
+			return begin
+		}
+		begin = next
+	}
 }
 
 // version is the shape of an HTTP-version (RFC 9112 §2.3), with 0 for any digit.
@@ -60,13 +74,12 @@ func beginsRequestLine(b []byte) bool {
 }
 
 // target is the path of the request's target, decoded, and its authority if it
-// has one (RFC 9112 §3.2). It must be what net/http finds: a request that this
-// package takes for another path's, and net/http for this one's, would be
-// handed to and fro for ever.
-func target(r httphead.RequestLine) (path []byte, authority string) {
+// has one (RFC 9112 §3.2), found as net/http does; ok is false where that finds
+// none.
+func target(r httphead.RequestLine) (path []byte, authority string, ok bool) {
 	path, _, _ = bytes.Cut(r.URI, []byte{'?'})
 	if bytes.HasPrefix(path, []byte{'/'}) && bytes.IndexByte(path, '%') < 0 {
-		return path, ""
+		return path, "", true
 	}
 	uri := string(r.URI)
 	if string(r.Method) == http.MethodConnect && !strings.HasPrefix(uri, "/") {
@@ -74,7 +87,7 @@ func target(r httphead.RequestLine) (path []byte, authority string) {
 	}
 	u, err := url.ParseRequestURI(uri)
 	if err != nil {
-		return nil, "" // net/http answers
+		return nil, "", false
 	}
-	return []byte(u.Path), u.Host
+	return []byte(u.Path), u.Host, true
 }

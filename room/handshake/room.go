@@ -33,21 +33,38 @@ func (h *Handshake) roomOf(path []byte, encoded bool) (name []byte, ours bool, r
 	switch {
 	case !ok || len(rest) > 0 && rest[0] != '/':
 		return nil, false, nil
+	case len(rest) == 0 && h.Rooms != nil && !h.Rooms[DefaultRoom]:
+		return nil, true, noSuchRoom
 	case len(rest) == 0:
 		return []byte(DefaultRoom), true, nil
 	}
 	name = rest[1:]
+	return name, true, h.refuseRoom(name, encoded)
+}
+
+// refuseRoom is what is wrong with a room's segment of a path; nil: nothing.
+// Encoded says that it is not as it came.
+func (h *Handshake) refuseRoom(name []byte, encoded bool) *refusal {
 	switch {
 	case encoded:
-		return nil, true, badRoom
-	case len(name) > 0 && bytes.IndexByte(name, '/') >= 0:
-		return nil, true, noSuchRoom
+		return badRoom
+	case bytes.IndexByte(name, '/') >= 0:
+		return noSuchRoom
 	case !RoomName(name):
-		return nil, true, badRoom
+		return badRoom
 	case h.Rooms != nil && !h.Rooms[string(name)]:
-		return nil, true, noSuchRoom
+		return noSuchRoom
 	}
-	return name, true, nil
+	return nil
+}
+
+// RefuseRoom is the HTTP status, and the sentence, with which a room's segment of
+// a path is refused; 0: it is not. Encoded says that it is not as it came.
+func (h *Handshake) RefuseRoom(name string, encoded bool) (status int, text string) {
+	if r := h.refuseRoom([]byte(name), encoded); r != nil {
+		return r.status, r.text
+	}
+	return 0, ""
 }
 
 // roomName is name as a string, for most without an allocation.

@@ -2,7 +2,6 @@ package handshake
 
 import (
 	"io"
-	"strings"
 	"sync"
 
 	"github.com/gobwas/httphead"
@@ -16,6 +15,7 @@ import (
 const (
 	opening = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
 	offered = "\r\nSec-WebSocket-Extensions: permessage-deflate" // where one is agreed to
+	chosen  = "\r\nSec-WebSocket-Protocol: "                     // where one is agreed to
 	ending  = "\r\n\r\n"
 	keySize = 24 // bytes; 16 in base64 (RFC 6455 §4.1)
 )
@@ -24,20 +24,19 @@ const (
 // once it is in use, by any number of goroutines.
 type upgrader struct {
 	ws        ws.Upgrader
+	offered   string // what the opening offers
 	exchanges sync.Pool
 }
 
 // newUpgrader makes one that agrees to extension, if it is not nil.
 func newUpgrader(extension *httphead.Option) *upgrader {
 	u := &upgrader{ws: ws.Upgrader{ReadBufferSize: 256, WriteBufferSize: 256}} // for the opening and its answer
-	rest := ending
+	u.ws.Protocol = func([]byte) bool { return true }                          // it is chosen already
 	if extension != nil {
 		u.ws.Negotiate = func(httphead.Option) (httphead.Option, error) { return *extension, nil }
-		rest = offered + ending
+		u.offered = offered
 	}
-	u.exchanges.New = func() any {
-		return &exchange{request: []byte(opening + strings.Repeat(" ", keySize) + rest)}
-	}
+	u.exchanges.New = func() any { return new(exchange) }
 	return u
 }
 
@@ -65,12 +64,19 @@ func (e *exchange) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// upgrade makes the answer to a valid opening handshake with this key (RFC 6455
-// §4.2.2).
-func (u *upgrader) upgrade(key []byte) ([]byte, error) {
+// upgrade makes the answer to a valid opening handshake with this key, which
+// agrees to the subprotocol, if there is one (RFC 6455 §4.2.2).
+func (u *upgrader) upgrade(key []byte, protocol string) ([]byte, error) {
 	e := u.exchanges.Get().(*exchange)
 	defer u.exchanges.Put(e)
-	copy(e.request[len(opening):], key)
+	e.request = append(e.request[:0], opening...)
+	e.request = append(e.request, key...)
+	e.request = append(e.request, u.offered...)
+	if protocol != "" {
+		e.request = append(e.request, chosen...)
+		e.request = append(e.request, protocol...)
+	}
+	e.request = append(e.request, ending...)
 	e.unread, e.response = e.request, nil
 	_, err := u.ws.Upgrade(e)
 	response := e.response

@@ -3,10 +3,13 @@
 //
 //	/metrics       Prometheus
 //	/healthz       200 as long as the process works
-//	/readyz        200 while it takes clients, 503 when it goes away
+//	/readyz        200 while it takes clients, 503 when it is full or goes away
 //	/debug/rooms   the ten rooms with the most messages a second
 //	/debug/conns   the connections, and the last that were refused or sent away
 //	/debug/pprof/  profiles
+//
+// Requests must name it as it is called (host.go), or a page that somebody here
+// looks at could have its own host's name lead here, and read it all.
 //
 // It reads the room's counters when it is asked and adds nothing to the way of
 // a message. It is not for the public: it tells addresses, and a profile costs
@@ -25,6 +28,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"chatd/cmd/chatd/listen"
 	"chatd/poller"
 	"chatd/room"
 )
@@ -35,18 +39,16 @@ const questionTimeout = 2 * time.Second
 // Admin is the HTTP server. Its methods may be called from anywhere.
 type Admin struct {
 	listener net.Listener
+	names    names
 	http     *http.Server
 	log      *slog.Logger
 	done     chan struct{} // closed, once in a life, when the server has ended
 }
 
-// Listen opens addr. Nothing is served before Start.
-func Listen(addr string, log *slog.Logger) (*Admin, error) {
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("-admin: %w", err)
-	}
-	return &Admin{listener: ln, log: log, done: make(chan struct{})}, nil
+// New is an admin on ln, which answers to these names, too. Nothing is served
+// before Start.
+func New(ln net.Listener, hosts []string, log *slog.Logger) *Admin {
+	return &Admin{listener: ln, names: newNames(ln.Addr(), hosts), log: log, done: make(chan struct{})}
 }
 
 // Source is what there is to show.
@@ -58,16 +60,18 @@ type Source struct {
 	Version  string
 	PassTime prometheus.Histogram // as the server was given it
 	Lag      prometheus.Histogram
+
+	LogLinesLost func() uint64 // may be called from anywhere
 }
 
 // Start serves until Close. From now on the server counts as ready.
 func (a *Admin) Start(s Source) {
-	a.http = &http.Server{Handler: a.handler(s), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+	a.http = &http.Server{Handler: a.names.guard(a.handler(s)), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 	go func() {
 		defer close(a.done)
 		_ = a.http.Serve(a.listener) // ErrServerClosed, or the listener's end
 	}()
-	a.log.Info("admin listening", "addr", a.listener.Addr())
+	a.log.Info("admin listening", "addr", listen.Name(a.listener.Addr()))
 }
 
 // Close ends the server, if it was started, without waiting for answers that
@@ -87,7 +91,7 @@ func (a *Admin) handler(s Source) http.Handler {
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
 	}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, s.Server) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, s) })
 	mux.HandleFunc("GET /debug/rooms", func(w http.ResponseWriter, r *http.Request) { topRooms(w, r, s.Server) })
 	mux.HandleFunc("GET /debug/conns", func(w http.ResponseWriter, r *http.Request) { conns(w, r, s.Server) })
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -100,15 +104,23 @@ func (a *Admin) handler(s Source) http.Handler {
 
 // ready tells whether new clients should be sent here. That the hub answers
 // shows that the workers work.
-func ready(w http.ResponseWriter, r *http.Request, server *room.Server) {
+func ready(w http.ResponseWriter, r *http.Request, s Source) {
 	ctx, cancel := context.WithTimeout(r.Context(), questionTimeout)
 	defer cancel()
-	if server.Draining() {
-		http.Error(w, "going away", http.StatusServiceUnavailable)
-		return
+	_, exhausted := s.Listener.Pauses(poller.Exhausted)
+	why := ""
+	switch {
+	case s.Server.Draining():
+		why = "going away"
+	case !s.Server.Admit():
+		why = fmt.Sprintf("full: there are -max-conns connections, %d, and more have to wait", s.MaxConns)
+	case exhausted:
+		why = "full: the system has no more descriptors or memory, and new connections have to wait"
+	case s.Server.Alive(ctx) != nil:
+		why = "the workers don't answer"
 	}
-	if err := server.Alive(ctx); err != nil {
-		http.Error(w, "the workers don't answer", http.StatusServiceUnavailable)
+	if why != "" {
+		http.Error(w, why, http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintln(w, "ok")

@@ -10,8 +10,8 @@ import (
 	"net/http"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,9 +49,10 @@ func newSite(t *testing.T) *site {
 	must(err)
 	listener, err := poller.Listen("127.0.0.1:0", log)
 	must(err)
-	a, err := Listen("127.0.0.1:0", log)
+	operators, err := poller.Open("tcp", "127.0.0.1:0")
 	must(err)
-	s := Source{Pool: pool, Listener: listener, MaxConns: 10, Version: "test", PassTime: NewPassTime(), Lag: NewLag()}
+	a := New(operators, []string{"metrics.example"}, log)
+	s := Source{Pool: pool, Listener: listener, MaxConns: 10, Version: "test", PassTime: NewPassTime(), Lag: NewLag(), LogLinesLost: func() uint64 { return 3 }}
 	s.Server = room.New(room.Config{
 		Queue: 256, MaxMessage: 1 << 16, HandshakeTimeout: time.Minute, DrainTimeout: time.Minute, MaxConns: 10, Compress: true,
 		Page: http.NotFoundHandler(), Log: log, PassTime: s.PassTime, Lag: s.Lag,
@@ -164,7 +165,7 @@ func TestMetricsAreWellFormedAndCount(t *testing.T) {
 	values := metrics(body)
 	for name, want := range map[string]float64{
 		"chatd_connections": 2, "chatd_members": 2, "chatd_handshakes_in_flight": 0, "chatd_lagging_members": 0, "chatd_max_connections": 10,
-		"chatd_draining": 0, "chatd_pool_workers": 2, "chatd_panics_total": 0, "chatd_lag_messages_count": 0,
+		"chatd_draining": 0, "chatd_pool_workers": 2, "chatd_panics_total": 0, "chatd_log_lines_lost_total": 3, "chatd_lag_messages_count": 0,
 		`chatd_accept_paused{reason="max_conns"}`: 0, `chatd_accept_pauses_total{reason="descriptors"}`: 0,
 		`chatd_throttled_total{limit="controls"}`: 0,
 	} {

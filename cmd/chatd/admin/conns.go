@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -24,7 +25,7 @@ type table struct {
 	Pages       int              `json:"pages"` // connections besides, which ask for pages
 	From        int              `json:"from"`
 	Connections []room.ConnInfo  `json:"connections"`
-	Departed    []room.Departure `json:"departed"`
+	Departed    []room.Disconnect `json:"departed"`
 }
 
 // conns answers with one page of the connections, ?from=0&limit=100, and the
@@ -42,12 +43,12 @@ func conns(w http.ResponseWriter, r *http.Request, server *room.Server) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), questionTimeout)
 	defer cancel()
-	rows, total, err := server.Census(ctx, from, limit)
+	rows, total, err := server.Connections(ctx, from, limit)
 	if err != nil {
 		http.Error(w, "the workers don't answer", http.StatusServiceUnavailable)
 		return
 	}
-	t := table{Total: total, Pages: max(0, int(server.Conns())-total), From: from, Connections: rows, Departed: server.Departed()}
+	t := table{Total: total, Pages: max(0, int(server.Conns())-total), From: from, Connections: rows, Departed: server.Disconnects()}
 	if t.Connections == nil {
 		t.Connections = []room.ConnInfo{}
 	}
@@ -72,6 +73,15 @@ func number(r *http.Request, name string, otherwise, most int) (int, error) {
 	return n, nil
 }
 
+// source is an address for the table; one that went, or came by a unix socket,
+// has none.
+func source(addr netip.AddrPort) string {
+	if !addr.IsValid() {
+		return "-"
+	}
+	return addr.String()
+}
+
 // print writes t as text. What can't be written was for somebody who hung up.
 func (t *table) print(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -80,14 +90,14 @@ func (t *table) print(w http.ResponseWriter) {
 	fmt.Fprintln(out, "FD\tSOURCE\tSTATE\tROOMS\tAGE\tLAG\tIN\tOUT\tCOMPRESSED")
 	for _, c := range t.Connections {
 		age := time.Duration(c.Age * float64(time.Second)).Round(room.TickInterval)
-		fmt.Fprintf(out, "%d\t%v\t%s\t%s\t%v\t%d\t%d\t%d\t%v\n", c.FD, c.Source, c.State, strings.Join(c.Rooms, ","), age, c.Lag, c.BytesIn, c.BytesOut, c.Compressed)
+		fmt.Fprintf(out, "%d\t%s\t%s\t%s\t%v\t%d\t%d\t%d\t%v\n", c.FD, source(c.Source), c.State, strings.Join(c.Rooms, ","), age, c.Lag, c.BytesIn, c.BytesOut, c.Compressed)
 	}
 	out.Flush()
 	fmt.Fprintf(w, "\nThe last %d that were refused or sent away:\n\n", len(t.Departed))
 	out = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "TIME\tSOURCE\tREASON\tCODE\tLAG")
 	for _, d := range t.Departed {
-		fmt.Fprintf(out, "%s\t%v\t%s\t%d\t%d\n", d.Time.Format(time.RFC3339), d.Source, d.Reason, d.Code, d.Lag)
+		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%d\n", d.Time.Format(time.RFC3339), source(d.Source), d.Reason, d.Code, d.Lag)
 	}
 	out.Flush()
 }

@@ -81,6 +81,7 @@ var (
 	throttled  = desc("chatd_throttled_total", "Times that a client was not read for a while because it exceeded a limit.", "limit")
 	pauses     = desc("chatd_accept_pauses_total", "Times that new connections had to wait.", "reason")
 	panics     = desc("chatd_panics_total", "Bugs that cost a connection.")
+	linesLost  = desc("chatd_log_lines_lost_total", "Lines that the server's own log did not take.")
 	compressed = desc("chatd_compressed_messages_total", "Messages that were compressed for the members that asked for it.")
 	input      = desc("chatd_compression_input_bytes_total", "Bytes of the compressed messages before.")
 	output     = desc("chatd_compression_output_bytes_total", "Bytes of the compressed messages after.")
@@ -91,7 +92,7 @@ var (
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connections, members, rooms, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
-		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, pauses, panics,
+		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, pauses, panics, linesLost,
 		compressed, input, output, inflated,
 	} {
 		ch <- d
@@ -150,6 +151,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(paused, oneIf(now), reason)
 	}
 	count(panics, c.s.Pool.Panics())
+	count(linesLost, c.s.LogLinesLost())
 	count(compressed, st.Compressed)
 	count(input, st.CompressedInput)
 	count(output, st.CompressedOutput)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	_ "chatd/linuxonly"
 )
 
 // Unlimited is the value of a limit that the kernel does not have, does not

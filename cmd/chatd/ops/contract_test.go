@@ -54,7 +54,7 @@ func gather() (map[string]family, error) {
 	}
 	defer listener.Close()
 	server := room.New(room.Config{Queue: 1, Log: log, Page: http.NotFoundHandler()}, pool, epoll, func() {})
-	r := admin.Registry(admin.Source{Server: server, Pool: pool, Listener: listener, PassTime: admin.NewPassTime(), Lag: admin.NewLag()})
+	r := admin.Registry(admin.Source{Server: server, Pool: pool, Listener: listener, PassTime: admin.NewPassTime(), Lag: admin.NewLag(), LogLinesLost: func() uint64 { return 0 }})
 	gathered, err := r.Gather()
 	if err != nil {
 		return nil, err

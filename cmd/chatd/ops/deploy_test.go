@@ -73,7 +73,7 @@ func TestSystemdWaitsForTheDrain(t *testing.T) {
 	}
 }
 
-func TestSystemdTakesTheUnit(t *testing.T) {
+func TestSystemdTakesTheUnits(t *testing.T) {
 	text := string(readFile(t, "chatd.service"))
 	program := unit(t, "ExecStart")
 	if unit(t, "ExecPaths") != program {
@@ -83,12 +83,25 @@ func TestSystemdTakesTheUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "chatd.service")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, program, here)), 0o644); err != nil {
+	dir := t.TempDir()
+	service, socket := filepath.Join(dir, "chatd.service"), filepath.Join(dir, "chatd.socket")
+	if err := os.WriteFile(service, []byte(strings.ReplaceAll(text, program, here)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out := run(t, "systemd-analyze", "verify", "--man=no", file); strings.Contains(string(out), "chatd.service") {
+	if err := os.WriteFile(socket, readFile(t, "chatd.socket"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out := run(t, "systemd-analyze", "verify", "--man=no", service, socket); strings.Contains(string(out), "chatd.s") {
 		t.Errorf("systemd complains:\n%s", out)
+	}
+}
+
+func TestSystemdHearsTheServer(t *testing.T) {
+	if got := unit(t, "Type"); got != "notify" {
+		t.Errorf("Type is %s: readiness is not waited for", got)
+	}
+	if got := unit(t, "RestrictAddressFamilies"); !slices.Contains(strings.Fields(got), "AF_UNIX") {
+		t.Errorf("RestrictAddressFamilies is %s: it can't be told anything", got)
 	}
 }
 
@@ -115,12 +128,12 @@ func TestUnitAllowsTheSystemCallsOfTheServer(t *testing.T) {
 			}
 		}
 	}
-	for call := range strings.FieldsSeq(`accept4 bind clone clone3 close connect epoll_create1 epoll_ctl epoll_pwait
+	for call := range strings.FieldsSeq(`accept4 bind clone clone3 close connect dup3 epoll_create1 epoll_ctl epoll_pwait
 		eventfd2 exit_group fcntl futex getrandom getrlimit getsockname getsockopt gettid io_uring_enter
-		io_uring_register io_uring_setup listen madvise mmap mprotect munmap nanosleep openat prlimit64 read
+		io_uring_register io_uring_setup listen madvise mmap mprotect munmap nanosleep openat poll prlimit64 read
 		readv recvfrom rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity sendmsg sendto setitimer
-		setrlimit setsockopt shutdown sigaltstack socket tgkill timer_create timer_settime timer_delete
-		uname write writev`) {
+		newfstatat setrlimit setsockopt shutdown sigaltstack socket tgkill timer_create timer_settime
+		timer_delete umask uname unlinkat write writev`) {
 		if !calls[call] {
 			t.Errorf("the unit denies %s", call)
 		}

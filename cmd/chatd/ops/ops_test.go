@@ -105,7 +105,7 @@ func TestEveryLabelAndItsValuesExist(t *testing.T) {
 
 func TestProseSpeaksOfMetricsAndFlagsThatExist(t *testing.T) {
 	prose := map[string]string{}
-	for _, file := range []string{"alerts.yml", "README.md", "chatd.service", "sysctl.conf"} {
+	for _, file := range []string{"alerts.yml", "README.md", "chatd.service", "chatd.socket", "sysctl.conf", "nginx.conf", "haproxy.cfg", "Caddyfile"} {
 		prose[file] = string(readFile(t, file))
 	}
 	for _, p := range readDashboard(t).Panels {

@@ -19,7 +19,8 @@ func (m *model) released(tb testing.TB, n int) (clients []*client) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		c := &client{server: m.server, slot: -1, source: -1, phase: phaseLeaving}
+		c := &client{server: m.server, slot: -1, phase: phaseLeaving}
+		c.source.Store(-1)
 		c.Attach(fd, m.pool, c)
 		c.status.Or(statusMember | statusLeft | statusReleased | statusLinger)
 		clients = append(clients, c)
@@ -28,7 +29,7 @@ func (m *model) released(tb testing.TB, n int) (clients []*client) {
 	return clients
 }
 
-// Whoever comes into the lobby when the server goes away has missed that those
+// Whoever is taken in as pending when the server goes away has missed that those
 // who are there are told.
 func TestLobbyTellsThoseThatComeLateToGo(t *testing.T) {
 	for _, test := range []struct {
@@ -40,10 +41,10 @@ func TestLobbyTellsThoseThatComeLateToGo(t *testing.T) {
 		{aborting, false, true}, {aborting, true, true},
 	} {
 		m := newModel()
-		l, c := &m.server.lobby, m.released(t, 1)[0]
+		l, c := &m.server.pending, m.released(t, 1)[0]
 		m.server.stage.Store(test.stage)
 		l.Run(m.worker)
-		l.keep(c, 1000, test.lingering)
+		l.keep(c, 1000, 1000, test.lingering)
 		defer c.Close()
 		if got := c.has(statusExpired); got != test.early {
 			t.Errorf("stage %d, lingering %v: told %v", test.stage, test.lingering, got)

@@ -8,7 +8,7 @@ import (
 
 func TestTalliesShareNoCacheLine(t *testing.T) {
 	const line = 64
-	all := make(tallies, 2)
+	all := make(workerCounters, 2)
 	end := uintptr(unsafe.Pointer(&all[0])) + unsafe.Offsetof(all[0].throttled) + unsafe.Sizeof(all[0].throttled)
 	if gap := uintptr(unsafe.Pointer(&all[1])) - end; gap < line {
 		t.Errorf("%d bytes between the counters of two workers", gap)
@@ -20,7 +20,7 @@ func TestTalliesShareNoCacheLine(t *testing.T) {
 func BenchmarkCount(b *testing.B) {
 	b.Run("each for itself", func(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
-			t := new(tally)
+			t := new(counters)
 			for pb.Next() {
 				t.delivered.Add(256)
 				t.sent.Add(256 << 7)

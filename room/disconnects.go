@@ -11,8 +11,8 @@ import (
 	"chatd/room/handshake"
 )
 
-// Departure is a client that was refused or sent away.
-type Departure struct {
+// Disconnect is a client that was refused or sent away.
+type Disconnect struct {
 	Time   time.Time      `json:"time"`
 	Source netip.AddrPort `json:"source"` // the zero value if it was gone
 	Reason string         `json:"reason"`
@@ -20,36 +20,36 @@ type Departure struct {
 	Lag    int            `json:"lag"`  // messages that waited for it
 }
 
-// remembered is how many departures are.
+// remembered is how many disconnects are.
 const remembered = 100
 
-// departures remembers the last ones, for whoever asks why, and tells the log
+// disconnects remembers the last ones, for whoever asks why, and tells the log
 // once a second how many there were of each kind. Anybody may add to it: it is
 // no matter of messages, so a lock is good enough.
-type departures struct {
+type disconnects struct {
 	mu    sync.Mutex
-	ring  [remembered]Departure
+	ring  [remembered]Disconnect
 	count int // all there ever were
-	fresh map[string]*news
+	fresh map[string]*unreported
 }
 
-// news is what the log has not been told.
-type news struct {
+// unreported is what the log has not been told.
+type unreported struct {
 	count int
-	last  Departure
+	last  Disconnect
 }
 
-func (d *departures) add(e Departure) {
+func (d *disconnects) add(e Disconnect) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ring[d.count%remembered] = e
 	d.count++
 	if d.fresh == nil {
-		d.fresh = make(map[string]*news)
+		d.fresh = make(map[string]*unreported)
 	}
 	n := d.fresh[e.Reason]
 	if n == nil {
-		n = new(news)
+		n = new(unreported)
 		d.fresh[e.Reason] = n
 	}
 	n.count++
@@ -57,10 +57,10 @@ func (d *departures) add(e Departure) {
 }
 
 // last is the remembered ones, the newest first.
-func (d *departures) last() []Departure {
+func (d *disconnects) last() []Disconnect {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	all := make([]Departure, 0, remembered)
+	all := make([]Disconnect, 0, remembered)
 	for i := d.count - 1; i >= max(0, d.count-remembered); i-- {
 		all = append(all, d.ring[i%remembered])
 	}
@@ -68,7 +68,7 @@ func (d *departures) last() []Departure {
 }
 
 // report writes one line for each reason that came up since the last time.
-func (d *departures) report(log *slog.Logger) {
+func (d *disconnects) report(log *slog.Logger) {
 	d.mu.Lock()
 	fresh := d.fresh
 	d.fresh = nil
@@ -78,27 +78,24 @@ func (d *departures) report(log *slog.Logger) {
 	}
 }
 
-// departed counts a member that is sent away or given up for a reason of the
+// disconnected counts a member that is sent away or given up for a reason of the
 // server's, when lag messages waited for it.
-func (s *Server) departed(w *poller.Worker, c *client, r Reason, lag int) {
+func (s *Server) disconnected(w *poller.Worker, c *client, r Reason, lag int) {
 	if reasonTable[r].noted {
-		s.departures.add(Departure{Time: time.Now(), Source: c.Peer(), Reason: r.String(), Code: r.Code(), Lag: lag})
+		s.disconnects.add(Disconnect{Time: time.Now(), Source: c.peer(), Reason: r.String(), Code: r.Code(), Lag: lag})
 		if r != Panicked { // which has been logged
 			s.config.Log.Debug("client dropped", "reason", r.String(), "fd", c.FD(), "lag", lag)
 		}
 	}
-	s.tallies.of(w).dropped[r].Add(1)
+	s.counters.of(w).dropped[r].Add(1)
 }
-
-// refusedGivenBack is a refusal besides those of package handshake.
-const refusedGivenBack = "given_back"
 
 // refusals counts handshakes that failed, by reason. The map is static.
 type refusals struct{ refusedFor map[string]*atomic.Uint64 }
 
 func newRefusals() refusals {
 	m := make(map[string]*atomic.Uint64)
-	for _, reason := range append(handshake.Reasons(), refusedGivenBack) {
+	for _, reason := range handshake.Reasons() {
 		m[reason] = new(atomic.Uint64)
 	}
 	return refusals{m}
@@ -107,7 +104,7 @@ func newRefusals() refusals {
 // refused counts a connection whose handshake failed and was answered with an
 // HTTP status, or with 0, not at all.
 func (s *Server) refused(source netip.AddrPort, reason string, status int) {
-	s.departures.add(Departure{Time: time.Now(), Source: source, Reason: reason, Code: status})
+	s.disconnects.add(Disconnect{Time: time.Now(), Source: source, Reason: reason, Code: status})
 	s.config.Log.Debug("handshake refused", "reason", reason, "source", source)
 	s.refusedFor[reason].Add(1)
 }

@@ -6,10 +6,10 @@ import (
 	"chatd/poller"
 )
 
-// tally is what one worker counts. Only that worker writes it, so that nothing
+// counters is what one worker counts. Only that worker writes it, so that nothing
 // is shared when something is counted; anybody may read it. What is counted
 // outside of the pool goes to the poller's.
-type tally struct {
+type counters struct {
 	accepted   atomic.Uint64 // connections
 	joined     atomic.Uint64 // members
 	messages   atomic.Uint64 // appended to the log
@@ -39,13 +39,13 @@ const (
 
 var limitNames = [limits]string{"messages", "bytes", "controls"}
 
-// tallies are those of all workers.
-type tallies []tally
+// workerCounters are those of all workers.
+type workerCounters []counters
 
-func newTallies(p *poller.Pool) tallies { return make(tallies, p.Workers()) }
+func newWorkerCounters(p *poller.Pool) workerCounters { return make(workerCounters, p.Workers()) }
 
-// of is the tally of w, which is nil outside of the pool.
-func (t tallies) of(w *poller.Worker) *tally {
+// of is the counters of w, which is nil outside of the pool.
+func (t workerCounters) of(w *poller.Worker) *counters {
 	if w == nil {
 		return &t[0]
 	}
@@ -53,7 +53,7 @@ func (t tallies) of(w *poller.Worker) *tally {
 }
 
 // sum adds up one counter of all workers.
-func (t tallies) sum(counter func(*tally) *atomic.Uint64) (n uint64) {
+func (t workerCounters) sum(counter func(*counters) *atomic.Uint64) (n uint64) {
 	for i := range t {
 		n += counter(&t[i]).Load()
 	}

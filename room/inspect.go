@@ -10,7 +10,7 @@ import (
 	"chatd/room/framelog"
 )
 
-// question is something that is done on a keeper's Task, where what the keeper
+// question is something that is done on a owner's Task, where what the owner
 // owns can be looked at.
 type question struct {
 	task *poller.Task
@@ -18,16 +18,16 @@ type question struct {
 	done chan struct{}
 }
 
-// curiosity asks one question at a time, so that keepers, of which there may be
+// inspector asks one question at a time, so that owners, of which there may be
 // very many, need no place for it.
-type curiosity struct {
+type inspector struct {
 	turn  chan struct{} // has room for the one who asks
 	asked atomic.Pointer[question]
 }
 
 // ask has what done on the Task t. When ctx ends first it returns ctx's error,
 // and what is not done.
-func (y *curiosity) ask(ctx context.Context, t *poller.Task, what func()) error {
+func (y *inspector) ask(ctx context.Context, t *poller.Task, what func()) error {
 	select {
 	case y.turn <- struct{}{}:
 		defer func() { <-y.turn }()
@@ -51,7 +51,7 @@ func (y *curiosity) ask(ctx context.Context, t *poller.Task, what func()) error 
 
 // answer does what t was asked for. Keepers call it when all they own is in
 // order.
-func (y *curiosity) answer(t *poller.Task) {
+func (y *inspector) answer(t *poller.Task) {
 	if q := y.asked.Load(); q != nil && q.task == t && y.asked.CompareAndSwap(q, nil) {
 		defer close(q.done) // should it panic, too
 		q.what()
@@ -71,28 +71,28 @@ type ConnInfo struct {
 	Compressed bool           `json:"compressed"`
 }
 
-// page is a part of a list that several keepers have.
-type page struct {
+// window is a part of a list that several owners have.
+type window struct {
 	skip, limit int
 	rows        []ConnInfo
 }
 
-// take reports which of a keeper's n connections are on the page.
-func (p *page) take(n int) (from, to int) {
+// take reports which of a owner's n connections are in the window.
+func (p *window) take(n int) (from, to int) {
 	from = min(p.skip, n)
 	to = min(n, from+p.limit-len(p.rows))
 	p.skip -= from
 	return from, to
 }
 
-// Census is up to limit connections, without the first ones, and how many there
-// are in all, but for those that ask for pages. The order changes when
-// connections come and go. A shard that has none on the page is not asked: in a
+// Connections is up to limit connections, without the first ones, and how many
+// there are in all, but for those that ask for pages. The order changes when
+// connections come and go. A shard that has none in the window is not asked: in a
 // busy one, that takes as long as a pass.
-func (s *Server) Census(ctx context.Context, first, limit int) (rows []ConnInfo, total int, err error) {
-	p := &page{skip: first, limit: limit}
-	l := &s.lobby
-	if err := s.ask(ctx, &l.Task, func() { total = len(l.list); l.fill(p) }); err != nil {
+func (s *Server) Connections(ctx context.Context, first, limit int) (rows []ConnInfo, total int, err error) {
+	p := &window{skip: first, limit: limit}
+	pc := &s.pending
+	if err := s.ask(ctx, &pc.Task, func() { total = len(pc.list); pc.fill(p) }); err != nil {
 		return nil, 0, err
 	}
 	for _, sh := range s.shards.all() {
@@ -109,26 +109,26 @@ func (s *Server) Census(ctx context.Context, first, limit int) (rows []ConnInfo,
 	return p.rows, total, nil
 }
 
-// Departed is the last clients that were refused or sent away, the newest first.
-func (s *Server) Departed() []Departure { return s.departures.last() }
+// Disconnects is the last clients that were refused or sent away, the newest first.
+func (s *Server) Disconnects() []Disconnect { return s.disconnects.last() }
 
-// info is what its keeper knows of c.
+// info is what its owner knows of c.
 func (c *client) info(state string, rooms []string, lag int) ConnInfo {
 	in, out := c.Traffic()
 	age := time.Duration(c.server.now.Load()-c.born) * TickInterval
 	return ConnInfo{
-		FD: c.FD(), Source: c.Peer(), State: state, Rooms: rooms, Age: age.Seconds(), Lag: lag,
+		FD: c.FD(), Source: c.peer(), State: state, Rooms: rooms, Age: age.Seconds(), Lag: lag,
 		BytesIn: in, BytesOut: out, Compressed: c.has(statusDeflate),
 	}
 }
 
-// fill adds the lobby's connections. Their sockets are the sessions', who may
+// fill adds those that are in no room. Their sockets are the sessions', who may
 // close them at any time: of one that is closed now, nothing is known.
-func (l *lobby) fill(p *page) {
-	from, to := p.take(len(l.list))
-	for i, g := range l.list[from:to] {
+func (pc *pendingConns) fill(p *window) {
+	from, to := p.take(len(pc.list))
+	for i, g := range pc.list[from:to] {
 		state := "handshake"
-		if from+i >= int(l.handshakes.Load()) {
+		if from+i >= int(pc.handshakes.Load()) {
 			state = "lingering"
 		}
 		row := g.c.info(state, nil, 0)
@@ -141,7 +141,7 @@ func (l *lobby) fill(p *page) {
 
 // fill adds the shard's connections. One that is in several rooms counts in the
 // first.
-func (s *shard) fill(p *page) {
+func (s *shard) fill(p *window) {
 	for _, r := range s.list {
 		from, to := p.take(len(r.ready))
 		for _, c := range r.ready[from:to] {

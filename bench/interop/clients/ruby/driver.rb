@@ -1,0 +1,44 @@
+require 'socket'
+require 'uri'
+require 'websocket/driver'
+
+$stdout.sync = true
+
+# Connection is what the driver writes to.
+class Connection
+  attr_reader :url, :socket
+
+  def initialize(url)
+    @url = url
+    uri = URI(url)
+    @socket = TCPSocket.new(uri.host, uri.port)
+  end
+
+  def write(bytes)
+    @socket.write(bytes)
+  end
+end
+
+connection = Connection.new(ARGV[0])
+ws = WebSocket::Driver.client(connection)
+closed = false
+ws.on :open do
+  ws.text('Grüße, 世界 🙂')
+  ws.binary((0..255).to_a)
+  ws.text('fragmented')
+  ws.text('x' * 65536)
+end
+ws.on :message do |event|
+  if event.data.is_a?(String)
+    puts 'text ' + event.data.unpack1('H*')
+    ws.close('', 1000) if event.data == 'bye'
+  else
+    puts 'binary ' + event.data.pack('C*').unpack1('H*')
+  end
+end
+ws.on :close do |event|
+  puts "closed #{event.code}"
+  closed = true
+end
+ws.start
+ws.parse(connection.socket.readpartial(65536)) until closed

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agext/levenshtein"
+	"github.com/peterbourgon/ff/v3"
+
+	"chatd/room/handshake"
+)
+
+// envPrefix is that of the flags' variables.
+const envPrefix = "CHATD"
+
+// flagSet is chatd's flags, which are variables of the environment, too.
+type flagSet struct {
+	*flag.FlagSet
+	environment bool // the values come from there
+}
+
+// list adds a flag that may be given more than once. Its variable is a list
+// with commas.
+func (fs *flagSet) list(name, usage string, add func(string) error) {
+	fs.Func(name, usage, func(v string) error {
+		if !fs.environment {
+			return add(v)
+		}
+		for one := range strings.SplitSeq(v, ",") {
+			if err := add(strings.TrimSpace(one)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// parse sets the flags from args and then, those that are not there, from the
+// environment. It returns the names of those that were set.
+func (fs *flagSet) parse(args []string) (given map[string]bool, err error) {
+	fs.hint(true)
+	defer fs.hint(false)
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if fs.NArg() > 0 {
+		return nil, unexpected(fs.Arg(0), args)
+	}
+	fs.environment = true
+	if err := ff.Parse(fs.FlagSet, nil, ff.WithEnvVarPrefix(envPrefix)); err != nil {
+		return nil, err
+	}
+	if err := fs.misspelt(os.Environ()); err != nil {
+		return nil, err
+	}
+	given = make(map[string]bool)
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	return given, nil
+}
+
+// unexpected is the error for an argument that is no flag.
+func unexpected(arg string, args []string) error {
+	i := slices.Index(args, arg)
+	if (arg == "true" || arg == "false") && i > 0 {
+		return fmt.Errorf("unexpected argument %q: write %s=%s", arg, args[i-1], arg)
+	}
+	return fmt.Errorf("unexpected argument %q", arg)
+}
+
+// ofKubernetes are variables that Kubernetes makes for a service that is called
+// chatd, or chatd-something.
+var ofKubernetes = regexp.MustCompile(`_(PORT|SERVICE)(_|$)`)
+
+// misspelt refuses a variable that is nearly one of a flag's: it would be
+// without effect, and nobody would know. Others are somebody else's.
+func (fs *flagSet) misspelt(environment []string) (err error) {
+	for _, entry := range environment {
+		name, _, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, envPrefix) || ofKubernetes.MatchString(name) {
+			continue
+		}
+		meant, distance := "", 3
+		fs.VisitAll(func(f *flag.Flag) {
+			of := variable(f.Name)
+			if d := levenshtein.Distance(name, of, nil); d < distance && d <= max(1, len(f.Name)/4) {
+				meant, distance = of, d
+			}
+		})
+		if distance > 0 && meant != "" {
+			err = cmp.Or(err, fmt.Errorf("%s in the environment is no flag's: %s is meant, or another name", name, meant))
+		}
+	}
+	return err
+}
+
+// variable is the name of a flag's variable.
+func variable(name string) string {
+	return envPrefix + "_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// hinted is a flag's value whose errors say what one looks like.
+type hinted struct {
+	flag.Value
+	hint string
+}
+
+// Set implements flag.Value.
+func (h hinted) Set(s string) error {
+	if err := h.Value.Set(s); err != nil {
+		return fmt.Errorf("%w: %s", err, h.hint)
+	}
+	return nil
+}
+
+// IsBoolFlag tells package flag whether the flag needs no value.
+func (h hinted) IsBoolFlag() bool {
+	b, ok := h.Value.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
+}
+
+// hint has the values of the basic types hinted, or no longer: their -help is
+// made by their type.
+func (fs *flagSet) hint(on bool) {
+	fs.VisitAll(func(f *flag.Flag) {
+		if h, ok := f.Value.(hinted); ok && !on {
+			f.Value = h.Value
+		}
+		value, ok := f.Value.(flag.Getter)
+		if !ok || !on {
+			return
+		}
+		switch value.Get().(type) {
+		case time.Duration:
+			f.Value = hinted{value, "must be a number with a unit, as 54s or 1m30s"}
+		case int, int64:
+			f.Value = hinted{value, "must be a whole number"}
+		case bool:
+			f.Value = hinted{value, "must be true or false"}
+		case *slog.Level:
+			f.Value = hinted{value, "must be debug, info, warn or error"}
+		}
+	})
+}
+
+// parseHost reads a host's name that stands alone.
+func parseHost(s string) (string, error) {
+	o, err := handshake.ParseOrigin(s)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("must be a host's name: %w", err)
+	case o.Scheme != "" || o.Port != "" || o.Host == "*":
+		return "", errors.New("must be a host's name, without a scheme or a port")
+	}
+	return strings.Trim(o.Host, "[]"), nil
+}

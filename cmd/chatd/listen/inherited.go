@@ -1,0 +1,63 @@
+package listen
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"golang.org/x/sys/unix"
+)
+
+// adminName is the FileDescriptorName= of the operators' socket.
+const adminName = "admin"
+
+// Inherited are the sockets that systemd passed (sd_listen_fds(3)); nil where
+// there is none.
+type Inherited struct{ Clients, Admin *Socket }
+
+// Inherit takes the sockets that were passed to this process: one that is named
+// admin, and one of any other name. The variables that tell of them are gone
+// afterwards.
+func Inherit() (Inherited, error) {
+	var in Inherited
+	for _, file := range activation.Files(true) {
+		to, whose := &in.Clients, "-addr"
+		if file.Name() == adminName {
+			to, whose = &in.Admin, "-admin"
+		}
+		if *to != nil {
+			return Inherited{}, fmt.Errorf("systemd passed a second socket for %s: one may be called FileDescriptorName=admin, and one be called otherwise", whose)
+		}
+		ln, err := listening(file)
+		if err != nil {
+			return Inherited{}, fmt.Errorf("systemd passed %s as a socket to listen on (ListenStream=, Accept=no): %w", file.Name(), err)
+		}
+		*to = &Socket{Listener: ln}
+	}
+	return in, nil
+}
+
+// listening is the socket of file, which it closes.
+func listening(file *os.File) (net.Listener, error) {
+	defer file.Close()
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	listens := 0
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		listens, failed = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	}); err != nil {
+		return nil, err
+	}
+	switch {
+	case failed != nil:
+		return nil, failed
+	case listens == 0:
+		return nil, errors.New("it does not listen")
+	}
+	return net.FileListener(file)
+}

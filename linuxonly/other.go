@@ -1,0 +1,5 @@
+//go:build !linux
+
+package linuxonly
+
+var _ int = "chatd runs on Linux only, as it is built on epoll: set GOOS=linux"
