@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -76,7 +77,10 @@ func (s *badServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer conn.Close()
 	me := &badMember{conn: conn, room: r.URL.Path}
 	s.members = append(s.members, me)
-	if s.fault == "leak" {
+	alone := func() bool { // it is the first in its room
+		return !slices.ContainsFunc(s.members[:len(s.members)-1], func(m *badMember) bool { return m.room == me.room })
+	}
+	if s.fault == "leak" || s.fault == "leak by room" && alone() {
 		s.leak = append(s.leak, make([]byte, 10<<10))
 		clear(s.leak[len(s.leak)-1]) // resident
 	}

@@ -146,6 +146,14 @@ func TestLeakIsSeenInTheMemoryOfAConnection(t *testing.T) {
 	if extra := leaky.Memory.PerConn - sound.Memory.PerConn; extra < 8<<10 || extra > 64<<10 {
 		t.Fatalf("%.0f bytes a connection with the leak, %.0f without", leaky.Memory.PerConn, sound.Memory.PerConn)
 	}
+	// In rooms of two, a connection has half of what a room takes.
+	byRoom, _, _, err := against(t, "leak by room", "idle", func(s *scenario) { s.params.Clients, s.params.Rooms = 800, 400 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if extra := byRoom.Memory.PerConn - sound.Memory.PerConn; extra < 4<<10 || extra > 32<<10 {
+		t.Fatalf("%.0f bytes a connection with a leak in each room, %.0f without", byRoom.Memory.PerConn, sound.Memory.PerConn)
+	}
 }
 
 func TestServerThatRefusesIsToldFromOneThatIsNotThere(t *testing.T) {
