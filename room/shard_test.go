@@ -194,6 +194,55 @@ func BenchmarkRooms(b *testing.B) {
 	}
 }
 
+// bornAndDead has so many rooms of two members be there at a time, and go again, and
+// returns how much more memory is in use then.
+func bornAndDead(m *model, rooms int) int64 {
+	before := heap()
+	clients := make([]*client, 0, 2*rooms)
+	for i := range rooms {
+		for range 2 {
+			c := &client{server: m.server, slot: -1}
+			c.Attach(0, m.pool, &stub{c: c})
+			m.server.directory.joins.Put(&change{client: c, room: fmt.Sprintf("room-%d", i)})
+			clients = append(clients, c)
+		}
+		m.server.directory.Schedule()
+		m.settle()
+	}
+	for _, c := range clients {
+		c.send(nil, &mail{broken: true})
+	}
+	m.settle()
+	clear(clients)
+	clients = nil
+	return int64(heap()) - int64(before)
+}
+
+func TestRoomsThatAreGoneHoldNoMemory(t *testing.T) {
+	m := newModel()
+	m.server.shardSize, m.worker.Sender = shardSize, sink{}
+	const rooms = 50_000
+	bornAndDead(m, rooms) // once, for what stays: shards
+	if more := bornAndDead(m, rooms); more > rooms {
+		t.Errorf("%d bytes are held for %d rooms that are gone", more, rooms)
+	}
+	if st := m.server.Stats(); st.Rooms != 0 || st.Born != 2*rooms || st.Removed != 2*rooms {
+		t.Errorf("%d rooms, %d born, %d removed", st.Rooms, st.Born, st.Removed)
+	}
+}
+
+// BenchmarkRoomsBornAndDead reports what a million rooms leave behind.
+func BenchmarkRoomsBornAndDead(b *testing.B) {
+	for b.Loop() {
+		m := newModel()
+		m.server.shardSize, m.worker.Sender = shardSize, sink{}
+		before := heap()
+		bornAndDead(m, 1_000_000)
+		b.ReportMetric(float64(heap())-float64(before), "B/left")
+		runtime.KeepAlive(m)
+	}
+}
+
 // heap is how many bytes are in use.
 func heap() uint64 {
 	runtime.GC()

@@ -52,7 +52,7 @@ if (room !== 'lobby') {
 
 const socket = below(room === 'lobby' ? 'ws' : `ws/${room}`);
 socket.protocol = socket.protocol === 'https:' ? 'wss:' : 'ws:';
-const server = new Server(below(`status.json?room=${room}`), () => composer.measure());
+const server = new Server(below(room === 'lobby' ? 'status.json' : `status.json?room=${room}`), () => composer.measure());
 
 const connection = new Connection(socket, {
   opened() {

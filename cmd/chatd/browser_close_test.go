@@ -176,14 +176,16 @@ func TestPageWorksBelowAnyPath(t *testing.T) {
 			t.Run(scheme+prefix, func(t *testing.T) {
 				s := start(proxy)
 				t.Cleanup(s.Close)
-				b := openURL(t, browser, s.URL+prefix+"/", "open")
-				t.Cleanup(s.CloseClientConnections)
-				b.offline = true // the connection ends with the proxy
-				b.say("below " + prefix)
-				b.waitForLast("below " + prefix)
-				b.waitForPending()
-				b.wait(`performance.getEntriesByType('resource').some(({ name, responseStatus }) => name.endsWith('/status.json') && responseStatus === 200)`)
-				b.expect(`performance.getEntriesByType('resource').every(({ responseStatus }) => responseStatus === 200)`)
+				for _, page := range []string{"/", "/r/side"} {
+					b := openURL(t, browser, s.URL+prefix+page, "open")
+					t.Cleanup(s.CloseClientConnections)
+					b.offline = true // the connection ends with the proxy
+					b.say("below " + prefix)
+					b.waitForLast("below " + prefix)
+					b.waitForPending()
+					b.wait(`performance.getEntriesByType('resource').some(({ name, responseStatus }) => name.includes('/status.json') && responseStatus === 200)`)
+					b.expect(`performance.getEntriesByType('resource').every(({ responseStatus }) => responseStatus === 200)`)
+				}
 			})
 		}
 	}

@@ -21,10 +21,10 @@ const (
 
 // table is what /debug/conns answers.
 type table struct {
-	Total       int              `json:"total"`
-	Pages       int              `json:"pages"` // connections besides, which ask for pages
-	From        int              `json:"from"`
-	Connections []room.ConnInfo  `json:"connections"`
+	Total       int               `json:"total"`
+	Pages       int               `json:"pages"` // connections besides, which ask for pages
+	From        int               `json:"from"`
+	Connections []room.ConnInfo   `json:"connections"`
 	Departed    []room.Disconnect `json:"departed"`
 }
 
