@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ type badServer struct {
 
 type badMember struct {
 	conn *websocket.Conn
+	room string // the path
 	held []byte // by fault swap
 }
 
@@ -73,9 +75,12 @@ func (s *badServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.Close()
-	me := &badMember{conn: conn}
+	me := &badMember{conn: conn, room: r.URL.Path}
 	s.members = append(s.members, me)
-	if s.fault == "leak" {
+	alone := func() bool { // it is the first in its room
+		return !slices.ContainsFunc(s.members[:len(s.members)-1], func(m *badMember) bool { return m.room == me.room })
+	}
+	if s.fault == "leak" || s.fault == "leak by room" && alone() {
 		s.leak = append(s.leak, make([]byte, 10<<10))
 		clear(s.leak[len(s.leak)-1]) // resident
 	}
@@ -88,18 +93,23 @@ func (s *badServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return
 		}
-		s.broadcast(payload)
+		s.broadcast(me.room, payload)
 	}
 }
 
-func (s *badServer) broadcast(payload []byte) {
+func (s *badServer) broadcast(room string, payload []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.messages++; s.fault == "stall" && s.messages%50 == 0 {
 		time.Sleep(200 * time.Millisecond)
 	}
 	for i, m := range s.members {
-		s.deliver(i, m, payload)
+		switch {
+		case m.room == room || s.fault == "no rooms":
+			s.deliver(i, m, payload)
+		case s.fault == "foreign" && s.messages%20 == 10:
+			s.write(m, payload)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,6 +76,31 @@ func TestPlantedFaultsAreReportedAsWhatTheyAre(t *testing.T) {
 	}
 }
 
+func TestMessagesOfOtherRoomsAreFound(t *testing.T) {
+	inRooms := func(s *scenario) { s.params.Rooms, s.params.Senders = 4, 4 }
+	for fault, least := range map[string]uint64{"none": 0, "foreign": 3, "no rooms": 1000} {
+		run, _, _, err := against(t, fault, "fanout", inRooms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := run.Faults
+		rest.Foreign = 0
+		all := strings.Join(run.Warnings, "\n")
+		if n := run.Faults.Foreign; n < least || (n > 0) != (least > 0) || rest.Any() || strings.Contains(all, "came to a client in room") != (n > 0) {
+			t.Errorf("%s: %+v\n%s", fault, run.Faults, all)
+		}
+		if run.Offered != 500*5 {
+			t.Errorf("%s: %g deliveries/s are offered to rooms of 5", fault, run.Offered)
+		}
+	}
+	url, _ := startBadly(t, "foreign")
+	var out strings.Builder
+	err := command(&out).ParseAndRun(t.Context(), []string{"fanout", "-url", url, "-clients", "8", "-rooms", "2", "-rate", "500", "-warmup", "0s", "-duration", "500ms"})
+	if !errors.Is(err, errFaults) || strings.Contains(out.String(), " 0 of another room") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
 func TestClientsOfSeveralProcessesAreOneCrowd(t *testing.T) {
 	spread := func(s *scenario) { s.share = 6 } // 20 clients: four processes
 	run, url, _, err := against(t, "none", "fanout", spread)
@@ -87,6 +113,10 @@ func TestClientsOfSeveralProcessesAreOneCrowd(t *testing.T) {
 	run, _, _, err = against(t, "swap", "fanout", spread)
 	if f := run.Faults; err != nil || f.Disordered == 0 || f.OrderDiffers != 1 {
 		t.Errorf("%v %+v", err, f)
+	}
+	run, _, _, err = against(t, "none", "fanout", func(s *scenario) { s.share, s.params.Rooms, s.params.Senders = 6, 3, 4 })
+	if err != nil || run.Faults.Any() || run.Deliveries == 0 || run.Last == nil {
+		t.Errorf("in rooms: %v %+v %v", err, run.Faults, run.Warnings)
 	}
 }
 
@@ -115,6 +145,14 @@ func TestLeakIsSeenInTheMemoryOfAConnection(t *testing.T) {
 	// (With the race detector, the server's memory has a shadow several times its size.)
 	if extra := leaky.Memory.PerConn - sound.Memory.PerConn; extra < 8<<10 || extra > 64<<10 {
 		t.Fatalf("%.0f bytes a connection with the leak, %.0f without", leaky.Memory.PerConn, sound.Memory.PerConn)
+	}
+	// In rooms of two, a connection has half of what a room takes.
+	byRoom, _, _, err := against(t, "leak by room", "idle", func(s *scenario) { s.params.Clients, s.params.Rooms = 800, 400 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if extra := byRoom.Memory.PerConn - sound.Memory.PerConn; extra < 4<<10 || extra > 32<<10 {
+		t.Fatalf("%.0f bytes a connection with a leak in each room, %.0f without", byRoom.Memory.PerConn, sound.Memory.PerConn)
 	}
 }
 
@@ -145,9 +183,14 @@ func TestEveryScenarioRunsAgainstASoundServer(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			run, _, _, err := against(t, "none", name, func(s *scenario) { s.duration = 300 * time.Millisecond })
-			if err != nil || run.Faults.Any() {
-				t.Fatalf("%v %+v %v", err, run.Faults, run.Warnings)
+			for _, rooms := range []int{1, 4} {
+				run, _, _, err := against(t, "none", name, func(s *scenario) {
+					s.duration, s.params.Rooms = 300*time.Millisecond, rooms
+					s.versus, s.pairs = versusSingle, 1
+				})
+				if err != nil || run.Faults.Any() {
+					t.Fatalf("%d rooms: %v %+v %v", rooms, err, run.Faults, run.Warnings)
+				}
 			}
 		})
 	}
@@ -220,6 +263,14 @@ func TestImpossibleFlagsAreRefusedInOneLine(t *testing.T) {
 		"idle -clients-per-process 1000000000":  "the file descriptor limit allows",
 		"idle -pid 1 -server true":              "exclude each other",
 		"compare nonsense":                      "unexpected argument",
+		"fanout -rooms 0":                       "-rooms is 0",
+		"fanout -rooms 5 -clients 2":            "-rooms is 5",
+		"storm -rooms 1000000":                  "-rooms is 1000000",
+		"fanout -syscalls":                      "-syscalls needs",
+		"rooms -members 0":                      "-members is 0",
+		"rooms -versus nothing":                 "-versus is",
+		"rooms -outstanding 0":                  "-outstanding is 0",
+		"rooms -pairs 0":                        "-pairs is 0",
 		"compare -rounds 0":                     "-rounds is 0",
 		"fanout -url ws://127.0.0.1:1/ws extra": "unexpected argument",
 	} {

@@ -15,8 +15,8 @@ import (
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 
+	"chatd/bench/htmlreport"
 	"chatd/bench/load"
-	"chatd/bench/page"
 	"chatd/bench/result"
 )
 
@@ -106,13 +106,13 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 			}
 		}
 	}
-	if err := page.Write(dir, &c.result); err != nil {
+	if err := htmlreport.Write(dir, &c.result); err != nil {
 		return err
 	}
-	fmt.Fprint(c.out, page.Table(&c.result))
-	fmt.Fprint(c.out, "\n", page.Goals(&c.result))
+	fmt.Fprint(c.out, htmlreport.Table(&c.result))
+	fmt.Fprint(c.out, "\n", htmlreport.Goals(&c.result))
 	if c.before != "" {
-		fmt.Fprint(c.out, "\n", page.Before(&c.result))
+		fmt.Fprint(c.out, "\n", htmlreport.Before(&c.result))
 	}
 	fmt.Fprintf(c.out, "\nThe report is in %s.\n", filepath.Join(dir, "index.html"))
 	return nil

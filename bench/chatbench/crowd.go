@@ -19,22 +19,22 @@ import (
 
 // crowd is all clients of a run: a fleet of this process, and, when there are
 // more than its descriptors allow, fleets of other processes that report to
-// this one. All senders are this one's.
+// this one. All senders are this one's, but for those of a [flood].
 type crowd struct {
 	own    *load.Fleet
 	others []*helper
 	share  int // clients of a process
 }
 
-// newCrowd makes a crowd that has room for so many clients.
-func newCrowd(s *scenario, clients int) (*crowd, error) {
-	own, err := load.NewFleet(s.target, s.params.MessageBytes)
+// newCrowd makes a crowd that has place for so many clients.
+func newCrowd(s *scenario, rooms load.Rooms, clients int) (*crowd, error) {
+	own, err := load.NewFleet(s.target, rooms, s.params.MessageBytes)
 	if err != nil {
 		return nil, err
 	}
 	c := &crowd{own: own, share: s.share}
 	for first := c.share; first < clients; first += c.share {
-		h, err := startHelper(FleetConfig{URL: s.url, Header: s.header, MessageBytes: s.params.MessageBytes})
+		h, err := startHelper(s.fleet(rooms))
 		if err != nil {
 			c.close()
 			return nil, err
@@ -118,7 +118,7 @@ func (c *crowd) measure(from, to int64) {
 }
 
 // report is what all clients found, after sent messages of each sender.
-func (c *crowd) report(sent []uint64) (load.Verdict, load.Latencies, error) {
+func (c *crowd) report(sent load.Sent) (load.Verdict, load.Latencies, error) {
 	expected := c.own.Expected(sent)
 	verdict, latencies := c.own.Verdict(expected), c.own.Latencies()
 	for _, h := range c.others {
@@ -138,6 +138,7 @@ type (
 	FleetConfig struct {
 		URL          string
 		Header       http.Header
+		Rooms        load.Rooms
 		MessageBytes int
 	}
 	// ConnectArgs asks for clients.
@@ -170,12 +171,20 @@ type pipes struct {
 
 const helperCommand = "helper"
 
-func startHelper(r FleetConfig) (*helper, error) {
+// fleet is the configuration of a helper.
+func (s *scenario) fleet(rooms load.Rooms) FleetConfig {
+	return FleetConfig{URL: s.url, Header: s.header, Rooms: rooms, MessageBytes: s.params.MessageBytes}
+}
+
+// startHelper starts a helper, by way of another program if one is named, with
+// its arguments.
+func startHelper(r FleetConfig, through ...string) (*helper, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(exe, helperCommand)
+	words := append(through, exe, helperCommand)
+	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // Ctrl-C is for this process
 	in, err := cmd.StdinPipe()
@@ -210,7 +219,10 @@ func (h *helper) stop() {
 }
 
 // Remote is a helper's end: a fleet that is called.
-type Remote struct{ fleet *load.Fleet }
+type Remote struct {
+	fleet   *load.Fleet
+	senders []*load.Sender // of a flood
+}
 
 // Configure makes the fleet. It must be called first.
 func (r *Remote) Configure(a FleetConfig, _ *struct{}) error {
@@ -218,7 +230,7 @@ func (r *Remote) Configure(a FleetConfig, _ *struct{}) error {
 	if err != nil {
 		return err
 	}
-	r.fleet, err = load.NewFleet(target, a.MessageBytes)
+	r.fleet, err = load.NewFleet(target, a.Rooms, a.MessageBytes)
 	return err
 }
 
@@ -256,9 +268,25 @@ func (r *Remote) Measure(a Window, _ *struct{}) error {
 	return nil
 }
 
+// Flood has a client keep so many messages outstanding.
+func (r *Remote) Flood(outstanding int, _ *struct{}) (err error) {
+	r.senders, err = r.fleet.Senders(1, outstanding)
+	return err
+}
+
+// Stop ends the flood and replies what was sent.
+func (r *Remote) Stop(_ struct{}, reply *load.Sent) error {
+	for _, s := range r.senders {
+		s.Stop()
+	}
+	r.fleet.Do(func() {}) // nobody is about to send any more
+	*reply = r.fleet.Sent(r.senders)
+	return nil
+}
+
 // Report is what the clients found.
-func (r *Remote) Report(expected []uint64, reply *Findings) error {
-	*reply = Findings{r.fleet.Verdict(expected), r.fleet.Latencies()}
+func (r *Remote) Report(expected load.Sent, reply *Findings) error {
+	*reply = Findings{r.fleet.Verdict(r.fleet.Expected(expected)), r.fleet.Latencies()}
 	return nil
 }
 

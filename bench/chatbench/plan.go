@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"chatd/bench/page"
+	"chatd/bench/htmlreport"
 	"chatd/bench/result"
 )
 
@@ -28,8 +28,8 @@ var contestants = []contestant{
 
 // older are those besides, if there is an older chatd to compare with.
 var older = []contestant{
-	{name: page.OursBefore, what: "this project, an older version"},
-	{name: page.PlainBefore, what: "the same with plain sends (-io-uring off)", flags: "-io-uring off"},
+	{name: htmlreport.OursBefore, what: "this project, an older version"},
+	{name: htmlreport.PlainBefore, what: "the same with plain sends (-io-uring off)", flags: "-io-uring off"},
 }
 
 // step is a scenario of a comparison.

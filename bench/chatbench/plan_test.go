@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"chatd/bench/page"
+	"chatd/bench/htmlreport"
 	"chatd/bench/result"
 )
 
@@ -23,7 +23,7 @@ func TestFullPlanMeasuresAllGoals(t *testing.T) {
 			})
 		}
 	}
-	if text := page.Goals(&c); !strings.Contains(text, " 0 were not measured") {
+	if text := htmlreport.Goals(&c); !strings.Contains(text, " 0 were not measured") {
 		t.Error(text)
 	}
 }

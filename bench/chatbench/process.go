@@ -79,19 +79,27 @@ func (p *process) rss() uint64 {
 	return s.VmRSS
 }
 
+// files is the number of its descriptors.
+func (p *process) files() int {
+	if p == nil {
+		return 0
+	}
+	n, err := p.proc.FileDescriptorsLen()
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 func (p *process) memory() *result.Memory {
 	if p == nil {
-		return nil
-	}
-	files, err := p.proc.FileDescriptorsLen()
-	if err != nil {
 		return nil
 	}
 	stat, err := p.proc.Stat()
 	if err != nil {
 		return nil
 	}
-	return &result.Memory{RSS: p.rss(), Files: files, Threads: stat.NumThreads}
+	return &result.Memory{RSS: p.rss(), Files: p.files(), Threads: stat.NumThreads}
 }
 
 // server is a server that the harness started.

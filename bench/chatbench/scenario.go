@@ -22,6 +22,10 @@ type scenario struct {
 	duration time.Duration
 	warmup   time.Duration
 	limit    time.Duration // ramp: the highest p99 of last deliveries
+	versus   string        // rooms: what they are compared with
+	pairs    int           // rooms: how often
+	syscalls bool          // count the server's
+	beside   *flood        // rooms: what goes on beside it
 	progress *progress
 }
 
@@ -33,6 +37,15 @@ var scenarios = map[string]func(*scenario, context.Context, *result.Run) error{
 	"storm":  (*scenario).storm,
 	"stuck":  (*scenario).stuck,
 	"ramp":   (*scenario).ramp,
+	"rooms":  (*scenario).rooms,
+}
+
+// spread is how the clients are spread over rooms.
+func (s *scenario) spread() load.Rooms {
+	if s.params.Rooms > 1 {
+		return load.Rooms{Count: s.params.Rooms}
+	}
+	return load.Rooms{}
 }
 
 // run runs the scenario called name. When it is cut short, by an error or the
@@ -85,43 +98,54 @@ func (s *scenario) sleep(ctx context.Context, c *crowd, what string, d time.Dura
 
 // drained waits until everything that was sent has come, or nothing comes any
 // more.
-func (s *scenario) drained(c *crowd, senders []*load.Sender) (sent []uint64) {
+func (s *scenario) drained(c *crowd, senders []*load.Sender) load.Sent {
+	sent := c.own.Sent(senders)
+	drain(sent.Deliveries(s.spread(), s.params.Clients), func() uint64 { return c.counts().Delivered })
+	return sent
+}
+
+// drain waits until so many deliveries were made, or no more are.
+func drain(all uint64, delivered func() uint64) {
 	const patience = time.Second
-	sent = make([]uint64, len(senders))
-	total := uint64(0)
-	for i, sender := range senders {
-		sent[i] = sender.Sent()
-		total += sent[i]
-	}
-	last, changed := c.counts().Delivered, time.Now()
-	for last < total*uint64(s.params.Clients) && time.Since(changed) < patience {
+	last, changed := delivered(), time.Now()
+	for last < all && time.Since(changed) < patience {
 		time.Sleep(5 * time.Millisecond)
-		if now := c.counts().Delivered; now != last {
+		if now := delivered(); now != last {
 			last, changed = now, time.Now()
 		}
 	}
-	return sent
 }
 
 // measured fills in run with what happens in the measured time, while somebody
 // else sends.
-func (s *scenario) measured(ctx context.Context, c *crowd, senders []*load.Sender, run *result.Run) {
+func (s *scenario) measured(ctx context.Context, c *crowd, senders []*load.Sender, run *result.Run) error {
+	m, err := s.newMeter()
+	if err != nil {
+		return err
+	}
+	defer m.close()
 	s.sleep(ctx, c, "warming up", s.warmup)
+	if err := m.begin(); err != nil {
+		return err
+	}
 	from := load.Now()
 	c.measure(from, from+s.duration.Nanoseconds())
-	server, delivered, sent := s.server.usage(), c.counts().Delivered, sentBy(senders)
+	delivered, sent := c.counts().Delivered, sentBy(senders)
 	own, busiest := c.usage()
 
 	s.sleep(ctx, c, "measuring", s.duration)
 	run.Seconds = float64(load.Now()-from) / 1e9
 	run.Deliveries = c.counts().Delivered - delivered
 	run.Messages = sentBy(senders) - sent
-	run.ServerCPU = s.server.usage().since(server, run.Deliveries)
+	if err := m.end(run); err != nil {
+		return err
+	}
 	ownAfter, busiestAfter := c.usage()
 	run.GeneratorCPU = ownAfter.since(own, run.Deliveries)
 	run.Busy = (busiestAfter - busiest) / run.Seconds
 	run.Achieved = float64(run.Deliveries) / run.Seconds
 	run.Memory = s.server.memory()
+	return nil
 }
 
 func sentBy(senders []*load.Sender) (n uint64) {
@@ -146,7 +170,7 @@ func (s *scenario) judged(c *crowd, senders []*load.Sender, run *result.Run) err
 // gather connects the healthy clients and picks the senders; see
 // [load.Fleet.Senders] for outstanding.
 func (s *scenario) gather(ctx context.Context, outstanding int) (*crowd, []*load.Sender, error) {
-	c, err := newCrowd(s, s.params.Clients+s.params.StuckClients)
+	c, err := newCrowd(s, s.spread(), s.params.Clients+s.params.StuckClients)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -168,9 +192,22 @@ func (s *scenario) fanout(ctx context.Context, run *result.Run) error {
 		return err
 	}
 	defer c.close()
-	run.Offered = s.params.Rate * float64(s.params.Clients)
-	pace(ctx, senders, s.params.Rate, func() { s.measured(ctx, c, senders, run) })
+	run.Offered = s.offered(senders)
+	pace(ctx, senders, s.params.Rate, func() { err = s.measured(ctx, c, senders, run) })
+	if err != nil {
+		return err
+	}
 	return s.judged(c, senders, run)
+}
+
+// offered is the deliveries per second that the rate asks for: a message goes to
+// all of its sender's room.
+func (s *scenario) offered(senders []*load.Sender) float64 {
+	reached, rooms := 0, s.spread()
+	for i := range rooms.Len() {
+		reached += rooms.Share(i, len(senders)) * rooms.Share(i, s.params.Clients)
+	}
+	return s.params.Rate * float64(reached) / float64(len(senders))
 }
 
 // pace sends at a rate while during runs.
@@ -195,155 +232,14 @@ func (s *scenario) flood(ctx context.Context, run *result.Run) error {
 		return err
 	}
 	defer c.close()
-	s.measured(ctx, c, senders, run)
+	err = s.measured(ctx, c, senders, run)
 	for _, sender := range senders {
 		sender.Stop()
 	}
+	if err != nil {
+		return err
+	}
 	return s.judged(c, senders, run)
-}
-
-// idle connects in four steps and takes the slope of the server's memory.
-func (s *scenario) idle(ctx context.Context, run *result.Run) error {
-	const steps = 4
-	c, err := newCrowd(s, s.params.Clients)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	var conns, rss []float64
-	connecting, before := time.Duration(0), s.server.usage()
-	for step := range steps {
-		first := s.params.Clients * step / steps
-		start := time.Now()
-		if err := s.connect(ctx, c, first, s.params.Clients*(step+1)/steps-first, load.Healthy); err != nil {
-			return err
-		}
-		connecting += time.Since(start)
-		s.sleep(ctx, c, "holding", s.duration/steps)
-		conns, rss = append(conns, float64(c.counts().Open)), append(rss, float64(s.server.rss()))
-	}
-	opened := c.counts().Opened
-	run.Seconds = connecting.Seconds()
-	run.Handshakes = &result.Rate{
-		PerSecond: float64(opened) / connecting.Seconds(),
-		CPU:       s.server.usage().since(before, uint64(opened)),
-	}
-	if run.Memory = s.server.memory(); run.Memory != nil {
-		run.Memory.PerConn = slope(conns, rss)
-	}
-	verdict, _, err := c.report(nil)
-	run.Faults, run.Warnings = verdict.Sum(), verdict.Lines()
-	return err
-}
-
-// slope is that of the line through the points with the least squares.
-func slope(x, y []float64) float64 {
-	var sx, sy, sxx, sxy float64
-	for i := range x {
-		sx, sy, sxx, sxy = sx+x[i], sy+y[i], sxx+x[i]*x[i], sxy+x[i]*y[i]
-	}
-	n := float64(len(x))
-	if d := n*sxx - sx*sx; d != 0 {
-		return (n*sxy - sx*sy) / d
-	}
-	return 0
-}
-
-// stormSources spreads a storm's connections, whose ports stay taken for a
-// while, over source addresses.
-const stormSources = 1 << 20
-
-// storm connects and hangs up as fast as it can.
-func (s *scenario) storm(ctx context.Context, run *result.Run) error {
-	c, err := newCrowd(s, 1)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	start, before, own := time.Now(), s.server.usage(), ownUsage()
-	for i := 0; time.Since(start) < s.duration && ctx.Err() == nil; i++ {
-		if err := c.own.Connect(i%stormSources, load.Fleeting); err != nil {
-			return err
-		}
-		s.progress.show("connecting and hanging up", int(time.Since(start).Milliseconds()), int(s.duration.Milliseconds()))
-	}
-	c.own.Settled()
-	n := c.own.Counts()
-	run.Seconds = time.Since(start).Seconds()
-	run.Handshakes = &result.Rate{
-		PerSecond: float64(n.Opened) / run.Seconds,
-		CPU:       s.server.usage().since(before, uint64(n.Opened)),
-	}
-	after := ownUsage()
-	run.Busy = (after.user + after.system - own.user - own.system) / run.Seconds
-	verdict := c.own.Verdict(nil)
-	if run.Warnings = verdict.Lines(); n.Failed > 0 {
-		return fmt.Errorf("%d handshakes failed", n.Failed)
-	}
-	return nil
-}
-
-// withoutStuck is how long the stuck scenario looks at the healthy clients
-// alone, unless the run is short: time for the server's memory to settle.
-const withoutStuck = 2 * time.Second
-
-// stuck looks at the server without and with clients that never read.
-func (s *scenario) stuck(ctx context.Context, run *result.Run) error {
-	c, senders, err := s.gather(ctx, 0)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	stuck := &result.Stuck{}
-	run.Stuck = stuck
-	run.Offered = s.params.Rate * float64(s.params.Clients)
-	pace(ctx, senders, s.params.Rate, func() {
-		s.sleep(ctx, c, "without stuck clients", min(withoutStuck, s.duration/2))
-		stuck.RSSWithout = s.server.rss()
-		if err = s.connect(ctx, c, s.params.Clients, s.params.StuckClients, load.Stuck); err != nil {
-			return
-		}
-		before := sentBy(senders)
-		watching, stop := context.WithCancel(ctx)
-		defer stop()
-		watched := make(chan struct{})
-		go func() {
-			defer close(watched)
-			s.watch(watching, c, senders, before, stuck)
-		}()
-		s.measured(ctx, c, senders, run)
-		stop()
-		<-watched
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.judged(c, senders, run); err != nil {
-		return err
-	}
-	stuck.Dropped = c.counts().Dropped
-	stuck.HealthyLosses = run.Faults.Lost
-	if run.Delivery != nil {
-		stuck.HealthyP99 = run.Delivery.P99
-	}
-	return nil
-}
-
-// watch follows the server's memory and the first drop until ctx ends.
-func (s *scenario) watch(ctx context.Context, c *crowd, senders []*load.Sender, before uint64, stuck *result.Stuck) {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			stuck.RSSWith = max(stuck.RSSWith, s.server.rss())
-			if stuck.FirstDropped == 0 && c.counts().Dropped > 0 {
-				stuck.FirstDropped = sentBy(senders) - before
-			}
-		}
-	}
 }
 
 // ramp raises the rate by a quarter, beginning at params.Rate, until the last

@@ -15,11 +15,18 @@ func printRun(out io.Writer, r *result.Run) {
 	row := func(name, format string, values ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, values...))
 	}
-	row("scenario", "%s against %s, %d clients, %.1f s", r.Scenario, r.Server, r.Params.Clients, r.Seconds)
+	what := fmt.Sprintf("%s against %s, %d clients", r.Scenario, r.Server, r.Params.Clients)
+	if r.Params.Rooms > 1 {
+		what += fmt.Sprintf(" in %d rooms", r.Params.Rooms)
+	}
+	row("scenario", "%s, %.1f s", what, r.Seconds)
 	if r.Offered > 0 {
 		row("offered", "%.0f deliveries/s", r.Offered)
 	}
-	if r.Deliveries > 0 {
+	if r.Rooms != nil {
+		printPairs(w, r.Rooms)
+	}
+	if r.Achieved > 0 {
 		row("achieved", "%.0f deliveries/s (%d messages, %d deliveries)", r.Achieved, r.Messages, r.Deliveries)
 	}
 	if l := r.Delivery; l != nil {
@@ -30,6 +37,9 @@ func printRun(out io.Writer, r *result.Run) {
 	}
 	if c := r.ServerCPU; c != nil {
 		row("server CPU", "%.2f µs a delivery (user %.2f, system %.2f)", c.Total(), c.User, c.System)
+	}
+	if c := r.PerMessage; c != nil {
+		row("a message", "%s", costText(c))
 	}
 	if c := r.GeneratorCPU; c != nil {
 		row("generator CPU", "%.2f µs a delivery, %.0f %% busy", c.Total(), r.Busy*100)
@@ -54,9 +64,19 @@ func printRun(out io.Writer, r *result.Run) {
 		row("sustained", "%.0f messages/s; %.0f was too much: %s", m.Sustained, m.Failed, m.Why)
 	}
 	f := r.Faults
-	row("faults", "%d lost, %d duplicated, %d out of order, %d clients with another order, %d corrupt, %d disconnected",
-		f.Lost, f.Duplicated, f.Disordered, f.OrderDiffers, f.Corrupt, f.Disconnected)
+	row("faults", "%d lost, %d duplicated, %d out of order, %d clients with another order, %d corrupt, %d of another room, %d disconnected",
+		f.Lost, f.Duplicated, f.Disordered, f.OrderDiffers, f.Corrupt, f.Foreign, f.Disconnected)
 	for _, warning := range r.Warnings {
 		row("note", "%s", warning)
 	}
+}
+
+// costText is what a message costs, in words.
+func costText(c *result.Cost) string {
+	text := fmt.Sprintf("%.1f µs of CPU (user %.1f, system %.1f), threads waited %.2f times, gave way %.2f times",
+		c.CPU.Total(), c.CPU.User, c.CPU.System, c.Voluntary, c.Involuntary)
+	if c.Syscalls > 0 {
+		text += fmt.Sprintf(", %.2f system calls", c.Syscalls)
+	}
+	return text
 }

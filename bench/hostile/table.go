@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"chatd/bench/result"
 )
 
 // Row is what came of one kind, in several rounds without and with the peers,
@@ -40,8 +42,7 @@ func (t Trial) Rounds(ctx context.Context, k *Kind, rounds int, tell func(string
 				continue
 			}
 			row.With = append(row.With, out.P99)
-			f := out.Faults
-			row.Lost += f.Lost + f.Duplicated + f.Disordered + f.OrderDiffers + f.Corrupt + f.Disconnected
+			row.Lost += out.Faults.Sum()
 			row.Counted = max(row.Counted, out.Counted)
 			row.Load = append(row.Load, out.Load)
 		}
@@ -58,15 +59,12 @@ func (r Row) load() Load {
 	for _, l := range r.Load {
 		connections, bytes = append(connections, l.Connections), append(bytes, l.Bytes)
 	}
-	return Load{median(connections), median(bytes)}
+	return Load{result.SpreadOf(connections).Median, result.SpreadOf(bytes).Median}
 }
 
 // Ratio is of the medians, with to without.
-func (r Row) Ratio() float64 { return median(r.With) / median(r.Without) }
-
-func median(all []float64) float64 {
-	sorted := slices.Sorted(slices.Values(all))
-	return sorted[len(sorted)/2]
+func (r Row) Ratio() float64 {
+	return result.SpreadOf(r.With).Median / result.SpreadOf(r.Without).Median
 }
 
 // Markdown is a table of all rows.
@@ -87,5 +85,6 @@ func Markdown(rows []Row) string {
 }
 
 func spread(all []float64) string {
-	return fmt.Sprintf("%.1f (%.1f–%.1f)", median(all), slices.Min(all), slices.Max(all))
+	s := result.SpreadOf(all)
+	return fmt.Sprintf("%.1f (%.1f–%.1f)", s.Median, s.Min, s.Max)
 }

@@ -88,7 +88,7 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 	if err != nil {
 		return out, err
 	}
-	fleet, err := load.NewFleet(target, cmp.Or(k.Size, messageSize))
+	fleet, err := load.NewFleet(target, load.Rooms{}, cmp.Or(k.Size, messageSize))
 	if err != nil {
 		return out, err
 	}
@@ -113,7 +113,7 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 	if err := t.heard(ctx, fleet, senders[0].Sent()); err != nil {
 		return out, err
 	}
-	verdict := fleet.Verdict(fleet.Expected([]uint64{senders[0].Sent()}))
+	verdict := fleet.Verdict(fleet.Expected(fleet.Sent(senders)))
 	out.Faults, out.Causes = verdict.Sum(), verdict.Lines()
 	if k.Talks {
 		out.Faults.Corrupt = 0 // the peers' messages; of the others', what is damaged is lost, too

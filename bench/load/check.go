@@ -2,8 +2,8 @@ package load
 
 import "chatd/bench/result"
 
-// checker follows what one client hears: every message of every sender, once,
-// in the sender's order. It belongs to the fleet's worker.
+// checker follows what one client hears: every message of every sender in its
+// room, once, in the sender's order. It belongs to the fleet's worker.
 type checker struct {
 	next    []uint64 // by sender: the message that should come next
 	missing map[gap]struct{}
@@ -14,7 +14,7 @@ type checker struct {
 
 // gap is a message that was passed over.
 type gap struct {
-	sender uint32
+	sender uint16
 	seq    uint64
 }
 

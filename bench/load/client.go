@@ -20,6 +20,7 @@ type client struct {
 	fleet  *Fleet
 	phase  phase
 	kind   Kind
+	room   int
 	tail   []byte
 	check  checker
 	sender *Sender // nil: it only listens
@@ -72,7 +73,8 @@ func (c *client) begin(w *poller.Worker) {
 		c.lost(err)
 		return
 	}
-	if n := w.Send(c.FD(), c.fleet.target.request); n != len(c.fleet.target.request) {
+	request := c.fleet.target.request(c.fleet.rooms.name(c.room))
+	if n := w.Send(c.FD(), request); n != len(request) {
 		c.lost(errors.New("can't send the handshake"))
 	}
 }
@@ -121,7 +123,7 @@ func (c *client) shake(b []byte) []byte {
 	case r.StatusCode != http.StatusSwitchingProtocols:
 		body, _ := io.ReadAll(io.LimitReader(r.Body, 200))
 		c.lost(fmt.Errorf("upgrade refused: %s: %s", r.Status, bytes.TrimSpace(body)))
-	case r.Header.Get("Sec-WebSocket-Accept") != c.fleet.target.accept:
+	case r.Header.Get("Sec-WebSocket-Accept") != secAccept:
 		c.lost(errors.New("upgrade answered with a wrong Sec-WebSocket-Accept"))
 	case r.Header.Get("Sec-WebSocket-Extensions") != "":
 		c.lost(errCompressed)
@@ -177,7 +179,12 @@ func (c *client) message(payload []byte, now int64) bool {
 	m, err := decode(payload, c.fleet.size)
 	if err != nil {
 		c.check.faults.Corrupt++
-		c.fleet.causes[err.Error()]++
+		c.fleet.note(err)
+		return false
+	}
+	if int(m.room) != c.room {
+		c.check.faults.Foreign++
+		c.fleet.note(fmt.Errorf("a message of room %d came to a client in room %d", m.room, c.room))
 		return false
 	}
 	if !c.check.hear(m) {
@@ -192,7 +199,7 @@ func (c *client) message(payload []byte, now int64) bool {
 func (c *client) lost(why error) {
 	f := c.fleet
 	if !f.ending {
-		f.causes[why.Error()]++
+		f.note(why)
 		switch {
 		case c.phase == shaking:
 			f.failed.Add(1)

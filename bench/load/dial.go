@@ -17,9 +17,9 @@ const perSource = 15000
 
 // Target is a server's WebSocket.
 type Target struct {
-	addr    netip.AddrPort
-	request []byte
-	accept  string
+	addr        netip.AddrPort
+	path, query string // of the request
+	head        string // what follows its first line
 }
 
 // The sample key of RFC 6455 §1.3: the same for all, as nothing depends on it.
@@ -50,12 +50,25 @@ func NewTarget(rawURL string, header http.Header) (*Target, error) {
 	}
 	addr := netip.AddrPortFrom(resolved.AddrPort().Addr().Unmap(), uint16(resolved.Port))
 	var b strings.Builder
-	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n", u.RequestURI(), u.Host, secKey)
+	fmt.Fprintf(&b, "Host: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n", u.Host, secKey)
 	if err := header.Write(&b); err != nil {
 		return nil, err
 	}
 	b.WriteString("\r\n")
-	return &Target{addr: addr, request: []byte(b.String()), accept: secAccept}, nil
+	path, query, _ := strings.Cut(u.RequestURI(), "?")
+	if u.RawQuery != "" || u.ForceQuery {
+		query = "?" + query
+	}
+	return &Target{addr: addr, path: path, query: query, head: b.String()}, nil
+}
+
+// request is the handshake for the room of that name, behind the path.
+func (t *Target) request(room string) []byte {
+	path := t.path
+	if room != "" {
+		path = strings.TrimSuffix(path, "/") + "/" + room
+	}
+	return []byte("GET " + path + t.query + " HTTP/1.1\r\n" + t.head)
 }
 
 // connect opens the n-th connection.

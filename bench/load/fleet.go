@@ -17,7 +17,8 @@ const dialing = 128
 // Fleet is a number of clients of one server.
 type Fleet struct {
 	target  *Target
-	size    int // bytes of a message; static
+	rooms   Rooms // static
+	size    int   // bytes of a message; static
 	pool    *poller.Pool
 	poller  *poller.Poller
 	permits chan struct{} // for handshakes in flight
@@ -38,9 +39,9 @@ type Fleet struct {
 }
 
 // NewFleet makes a fleet without clients. Its messages are size bytes long.
-func NewFleet(target *Target, size int) (*Fleet, error) {
-	f := &Fleet{target: target, size: size, permits: make(chan struct{}, dialing), causes: make(map[string]int)}
-	f.window.init()
+func NewFleet(target *Target, rooms Rooms, size int) (*Fleet, error) {
+	f := &Fleet{target: target, rooms: rooms, size: size, permits: make(chan struct{}, dialing), causes: make(map[string]int)}
+	f.window.init(rooms)
 	// All of it runs on the poller's goroutine.
 	f.pool = poller.NewPool(0, poller.NewPlain, slog.Default())
 	var err error
@@ -97,8 +98,8 @@ const (
 	Fleeting             // hangs up at once
 )
 
-// Connect opens a client and returns once its handshake is under way. Numbers
-// spread the clients over source addresses.
+// Connect opens a client and returns once its handshake is under way. Its number
+// decides its room and its source address.
 func (f *Fleet) Connect(number int, kind Kind) error {
 	f.permits <- struct{}{}
 	fd, err := f.target.connect(number, kind)
@@ -106,7 +107,7 @@ func (f *Fleet) Connect(number int, kind Kind) error {
 		<-f.permits
 		return err
 	}
-	c := &client{fleet: f, kind: kind}
+	c := &client{fleet: f, kind: kind, room: f.rooms.of(number)}
 	c.Attach(fd, f.pool, c)
 	c.Schedule()
 	return nil
@@ -144,21 +145,30 @@ func (f *Fleet) Counts() Counts {
 
 // Verdict is what clients found wrong.
 type Verdict struct {
-	Faults result.Faults     // without OrderDiffers, which takes all to tell
-	Orders map[uint64]uint64 // clients that heard everything, by the order in which they did
-	Causes map[string]int    // why clients were cut off, and what they could not use
+	Faults result.Faults             // without OrderDiffers, which takes all to tell
+	Orders map[int]map[uint64]uint64 // clients that heard everything: by room, and by the order in which they did
+	Causes map[string]int            // why clients were cut off, and what they could not use
+}
+
+func newVerdict() Verdict {
+	return Verdict{Orders: make(map[int]map[uint64]uint64), Causes: make(map[string]int)}
+}
+
+// order counts n clients of a room that heard everything in that order.
+func (v *Verdict) order(room int, order, n uint64) {
+	if v.Orders[room] == nil {
+		v.Orders[room] = make(map[uint64]uint64)
+	}
+	v.Orders[room][order] += n
 }
 
 // Merge adds what other clients found.
 func (v *Verdict) Merge(other Verdict) {
-	a, b := &v.Faults, other.Faults
-	a.Lost += b.Lost
-	a.Duplicated += b.Duplicated
-	a.Disordered += b.Disordered
-	a.Corrupt += b.Corrupt
-	a.Disconnected += b.Disconnected
-	for order, n := range other.Orders {
-		v.Orders[order] += n
+	v.Faults.Add(other.Faults)
+	for room, orders := range other.Orders {
+		for order, n := range orders {
+			v.order(room, order, n)
+		}
 	}
 	for cause, n := range other.Causes {
 		v.Causes[cause] += n
@@ -167,11 +177,14 @@ func (v *Verdict) Merge(other Verdict) {
 
 // Sum is all faults.
 func (v *Verdict) Sum() result.Faults {
-	sum, most, all := v.Faults, uint64(0), uint64(0)
-	for _, n := range v.Orders {
-		most, all = max(most, n), all+n
+	sum := v.Faults
+	for _, orders := range v.Orders {
+		most, all := uint64(0), uint64(0)
+		for _, n := range orders {
+			most, all = max(most, n), all+n
+		}
+		sum.OrderDiffers += all - most
 	}
-	sum.OrderDiffers = all - most
 	return sum
 }
 
@@ -185,9 +198,9 @@ func (v *Verdict) Lines() (lines []string) {
 }
 
 // Verdict adds up what all clients found wrong, when everybody should have
-// heard so many messages of each sender.
-func (f *Fleet) Verdict(expected []uint64) Verdict {
-	v := Verdict{Orders: make(map[uint64]uint64), Causes: make(map[string]int)}
+// heard so many messages of each sender in the room.
+func (f *Fleet) Verdict(expected Sent) Verdict {
+	v := newVerdict()
 	f.Do(func() {
 		maps.Copy(v.Causes, f.causes)
 		for _, c := range f.clients {
@@ -195,16 +208,14 @@ func (f *Fleet) Verdict(expected []uint64) Verdict {
 				continue
 			}
 			k := &c.check
-			v.Faults.Duplicated += k.faults.Duplicated
-			v.Faults.Disordered += k.faults.Disordered
-			v.Faults.Corrupt += k.faults.Corrupt
+			v.Faults.Add(k.faults)
 			if c.phase == closed { // what came after it was cut off is no loss of its own
 				v.Faults.Lost += k.lost(nil)
 				continue
 			}
-			lost := k.lost(expected)
+			lost := k.lost(expected.room(c.room - f.rooms.First))
 			if v.Faults.Lost += lost; lost == 0 {
-				v.Orders[k.order]++
+				v.order(c.room, k.order, 1)
 			}
 		}
 		v.Faults.Disconnected = uint64(f.cutOff.Load())
@@ -212,24 +223,43 @@ func (f *Fleet) Verdict(expected []uint64) Verdict {
 	return v
 }
 
-// Expected is how many of the messages sent by each sender everybody should
-// have heard. Of a sender that was cut off it is unknown what got through: as
-// much as anybody heard.
-func (f *Fleet) Expected(sent []uint64) []uint64 {
-	expected := slices.Clone(sent)
+// Expected is how many of the messages sent by each sender everybody in its room
+// should have heard. Of a sender that was cut off it is unknown what got through:
+// as much as anybody heard.
+func (f *Fleet) Expected(sent Sent) Sent {
+	expected := make(Sent, len(sent))
+	for i := range sent {
+		expected[i] = slices.Clone(sent[i])
+	}
 	f.Do(func() {
 		for _, c := range f.clients {
-			if c.sender == nil || c.phase != closed || int(c.sender.id) >= len(expected) {
+			if c.sender == nil || c.phase != closed {
 				continue
 			}
-			id := c.sender.id
-			expected[id] = 0
+			room := expected.room(c.room - f.rooms.First)
+			id := int(c.sender.id)
+			if id >= len(room) {
+				continue
+			}
+			room[id] = 0
 			for _, other := range f.clients {
-				if int(id) < len(other.check.next) {
-					expected[id] = max(expected[id], other.check.next[id])
+				if other.room == c.room && id < len(other.check.next) {
+					room[id] = max(room[id], other.check.next[id])
 				}
 			}
 		}
 	})
 	return expected
+}
+
+// manyCauses is how many different ones are told apart.
+const manyCauses = 20
+
+// note counts what went wrong. It belongs to the worker.
+func (f *Fleet) note(err error) {
+	what := err.Error()
+	if _, known := f.causes[what]; !known && len(f.causes) >= manyCauses {
+		what = "others"
+	}
+	f.causes[what]++
 }

@@ -12,7 +12,8 @@ const MinMessage = 25
 // A message's payload:
 //
 //	0  magic
-//	4  sender, from 0
+//	4  room
+//	6  sender in the room, from 0
 //	8  number of the message, of this sender, from 0
 //	16 time at which sending was due, nanoseconds of the monotonic clock
 //	24 filler, each byte the number's lowest
@@ -20,14 +21,15 @@ const magic = 0x63686231
 
 // message is what a payload says.
 type message struct {
-	sender uint32
+	room   uint16
+	sender uint16
 	seq    uint64
 	due    int64
 }
 
 // The ways in which a payload is not what was sent.
 var (
-	errForeign   = errors.New("a message that the harness did not send")
+	errUnknown   = errors.New("a message that the harness did not send")
 	errCoalesced = errors.New("several messages in one frame: the server joins them with newlines")
 	errSize      = errors.New("a message of another size than was sent")
 	errFiller    = errors.New("a message with other bytes than were sent")
@@ -36,7 +38,8 @@ var (
 // encode writes m into payload, which is as long as it shall be.
 func (m message) encode(payload []byte) {
 	binary.BigEndian.PutUint32(payload, magic)
-	binary.BigEndian.PutUint32(payload[4:], m.sender)
+	binary.BigEndian.PutUint16(payload[4:], m.room)
+	binary.BigEndian.PutUint16(payload[6:], m.sender)
 	binary.BigEndian.PutUint64(payload[8:], m.seq)
 	binary.BigEndian.PutUint64(payload[16:], uint64(m.due))
 	filler := payload[24:]
@@ -48,10 +51,11 @@ func (m message) encode(payload []byte) {
 // decode reads a payload that should be size bytes long.
 func decode(payload []byte, size int) (m message, err error) {
 	if len(payload) < MinMessage || binary.BigEndian.Uint32(payload) != magic {
-		return m, errForeign
+		return m, errUnknown
 	}
 	m = message{
-		sender: binary.BigEndian.Uint32(payload[4:]),
+		room:   binary.BigEndian.Uint16(payload[4:]),
+		sender: binary.BigEndian.Uint16(payload[6:]),
 		seq:    binary.BigEndian.Uint64(payload[8:]),
 		due:    int64(binary.BigEndian.Uint64(payload[16:])),
 	}

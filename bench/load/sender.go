@@ -1,8 +1,10 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +18,8 @@ import (
 // In an open loop it belongs to the goroutine that calls Pace; in a closed loop to the
 // fleet's worker.
 type Sender struct {
-	id    uint32
+	room  int
+	id    uint16 // in its room
 	fleet *Fleet
 	fd    int32
 	out   []byte // frames
@@ -29,14 +32,17 @@ type Sender struct {
 
 var errNoClient = errors.New("there are fewer clients than senders")
 
-// Senders makes the first n clients senders. With outstanding > 0 each keeps
-// so many messages under way, from now on, until Stop; one is under way until
-// it has come back to its sender.
+// Senders makes n clients senders, the first in each room; the rooms take turns.
+// With outstanding > 0 each keeps so many messages under way, from now on, until
+// Stop; one is under way until it has come back to its sender.
 func (f *Fleet) Senders(n, outstanding int) (senders []*Sender, err error) {
 	f.Do(func() {
+		made := make([]int, f.rooms.Len())
 		for _, c := range f.clients {
-			if len(senders) < n && c.phase == open && c.kind == Healthy {
-				s := &Sender{id: uint32(len(senders)), fleet: f, fd: c.FD(), limit: uint64(outstanding)}
+			i := c.room - f.rooms.First
+			if made[i] < f.rooms.Share(i, n) && c.phase == open && c.kind == Healthy {
+				s := &Sender{room: c.room, id: uint16(made[i]), fleet: f, fd: c.FD(), limit: uint64(outstanding)}
+				made[i]++
 				c.sender = s
 				senders = append(senders, s)
 				c.Schedule()
@@ -46,7 +52,18 @@ func (f *Fleet) Senders(n, outstanding int) (senders []*Sender, err error) {
 	if len(senders) < n {
 		return nil, errNoClient
 	}
+	slices.SortFunc(senders, func(a, b *Sender) int { return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.room, b.room)) })
 	return senders, nil
+}
+
+// Sent is what senders have sent by now.
+func (f *Fleet) Sent(senders []*Sender) Sent {
+	sent := make(Sent, f.rooms.Len())
+	for _, s := range senders { // in order of their ids
+		i := s.room - f.rooms.First
+		sent[i] = append(sent[i], s.Sent())
+	}
+	return sent
 }
 
 // Stop ends the sending.
@@ -59,7 +76,7 @@ func (s *Sender) Sent() uint64 { return s.sent.Load() }
 func (s *Sender) add(due int64) {
 	var payload []byte
 	s.out, payload = appendFrame(s.out, ws.OpBinary, s.fleet.size)
-	message{sender: s.id, seq: s.sent.Load(), due: due}.encode(payload)
+	message{room: uint16(s.room), sender: s.id, seq: s.sent.Load(), due: due}.encode(payload)
 	ws.Cipher(payload, mask, 0)
 	s.sent.Add(1)
 }

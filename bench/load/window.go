@@ -14,14 +14,22 @@ const slowest = time.Minute
 // window collects the latencies of the messages that were due in the measured
 // time. It belongs to the fleet's worker.
 type window struct {
+	rooms    Rooms
 	from, to int64                   // of due times
 	all      *hdrhistogram.Histogram // of deliveries, in microseconds
-	last     [][]int64               // by sender and message since the first measured: latency of the latest delivery, in ns
-	first    []uint64                // by sender: the first measured message
+	last     [][]Last                // by room, from rooms.First on, and sender
 }
 
-func (v *window) init() {
+// Last is when a sender's messages reached the last client.
+type Last struct {
+	First   uint64  // the first measured message
+	Latency []int64 // by message from First on: of the latest delivery, in ns
+}
+
+func (v *window) init(rooms Rooms) {
+	v.rooms = rooms
 	v.all = hdrhistogram.New(1, slowest.Microseconds(), 3)
+	v.last = make([][]Last, rooms.Len())
 }
 
 func (v *window) record(m message, now int64) {
@@ -30,21 +38,27 @@ func (v *window) record(m message, now int64) {
 	}
 	latency := max(now-m.due, 0)
 	_ = v.all.RecordValue(min(latency/1000, slowest.Microseconds())) // in range by now
-	for int(m.sender) >= len(v.last) {
-		v.last = append(v.last, nil)
-		v.first = append(v.first, m.seq)
+	senders := &v.last[int(m.room)-v.rooms.First]
+	for int(m.sender) >= len(*senders) {
+		*senders = append(*senders, Last{First: m.seq})
 	}
-	if len(v.last[m.sender]) == 0 {
-		v.first[m.sender] = m.seq
+	l := &(*senders)[m.sender]
+	if len(l.Latency) == 0 {
+		l.First = m.seq
 	}
-	if m.seq < v.first[m.sender] {
+	l.add(m.seq, latency)
+}
+
+// add takes in a message's latency.
+func (l *Last) add(seq uint64, latency int64) {
+	if seq < l.First {
 		return
 	}
-	i := int(m.seq - v.first[m.sender])
-	for i >= len(v.last[m.sender]) {
-		v.last[m.sender] = append(v.last[m.sender], 0)
+	i := int(seq - l.First)
+	for i >= len(l.Latency) {
+		l.Latency = append(l.Latency, 0)
 	}
-	v.last[m.sender][i] = max(v.last[m.sender][i], latency)
+	l.Latency[i] = max(l.Latency[i], latency)
 }
 
 // Measure begins to collect the latencies of messages that are due between
@@ -52,20 +66,19 @@ func (v *window) record(m message, now int64) {
 func (f *Fleet) Measure(from, to int64) {
 	f.Do(func() {
 		f.window = window{from: from, to: to}
-		f.window.init()
+		f.window.init(f.rooms)
 	})
 }
 
 // Latencies is what was collected.
 type Latencies struct {
-	All   *hdrhistogram.Snapshot // of all deliveries, in microseconds
-	First []uint64               // by sender: the first measured message
-	Last  [][]int64              // by sender and message from First on: latency of its last delivery, in ns
+	All  *hdrhistogram.Snapshot // of all deliveries, in microseconds
+	Last [][]Last               // by room and sender
 }
 
 // Latencies returns what was collected since Measure.
 func (f *Fleet) Latencies() (l Latencies) {
-	f.Do(func() { l = Latencies{All: f.window.all.Export(), First: f.window.first, Last: f.window.last} })
+	f.Do(func() { l = Latencies{All: f.window.all.Export(), Last: f.window.last} })
 	return l
 }
 
@@ -74,15 +87,18 @@ func (l *Latencies) Merge(other Latencies) {
 	all := hdrhistogram.Import(l.All)
 	all.Merge(hdrhistogram.Import(other.All))
 	l.All = all.Export()
-	for sender := range other.Last {
-		if sender >= len(l.Last) {
-			l.First, l.Last = append(l.First, other.First[sender]), append(l.Last, other.Last[sender])
-			continue
-		}
-		for i, latency := range other.Last[sender] {
-			at := int(other.First[sender]-l.First[sender]) + i
-			if at >= 0 && at < len(l.Last[sender]) {
-				l.Last[sender][at] = max(l.Last[sender][at], latency)
+	for room, senders := range other.Last {
+		for sender, more := range senders {
+			if sender >= len(l.Last[room]) {
+				l.Last[room] = append(l.Last[room], more)
+				continue
+			}
+			// What only the others heard of is left out.
+			last := &l.Last[room][sender]
+			for i, latency := range more.Latency {
+				if seq := more.First + uint64(i); seq < last.First+uint64(len(last.Latency)) {
+					last.add(seq, latency)
+				}
 			}
 		}
 	}
@@ -92,9 +108,11 @@ func (l *Latencies) Merge(other Latencies) {
 // They are nil if there was none.
 func (l *Latencies) Percentiles() (all, last *result.Latency) {
 	h := hdrhistogram.New(1, slowest.Microseconds(), 3)
-	for _, sender := range l.Last {
-		for _, ns := range sender {
-			_ = h.RecordValue(min(ns/1000, slowest.Microseconds())) // in range by now
+	for _, senders := range l.Last {
+		for _, last := range senders {
+			for _, ns := range last.Latency {
+				_ = h.RecordValue(min(ns/1000, slowest.Microseconds())) // in range by now
+			}
 		}
 	}
 	return latency(hdrhistogram.Import(l.All)), latency(h)

@@ -12,7 +12,7 @@ const Schema = 1
 // does not have are absent.
 type Run struct {
 	Schema   int       `json:"schema"`
-	Scenario string    `json:"scenario"` // idle, fanout, flood, storm, stuck or ramp
+	Scenario string    `json:"scenario"` // idle, fanout, flood, storm, stuck, ramp or rooms
 	Server   string    `json:"server"`   // a name; the URL if it has none
 	Started  time.Time `json:"started"`
 	Params   Params    `json:"params"`
@@ -29,6 +29,7 @@ type Run struct {
 	Last     *Latency `json:"last,omitempty"`
 
 	ServerCPU    *CPU    `json:"server_cpu,omitempty"`    // of the server's process
+	PerMessage   *Cost   `json:"per_message,omitempty"`   // what a message, to all its clients, costs the server
 	GeneratorCPU *CPU    `json:"generator_cpu,omitempty"` // of the harness
 	Busy         float64 `json:"generator_busy"`          // share of its time that the harness's loop worked, 0 to 1
 
@@ -36,6 +37,8 @@ type Run struct {
 	Handshakes *Rate   `json:"handshakes,omitempty"` // connects per second and CPU of each
 	Stuck      *Stuck  `json:"stuck,omitempty"`
 	Ramp       *Ramp   `json:"ramp,omitempty"`
+	Flood      *Flood  `json:"flood,omitempty"` // beside which the figures above were taken
+	Rooms      *Rooms  `json:"rooms,omitempty"`
 
 	Faults   Faults   `json:"faults"`
 	Warnings []string `json:"warnings,omitempty"`
@@ -44,6 +47,7 @@ type Run struct {
 // Params is how a scenario was run.
 type Params struct {
 	Clients      int     `json:"clients"`
+	Rooms        int     `json:"rooms,omitempty"` // that the clients are spread over; 0 or 1: one, that of the URL
 	Senders      int     `json:"senders,omitempty"`
 	MessageBytes int     `json:"message_bytes,omitempty"`
 	Rate         float64 `json:"rate,omitempty"`        // messages per second, open loop
@@ -61,10 +65,19 @@ type Latency struct {
 }
 
 // CPU is processor time in microseconds for each delivery (for each handshake
-// in Rate).
+// in Rate, for each message in Cost).
 type CPU struct {
 	User   float64 `json:"user_us"`
 	System float64 `json:"system_us"`
+}
+
+// Cost is what each message cost the server's process, beside what it did
+// meanwhile.
+type Cost struct {
+	CPU         CPU     `json:"cpu"`
+	Voluntary   float64 `json:"voluntary_switches"`     // times that a thread waited: it is woken as often
+	Involuntary float64 `json:"involuntary_switches"`   // times that a thread had to give way
+	Syscalls    float64 `json:"system_calls,omitempty"` // if they were counted
 }
 
 // Total is user and system time.
@@ -101,6 +114,25 @@ type Ramp struct {
 	Why       string  `json:"why"`
 }
 
+// Flood is a room beside the others that was flooded.
+type Flood struct {
+	Outstanding int     `json:"outstanding"` // messages, closed loop
+	Clients     int     `json:"clients"`
+	Achieved    float64 `json:"achieved_per_s"` // deliveries per second
+}
+
+// Rooms is how a load on many rooms compares with another one, in turn.
+type Rooms struct {
+	Versus string `json:"versus"` // flood: the same beside a flooded room; single: one room that gets all messages
+	Pairs  []Pair `json:"pairs"`
+}
+
+// Pair is two runs, one after the other.
+type Pair struct {
+	Base    Run `json:"base"`    // without the flood, or the single room
+	Against Run `json:"against"` // with it, or many rooms
+}
+
 // Faults is what went wrong. A correct server under a load that it can bear
 // has none.
 type Faults struct {
@@ -109,13 +141,31 @@ type Faults struct {
 	Disordered   uint64 `json:"disordered"`    // deliveries that came before an earlier message of the same sender
 	OrderDiffers uint64 `json:"order_differs"` // clients that heard everything, but in another order than most
 	Corrupt      uint64 `json:"corrupt"`       // deliveries that were not what was sent
+	Foreign      uint64 `json:"foreign"`       // deliveries of another room's messages
 	Disconnected uint64 `json:"disconnected"`  // clients that the server cut off
 }
 
 // Any reports whether anything went wrong.
 func (f Faults) Any() bool { return f != Faults{} }
 
-// Comparison is several servers under the same scenarios, interleaved.
+// Sum is how much went wrong.
+func (f Faults) Sum() uint64 {
+	return f.Lost + f.Duplicated + f.Disordered + f.OrderDiffers + f.Corrupt + f.Foreign + f.Disconnected
+}
+
+// Add adds other faults.
+func (f *Faults) Add(other Faults) {
+	f.Lost += other.Lost
+	f.Duplicated += other.Duplicated
+	f.Disordered += other.Disordered
+	f.OrderDiffers += other.OrderDiffers
+	f.Corrupt += other.Corrupt
+	f.Foreign += other.Foreign
+	f.Disconnected += other.Disconnected
+}
+
+// Comparison is several servers under the same scenarios, interleaved. Its file
+// is JSON Lines: the comparison, then each run on a line of its own.
 type Comparison struct {
 	Schema  int       `json:"schema"`
 	Started time.Time `json:"started"`
@@ -123,7 +173,7 @@ type Comparison struct {
 	Command string    `json:"command"` // what reproduces it
 	Rounds  int       `json:"rounds"`
 	Servers []Server  `json:"servers"`
-	Runs    []Run     `json:"runs"` // in the order in which they were made
+	Runs    []Run     `json:"-"` // in the order in which they were made
 }
 
 // Machine is where a comparison was made.

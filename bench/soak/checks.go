@@ -40,6 +40,7 @@ type Evidence struct {
 	Baseline Snapshot // after the warm-up, when everybody had left
 	End      Snapshot // as above, after all phases
 	Tally    Tally    // up to then
+	Births   error    // what was wrong while rooms came and went one by one
 	Calm     error    // why it did not become calm, if it didn't
 	Restart  Tally    // of the clients of the restart
 	Online   int      // clients that were there at the SIGTERM
@@ -85,6 +86,9 @@ func (e *Evidence) judge() (checks []Check) {
 	members, conns := end("chatd_members"), end("chatd_connections")
 	check("it becomes calm", e.Calm == nil && members == 0 && conns == 0, "members %.0f, connections %.0f, error %v", members, conns, e.Calm)
 
+	check("rooms come and go with their members, and are counted so", e.Births == nil, "%v", e.Births)
+	e.checkRooms(check, value)
+
 	sent := end("chatd_messages_total")
 	check("messages are those that were sent", sent == float64(e.Tally.Sent), "server %.0f, publishers %d", sent, e.Tally.Sent)
 
@@ -113,6 +117,15 @@ func (e *Evidence) judge() (checks []Check) {
 	check("it exits with status 0", e.Exit == nil, "%v", e.Exit)
 	check("all metrics are there", len(missing) == 0, "missing: %s", strings.Join(missing, ", "))
 	return checks
+}
+
+// checkRooms compares the rooms that the server made with those that its clients
+// joined. How often one of them died meanwhile only the server knows.
+func (e *Evidence) checkRooms(check func(string, bool, string, ...any), value func(Snapshot, string) float64) {
+	rooms, created, removed := value(e.End, "chatd_rooms"), value(e.End, "chatd_rooms_created_total"), value(e.End, "chatd_rooms_removed_total")
+	check("no room is left, a second after its last member", rooms == 0 && created == removed, "%.0f left, %.0f made, %.0f removed", rooms, created, removed)
+	made, joined := created-value(e.Baseline, "chatd_rooms_created_total"), value(e.End, "chatd_joined_total")-value(e.Baseline, "chatd_joined_total")
+	check("rooms are made for who joins them", made >= float64(e.Tally.Rooms) && made <= joined, "%.0f made, of %d names, for %.0f members", made, e.Tally.Rooms, joined)
 }
 
 // checkDrops compares whom the server dropped with who had to be.

@@ -13,13 +13,15 @@ func sound(gentle bool) *Evidence {
 		Gentle: gentle,
 		Baseline: Snapshot{
 			resident: 20 << 20, heap: 3 << 20, "process_open_fds": 17, "go_goroutines": 12, "chatd_log_segments": 1,
+			"chatd_rooms_created_total": 20, "chatd_joined_total": 100,
 		},
 		End: Snapshot{
 			resident: 22 << 20, heap: 3<<20 + 1<<17, "process_open_fds": 17, "go_goroutines": 12, "chatd_log_segments": 0,
+			"chatd_rooms": 0, "chatd_rooms_created_total": 50, "chatd_rooms_removed_total": 50, "chatd_joined_total": 300,
 			"chatd_members": 0, "chatd_connections": 0, "chatd_panics_total": 0,
 			"chatd_messages_total": 100, "chatd_deliveries_due_total": 1010, "chatd_deliveries_total": 1000, "chatd_deliveries_lost_total": 10,
 		},
-		Tally:   Tally{Sent: 100, Heard: 990, Loose: 10, Missed: 30, Stuck: 2, Refused: map[string]int{}},
+		Tally:   Tally{Rooms: 25, Sent: 100, Heard: 990, Loose: 10, Missed: 30, Stuck: 2, Refused: map[string]int{}},
 		Restart: Tally{GoingAway: 9, Ended: 1},
 		Online:  10,
 	}
@@ -60,6 +62,11 @@ func TestEachFaultFailsItsCheckAndNoOther(t *testing.T) {
 		{"a member is left", "becomes calm", set("chatd_members", 1)},
 		{"a connection is left", "becomes calm", set("chatd_connections", 1)},
 		{"no calm", "becomes calm", func(e *Evidence) { e.Calm = errNotCalm }},
+		{"a birth that was not counted", "come and go", func(e *Evidence) { e.Births = errCounts }},
+		{"a room is left", "no room is left", set("chatd_rooms", 1)},
+		{"a room was not removed", "no room is left", set("chatd_rooms_removed_total", 49)},
+		{"a room was made twice", "rooms are made", func(e *Evidence) { e.End["chatd_joined_total"] = 129 }},
+		{"a room was not made", "rooms are made", func(e *Evidence) { e.Tally.Rooms = 31 }},
 		{"a message too few", "messages are those", set("chatd_messages_total", 99)},
 		{"a message too many", "messages are those", set("chatd_messages_total", 101)},
 		{"a delivery due too many", "deliveries due are those made", set("chatd_deliveries_due_total", 1011)},

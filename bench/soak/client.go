@@ -19,6 +19,7 @@ import (
 type client struct {
 	poller.Conn
 	crowd     *crowd
+	room      *room
 	stage     stage
 	offers    bool // permessage-deflate
 	deflates  bool // it was agreed on
@@ -48,7 +49,7 @@ const (
 const (
 	secKey    = "dGhlIHNhbXBsZSBub25jZQ=="
 	secAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-	request   = "GET /ws HTTP/1.1\r\nHost: soak\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " + secKey + "\r\nSec-WebSocket-Version: 13\r\n"
+	fields    = " HTTP/1.1\r\nHost: soak\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " + secKey + "\r\nSec-WebSocket-Version: 13\r\n"
 	deflating = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 )
 
@@ -83,13 +84,13 @@ func (c *client) Panicked(_ *poller.Worker, cause any) {
 
 func (c *client) begin() {
 	c.stage = shaking
-	c.born, c.place = c.crowd.slowest, c.crowd.ledger.begin()
+	c.born, c.place = c.room.slowest, c.room.ledger.begin()
 	c.crowd.clients = append(c.crowd.clients, c)
 	if err := c.crowd.poller.Watch(&c.Conn); err != nil {
 		c.over(err)
 		return
 	}
-	c.out.WriteString(request)
+	c.out.WriteString("GET " + c.room.path() + fields)
 	if c.offers {
 		c.out.WriteString(deflating)
 	}
@@ -170,6 +171,7 @@ func (c *client) shake(b []byte) []byte {
 		c.place.since = load.Now()
 		c.deflates = r.Header.Get("Sec-WebSocket-Extensions") != ""
 		c.crowd.tally.Connected++
+		c.room.joined = true
 		if c.deflates {
 			c.crowd.tally.Deflating++
 		}
@@ -240,7 +242,10 @@ func (c *client) message(h ws.Header, payload []byte) {
 		payload, err = c.crowd.inflater.inflate(payload)
 	}
 	if err == nil {
-		err = c.crowd.ledger.hear(&c.place, h.OpCode, payload)
+		err = c.crowd.belongs(c.room, payload)
+	}
+	if err == nil {
+		err = c.room.ledger.hear(&c.place, h.OpCode, payload)
 	}
 	switch {
 	case errors.Is(err, errEarly):
@@ -280,9 +285,9 @@ func (c *client) count(t *Tally) {
 	switch {
 	case c.leave.code != 0: // behind all that was due
 	case c.place.known:
-		t.Missed += c.crowd.ledger.unheard(c.place.next)
+		t.Missed += c.room.ledger.unheard(c.place.next)
 	default:
-		t.Missed += c.crowd.ledger.unheard(c.born)
+		t.Missed += c.room.ledger.unheard(c.born)
 	}
 }
 

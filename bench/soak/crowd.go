@@ -18,8 +18,8 @@ const (
 	// sources is how many loopback addresses the clients come from, so that
 	// those that have left don't use up the ports.
 	sources = 16
-	// underWay is how many messages may have been sent that not every healthy
-	// client has heard: half of chatd's -queue, so that whoever is dropped for
+	// underWay is how many messages may have been sent to a room that not every
+	// healthy client has heard: half of chatd's -queue, so that whoever is dropped for
 	// being slow was the server's fault.
 	underWay = 128
 	// bytesUnderWay is the same in bytes, over all clients: what the kernel's
@@ -41,10 +41,10 @@ type crowd struct {
 	pump    pump
 	stop    func()
 
-	ledger      ledger
-	clients     []*client // those that have a connection
+	rooms       [mostRooms]*room // static
+	homes       []*room          // of publishers, by their number
+	clients     []*client        // those that have a connection
 	publishers  []*publisher
-	slowest     int  // the message that a healthy client must hear next
 	terminating bool // the server was told to end
 	inflater    inflater
 	deflater    deflater
@@ -54,6 +54,7 @@ type crowd struct {
 // Tally is what a crowd counted.
 type Tally struct {
 	Connected int            // handshakes that succeeded
+	Rooms     int            // that somebody has joined since the baseline
 	Deflating int            // of them with permessage-deflate
 	Sent      uint64         // messages
 	Heard     uint64         // deliveries to clients that read everything they were sent
@@ -69,6 +70,9 @@ type Tally struct {
 
 func newCrowd(addr netip.AddrPort) (*crowd, error) {
 	c := &crowd{addr: addr, permits: make(chan struct{}, dialing)}
+	for i := range c.rooms {
+		c.rooms[i] = &room{number: i}
+	}
 	c.tally = Tally{Refused: make(map[string]int), Faults: make(map[string]int)}
 	c.pool = poller.NewPool(0, poller.NewPlain, slog.Default()) // all of it runs on the poller's goroutine
 	var err error
@@ -153,7 +157,12 @@ func (c *crowd) failed(err error) { c.do(func() { c.fault(err) }) }
 func (c *crowd) counts() (t Tally) {
 	c.do(func() {
 		t = c.tally
-		t.Sent = c.ledger.sent
+		for _, r := range c.rooms {
+			t.Sent += r.ledger.sent
+			if r.joined {
+				t.Rooms++
+			}
+		}
 		for _, cl := range c.clients {
 			cl.count(&t)
 		}
@@ -171,8 +180,10 @@ type pump struct {
 // Run implements poller.Runner.
 func (p *pump) Run(w *poller.Worker) {
 	c := p.crowd
-	oldest := c.ledger.end()
-	c.slowest = oldest
+	for _, r := range c.rooms {
+		r.slowest = r.ledger.end()
+		r.oldest = r.slowest
+	}
 	for _, cl := range c.clients {
 		if cl.stage == fresh {
 			continue
@@ -180,12 +191,15 @@ func (p *pump) Run(w *poller.Worker) {
 		if cl.early {
 			cl.Schedule()
 		}
-		oldest = min(oldest, cl.place.next)
+		r := cl.room
+		r.oldest = min(r.oldest, cl.place.next)
 		if cl.stage == open && cl.full && cl.place.known {
-			c.slowest = min(c.slowest, cl.place.next)
+			r.slowest = min(r.slowest, cl.place.next)
 		}
 	}
-	c.ledger.forget(oldest)
+	for _, r := range c.rooms {
+		r.ledger.forget(r.oldest)
+	}
 	p.turn++
 	for i := range c.publishers {
 		c.publishers[(p.turn+i)%len(c.publishers)].fill(w)
@@ -197,18 +211,10 @@ func (p *pump) Panicked(_ *poller.Worker, cause any) {
 	p.crowd.fault(fmt.Errorf("harness: %v", cause))
 }
 
-// allows reports whether another message may be under way.
-func (c *crowd) allows() bool {
-	l := &c.ledger
-	if l.sent == uint64(c.slowest) {
-		return true
-	}
-	return l.sent-uint64(c.slowest) < underWay && (l.volume-l.upTo(c.slowest))*uint64(len(c.clients)) < bytesUnderWay
-}
-
-// connect opens a client and returns once its handshake is under way. Only one
-// that is narrow can get stuck soon: to the others, kernels send megabytes.
-func (c *crowd) connect(number int, offers, narrow bool) (*client, error) {
+// connect opens a client for the room of that number and returns once its
+// handshake is under way. Only one that is narrow can get stuck soon: to the
+// others, kernels send megabytes.
+func (c *crowd) connect(number, room int, offers, narrow bool) (*client, error) {
 	select {
 	case c.permits <- struct{}{}:
 	case <-time.After(patience):
@@ -219,7 +225,7 @@ func (c *crowd) connect(number int, offers, narrow bool) (*client, error) {
 		<-c.permits
 		return nil, err
 	}
-	cl := &client{crowd: c, offers: offers, full: true}
+	cl := &client{crowd: c, room: c.rooms[room], offers: offers, full: true}
 	cl.Attach(fd, c.pool, cl)
 	cl.Schedule()
 	return cl, nil

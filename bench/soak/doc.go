@@ -9,9 +9,11 @@
 //	crowd.go     all clients, on one worker, and how much may be under way;
 //	             client.go is one of them, publish.go its sending, leave.go
 //	             its end, inflate.go permessage-deflate
-//	ledger.go    the one order of all messages, against which each client is
+//	room.go      a room, and which messages are whose
+//	ledger.go    the one order of a room's messages, against which each client is
 //	             checked; message.go is what a message looks like
 //	metrics.go   the server's metrics at a moment
+//	counts.go    its counts of members and rooms, against the clients'
 //	checks.go    what must hold at the end of a life
 //	life.go      one life, from start to exit status; run.go all of them
 //	summary.go   the report

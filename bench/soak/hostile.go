@@ -29,8 +29,9 @@ type attack struct {
 
 // The pieces of attacks.
 var (
-	head   = request + "\r\n"
-	masked = ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(strings.Repeat("half", 100)))))
+	request = "GET /ws" + fields
+	head    = request + "\r\n"
+	masked  = ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(strings.Repeat("half", 100)))))
 )
 
 var attacks = []attack{
@@ -73,11 +74,12 @@ func (c *crowd) hostile(ctx context.Context, p *Phase) {
 		deeds = append(deeds, deed{p.sometime(r, 1), func() error {
 			all.Go(func() {
 				var born int
-				c.do(func() { born = c.slowest })
+				lobby := c.rooms[0]
+				c.do(func() { born = lobby.slowest })
 				err := a.run(c.addr.String(), i)
 				c.do(func() {
 					if a.join {
-						c.tally.Missed += c.ledger.unheard(born)
+						c.tally.Missed += lobby.ledger.unheard(born)
 					}
 					switch {
 					case err != nil:

@@ -56,7 +56,7 @@ func (l *leave) check(c *client) {
 	if !l.intends || c.stage != open || c.asleep || c.publisher != nil && !c.publisher.finished() {
 		return
 	}
-	if c.place.known && c.place.next < l.upTo || !c.place.known && (c.early || c.crowd.ledger.due(&c.place, c.crowd.ledger.end())) {
+	if c.place.known && c.place.next < l.upTo || !c.place.known && (c.early || c.room.ledger.due(&c.place, c.room.ledger.end())) {
 		return
 	}
 	c.depart(l.exit)
@@ -72,7 +72,7 @@ func (c *client) depart(how exit) {
 		return
 	}
 	// What others have heard was published before the goodbye.
-	c.leave.exit, c.leave.must = how, c.crowd.ledger.end()
+	c.leave.exit, c.leave.must = how, c.room.ledger.end()
 	switch how {
 	case byClose:
 		c.stage = leaving
@@ -109,7 +109,7 @@ func (c *client) over(err error) {
 	switch {
 	case c.crowd.terminating && l.code == ws.StatusGoingAway:
 		t.GoingAway++
-		if c.full && c.crowd.ledger.due(&c.place, l.must) {
+		if c.full && c.room.ledger.due(&c.place, l.must) {
 			c.crowd.fault(errRest)
 		}
 	case c.stage == shaking:
@@ -126,7 +126,7 @@ func (c *client) over(err error) {
 		c.crowd.fault(fmt.Errorf("on leaving: %w", err))
 	case l.exit == byClose && l.code != ws.StatusNormalClosure:
 		c.crowd.fault(fmt.Errorf("%w: %d", errAnswer, l.code))
-	case c.crowd.ledger.due(&c.place, l.must):
+	case c.room.ledger.due(&c.place, l.must):
 		c.crowd.fault(errRest)
 	}
 	c.gone()

@@ -3,12 +3,11 @@ package soak
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/gobwas/ws"
 )
 
-// ledger is the one order of a life's messages, as the first client that heard
+// ledger is the one order of a room's messages, as the first client that heard
 // each of them found it. It belongs to the crowd's worker.
 //
 // All clients are held against it. A client's place is the next message that it
@@ -18,9 +17,9 @@ type ledger struct {
 	entries []entry
 	base    int // messages before entries[0], which nobody needs any more
 	bytes   uint64
-	pending []queue // by publisher: sent, and heard by nobody yet
-	sent    uint64  // messages
-	volume  uint64  // their bytes
+	pending map[uint32]*queue // by publisher: sent, and heard by nobody yet
+	sent    uint64            // messages
+	volume  uint64            // their bytes
 }
 
 // entry is a message and the payload bytes up to and with it.
@@ -48,15 +47,25 @@ var (
 // end is the number of messages that somebody heard.
 func (l *ledger) end() int { return l.base + len(l.entries) }
 
-// publisher makes a new one and returns its number.
-func (l *ledger) publisher() uint32 {
-	l.pending = append(l.pending, queue{})
-	return uint32(len(l.pending) - 1)
+// publisher adds one, with that number.
+func (l *ledger) publisher(id uint32) {
+	if l.pending == nil {
+		l.pending = make(map[uint32]*queue)
+	}
+	l.pending[id] = new(queue)
+}
+
+// retire is told that a publisher is gone.
+func (l *ledger) retire(id uint32) {
+	q := l.pending[id]
+	if q.gone = true; len(q.messages) == 0 {
+		delete(l.pending, id)
+	}
 }
 
 // send notes a message that is about to be sent, and gives it its identity.
 func (l *ledger) send(m *message) {
-	q := &l.pending[m.id.publisher]
+	q := l.pending[m.id.publisher]
 	m.id.seq = q.next
 	q.next++
 	m.trim()
@@ -114,9 +123,12 @@ func (l *ledger) find(p *place, id identity) error {
 			break
 		}
 	}
-	older := func(q queue) bool { return len(q.messages) > 0 && q.messages[0].sent <= p.since && !q.gone }
-	if at == l.end() && slices.ContainsFunc(l.pending, older) {
-		return errEarly
+	if at == l.end() {
+		for _, q := range l.pending {
+			if len(q.messages) > 0 && q.messages[0].sent <= p.since && !q.gone {
+				return errEarly
+			}
+		}
 	}
 	for i := first; i < at; i++ {
 		if l.entries[i-l.base].sent > p.since {
@@ -130,16 +142,15 @@ func (l *ledger) find(p *place, id identity) error {
 // extend appends a message that nobody has heard before.
 func (l *ledger) extend(op ws.OpCode, payload []byte) error {
 	id := identify(payload)
-	if int(id.publisher) >= len(l.pending) {
-		return errNovel
-	}
-	q := &l.pending[id.publisher]
-	if len(q.messages) == 0 || !q.messages[0].matches(op, payload) {
+	q := l.pending[id.publisher]
+	if q == nil || len(q.messages) == 0 || !q.messages[0].matches(op, payload) {
 		return fmt.Errorf("%w: %v %d, %d bytes", errNovel, op, id, len(payload))
 	}
 	l.bytes += uint64(len(payload))
 	l.entries = append(l.entries, entry{q.messages[0], l.bytes})
-	q.messages = q.messages[1:]
+	if q.messages = q.messages[1:]; q.gone && len(q.messages) == 0 {
+		delete(l.pending, id.publisher)
+	}
 	return nil
 }
 

@@ -8,20 +8,20 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// room is a ledger and the messages that were sent, at the times 1, 2, 3 …
-type room struct {
+// conversation is a ledger and the messages that were sent, at the times 1, 2, 3 …
+type conversation struct {
 	ledger
 	all []message
 }
 
-func (r *room) say(publisher uint32) {
+func (r *conversation) say(publisher uint32) {
 	m := message{id: identity{publisher: publisher}, size: 20 + len(r.all)%1000, op: ws.OpBinary, sent: int64(len(r.all) + 1)}
 	r.send(&m)
 	r.all = append(r.all, m)
 }
 
 // hears has a client hear messages, and returns what is wrong with the last.
-func (r *room) hears(p *place, messages ...int) (err error) {
+func (r *conversation) hears(p *place, messages ...int) (err error) {
 	for _, i := range messages {
 		if err = r.hear(p, r.all[i].op, r.all[i].encode(nil)); err != nil {
 			return err
@@ -30,11 +30,11 @@ func (r *room) hears(p *place, messages ...int) (err error) {
 	return nil
 }
 
-// newRoom is one in which two publishers said eight messages.
-func newRoom() *room {
-	r := &room{}
-	for range 2 {
-		r.publisher()
+// newConversation is one in which two publishers said eight messages.
+func newConversation() *conversation {
+	r := &conversation{}
+	for id := range uint32(2) {
+		r.publisher(id)
 	}
 	for i := range uint32(8) {
 		r.say(i % 2)
@@ -43,7 +43,7 @@ func newRoom() *room {
 }
 
 func TestEverybodyHearsTheOrderOfTheFirst(t *testing.T) {
-	r := newRoom()
+	r := newConversation()
 	var a, b place
 	if err := r.hears(&a, 0, 2, 1, 3, 4); err != nil { // any order that keeps each publisher's own
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func TestWhatIsWrongWithAMessageIsFoundAtOnce(t *testing.T) {
 		"lost before the first":        {[]int{0, 1, 2, 3}, []int{2}, errUnmet},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRoom()
+			r := newConversation()
 			var other, p place
 			if err := r.hears(&other, tt.heard...); err != nil {
 				t.Fatal(err)
@@ -88,7 +88,7 @@ func TestWhatIsWrongWithAMessageIsFoundAtOnce(t *testing.T) {
 
 func TestDamagedMessageIsFound(t *testing.T) {
 	for _, first := range []bool{true, false} {
-		r := newRoom()
+		r := newConversation()
 		var other, p place
 		if !first {
 			if err := r.hears(&other, 0); err != nil {
@@ -101,14 +101,14 @@ func TestDamagedMessageIsFound(t *testing.T) {
 			t.Errorf("heard by the first: %v: nothing is wrong", first)
 		}
 	}
-	r := newRoom()
+	r := newConversation()
 	if err := r.hear(new(place), ws.OpText, []byte("short")); !errors.Is(err, errShort) {
 		t.Error(err)
 	}
 }
 
 func TestNewClientMayMissOnlyWhatWasSentBeforeItJoined(t *testing.T) {
-	r := newRoom()
+	r := newConversation()
 	var early place
 	if err := r.hears(&early, 0, 1, 2, 3); err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestNewClientMayMissOnlyWhatWasSentBeforeItJoined(t *testing.T) {
 // Which message comes first to a client that has just joined depends on when it
 // did: others may have been before it, which nobody has read yet.
 func TestNewClientThatIsAheadOfAllOthersWaitsForThem(t *testing.T) {
-	r := newRoom()
+	r := newConversation()
 	late := place{since: 2}
 	if err := r.hears(&late, 2); !errors.Is(err, errEarly) {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestNewClientThatIsAheadOfAllOthersWaitsForThem(t *testing.T) {
 }
 
 func TestForgottenMessagesChangeNothingForThoseWhoStay(t *testing.T) {
-	r := newRoom()
+	r := newConversation()
 	var a, b place
 	for i := range 10 * prunable {
 		r.say(uint32(i) % 2)

@@ -25,7 +25,7 @@ type Server struct {
 // Figures are for the report.
 type Figures struct {
 	Seconds        float64
-	Members        float64 // at most
+	Members, Rooms float64 // at most
 	Resident, Heap float64 // at most, bytes
 	Drain          time.Duration
 	Segments       float64 // at most
@@ -64,11 +64,18 @@ func (l *life) live(ctx context.Context) (err error) {
 	}
 	defer func() { l.crowd.close() }()
 
+	l.say("coming and leaving")
+	e.Births = l.births()
 	l.say("warming up")
 	l.mix(ctx, l.plan.Warmup)
 	if e.Baseline, err = l.calm(nil); err != nil {
 		e.Calm = err
 	}
+	l.crowd.do(func() {
+		for _, r := range l.crowd.rooms {
+			r.joined = false
+		}
+	})
 	l.say("running")
 	stop := l.sample()
 	l.mix(ctx, l.plan.Phases)
@@ -131,6 +138,7 @@ func (l *life) sample() (stop func()) {
 			}
 			f := &l.evidence.Figures
 			f.Members = max(f.Members, s["chatd_members"])
+			f.Rooms = max(f.Rooms, s["chatd_rooms"])
 			f.Segments = max(f.Segments, s["chatd_log_segments"])
 			f.Resident = max(f.Resident, s[resident])
 			f.Heap = max(f.Heap, s[heap])
@@ -156,6 +164,9 @@ func (l *life) calm(baseline Snapshot) (s Snapshot, err error) {
 		return s, err
 	case !quiet:
 		return s, fmt.Errorf("%w after %s: %.0f, %.0f", errNotCalm, calmTime, s["chatd_members"], s["chatd_connections"])
+	}
+	if s, err = l.agree(counts{created: anyCount, removed: anyCount}); err != nil {
+		return s, err
 	}
 	return l.settle(s, baseline)
 }
@@ -203,7 +214,7 @@ func (l *life) restart(ctx context.Context) error {
 	all, err := c.gather(p, r, false)
 	if err == nil && !p.Gentle {
 		var stuck []*client
-		sleepers := Phase{Clients: p.Clients / sleeping}
+		sleepers := Phase{Clients: p.Clients / sleeping, Rooms: p.Rooms}
 		stuck, err = c.gather(&sleepers, r, true)
 		c.do(func() {
 			for _, cl := range stuck {
@@ -218,11 +229,14 @@ func (l *life) restart(ctx context.Context) error {
 	load, cancel := context.WithTimeout(ctx, p.Length)
 	defer cancel()
 	<-load.Done()
+	if _, err := l.agree(c.online()); err != nil {
+		c.failed(err)
+	}
 	c.do(func() {
 		c.terminating = true
 		l.evidence.Online = len(c.clients)
 		for _, cl := range c.clients {
-			cl.leave.must = c.ledger.end()
+			cl.leave.must = cl.room.ledger.end()
 		}
 	})
 	if err := l.server.Terminate(); err != nil {

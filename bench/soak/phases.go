@@ -38,19 +38,18 @@ func (c *crowd) run(ctx context.Context, p *Phase) {
 	}
 }
 
-// gather connects a phase's clients. The first of them are its publishers, who
-// begin at once.
+// gather connects a phase's clients, which take turns in its rooms. The first of
+// them are its publishers, who begin at once.
 func (c *crowd) gather(p *Phase, r *rand.Rand, narrow bool) (all []*client, err error) {
 	for i := range p.Clients {
-		cl, err := c.connect(i, r.IntN(percent) < p.Deflate, narrow)
+		cl, err := c.connect(i, i%p.Rooms, r.IntN(percent) < p.Deflate, narrow)
 		if err != nil {
 			return all, err
 		}
 		all = append(all, cl)
 	}
-	shakes := func(cl *client) bool { return cl.stage == fresh || cl.stage == shaking }
-	if err := c.await(patience, func() bool { return !slices.ContainsFunc(all, shakes) }); err != nil {
-		return all, fmt.Errorf("handshakes: %w", err)
+	if err := c.shaken(all); err != nil {
+		return all, err
 	}
 	c.do(func() {
 		for _, cl := range all[:p.Publishers] {
@@ -58,6 +57,15 @@ func (c *crowd) gather(p *Phase, r *rand.Rand, narrow bool) (all []*client, err 
 		}
 	})
 	return all, nil
+}
+
+// shaken waits until the handshakes are done.
+func (c *crowd) shaken(all []*client) error {
+	shakes := func(cl *client) bool { return cl.stage == fresh || cl.stage == shaking }
+	if err := c.await(patience, func() bool { return !slices.ContainsFunc(all, shakes) }); err != nil {
+		return fmt.Errorf("handshakes: %w", err)
+	}
+	return nil
 }
 
 // broadcast is publishers, and others who listen.
@@ -99,7 +107,7 @@ func (c *crowd) retire(all []*client, how func() exit) error {
 	c.do(func() {
 		for _, cl := range all {
 			if cl.publisher == nil {
-				cl.finish(c.ledger.end(), how())
+				cl.finish(cl.room.ledger.end(), how())
 			}
 		}
 	})
@@ -175,13 +183,13 @@ func (c *crowd) churn(ctx context.Context, p *Phase) error {
 	for i := range p.Clients {
 		comes := p.sometime(r, 1)
 		leaves := min(comes+p.sometime(r, 4), p.Length)
-		offers, how, seed, words := r.IntN(percent) < p.Deflate, exitOf(r, p.Gentle), r.Uint64(), 0
+		room, offers, how, seed, words := r.IntN(p.Rooms), r.IntN(percent) < p.Deflate, exitOf(r, p.Gentle), r.Uint64(), 0
 		if r.IntN(talkers) == 0 {
 			words = 1 + r.IntN(3)
 		}
 		var cl *client
 		deeds = append(deeds, deed{comes, func() (err error) {
-			if cl, err = c.connect(i, offers, false); err != nil {
+			if cl, err = c.connect(i, room, offers, false); err != nil {
 				return err
 			}
 			all = append(all, cl)

@@ -28,7 +28,7 @@ const mostPending = 4 * mostMessage
 // publish makes c a publisher, of messages as those of p.
 func (c *client) publish(p *Phase, seed uint64) *publisher {
 	c.publisher = &publisher{
-		id: c.crowd.ledger.publisher(), client: c, rand: rand.New(rand.NewPCG(seed, 0)),
+		id: c.crowd.publisher(c.room), client: c, rand: rand.New(rand.NewPCG(seed, 0)),
 		least: p.Least, most: p.Most, window: p.Window,
 	}
 	c.crowd.publishers = append(c.crowd.publishers, c.publisher)
@@ -38,7 +38,7 @@ func (c *client) publish(p *Phase, seed uint64) *publisher {
 // retire is called when its client is gone.
 func (p *publisher) retire() {
 	c := p.client.crowd
-	c.ledger.pending[p.id].gone = true
+	p.client.room.ledger.retire(p.id)
 	if i := slices.Index(c.publishers, p); i >= 0 {
 		c.publishers = slices.Delete(c.publishers, i, i+1)
 	}
@@ -50,7 +50,7 @@ func (p *publisher) finished() bool { return p.stopped && p.back == p.sent }
 // fill sends what it may.
 func (p *publisher) fill(w poller.Sender) {
 	c := p.client
-	for c.stage == open && !p.stopped && c.out.Len() < mostPending && c.crowd.allows() {
+	for c.stage == open && !p.stopped && c.out.Len() < mostPending && c.crowd.allows(c.room) {
 		if p.window > 0 {
 			if p.sent-p.back >= uint64(p.window) {
 				break
@@ -76,7 +76,7 @@ func (p *publisher) one() {
 		m.op = ws.OpBinary
 	}
 	c := p.client
-	c.crowd.ledger.send(&m)
+	c.room.ledger.send(&m)
 	p.sent++
 	f := ws.NewFrame(m.op, true, m.encode(nil))
 	if c.deflates && p.rand.IntN(4) != 0 {

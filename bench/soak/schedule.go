@@ -2,6 +2,7 @@ package soak
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -15,12 +16,13 @@ const (
 	Churn               // clients that come and leave
 	Stuck               // clients that don't read; some read on later
 	Hostile             // half frames, bad handshakes, resets
+	Births              // clients that come and leave with nobody else about: the beginning of each life
 	Restart             // SIGTERM under load: the end of each life
 	kinds
 )
 
 func (k Kind) String() string {
-	return [kinds]string{"steady", "flood", "churn", "stuck", "hostile", "restart"}[k]
+	return [kinds]string{"steady", "flood", "churn", "stuck", "hostile", "births", "restart"}[k]
 }
 
 // Phase is one thing that is done for a while.
@@ -29,6 +31,7 @@ type Phase struct {
 	Start      time.Duration // since the life's beginning
 	Length     time.Duration
 	Clients    int     // at a time; Churn, Hostile: over the whole phase
+	Rooms      int     // over which they are spread; Hostile: all are in the first
 	Deflate    int     // percent of the clients that offer permessage-deflate
 	Publishers int     // of the clients
 	Rate       float64 // messages per second of all publishers; 0: as they come back
@@ -46,6 +49,7 @@ type Life struct {
 	// Gentle lives have only clients that read everything and say goodbye, so
 	// that deliveries agree with what they heard to the message.
 	Gentle  bool
+	Births  Phase   // before all others
 	Warmup  []Phase // before the baseline is taken
 	Phases  []Phase // in the order of their starts
 	Length  time.Duration
@@ -74,6 +78,7 @@ const (
 func NewSchedule(seed uint64, length time.Duration) *Schedule {
 	s := &Schedule{Seed: seed}
 	r := rand.New(rand.NewPCG(seed, 1))
+	d := newDecks()
 	for left := length; left > 0; {
 		n := min(between(r, leastLife, mostLife), length/2)
 		if left-n < min(leastLife, n)/2 {
@@ -85,35 +90,61 @@ func NewSchedule(seed uint64, length time.Duration) *Schedule {
 		if i := len(s.Lives); i < 2 {
 			gentle = i == 1
 		}
-		s.Lives = append(s.Lives, newLife(r, n, gentle))
+		s.Lives = append(s.Lives, newLife(r, d, n, gentle))
 	}
 	return s
 }
 
-func newLife(r *rand.Rand, length time.Duration, gentle bool) Life {
+// deck is kinds of phases, each of which has its turn before any has another.
+type deck struct{ all, left []Kind }
+
+func (d *deck) draw(r *rand.Rand) Kind {
+	if len(d.left) == 0 {
+		d.left = slices.Clone(d.all)
+		r.Shuffle(len(d.left), func(i, j int) { d.left[i], d.left[j] = d.left[j], d.left[i] })
+	}
+	kind := d.left[0]
+	d.left = d.left[1:]
+	return kind
+}
+
+// decks are of what goes on at a time. Lives go on where others ended, so that
+// every run has everything.
+type decks struct{ calm, busy, rough, gentle deck }
+
+func newDecks() *decks {
+	return &decks{
+		calm: deck{all: []Kind{Steady}}, busy: deck{all: []Kind{Flood, Flood, Churn}},
+		rough: deck{all: []Kind{Churn, Hostile, Stuck, Stuck}}, gentle: deck{all: []Kind{Churn}},
+	}
+}
+
+func newLife(r *rand.Rand, d *decks, length time.Duration, gentle bool) Life {
 	l := Life{Gentle: gentle, Length: length}
 	warm := min(longestWarmup, length/2)
 	l.Warmup = []Phase{
-		{Kind: Steady, Length: warm, Clients: 1200, Deflate: 10, Publishers: 4, Rate: 15, Least: leastMessage, Most: mostMessage / 4, Gentle: gentle, Seed: r.Uint64()},
-		{Kind: Flood, Start: warm / 3, Length: warm / 3, Clients: 4, Publishers: 4, Window: 16, Least: leastMessage, Most: mostMessage, Gentle: gentle, Seed: r.Uint64()},
-		{Kind: Churn, Length: warm, Clients: 200, Least: leastMessage, Most: mostMessage / 4, Gentle: gentle, Seed: r.Uint64()},
+		{Kind: Steady, Length: warm, Clients: 1200, Rooms: 4, Deflate: 10, Publishers: 4, Rate: 15, Least: leastMessage, Most: mostMessage / 4, Gentle: gentle, Seed: r.Uint64()},
+		{Kind: Flood, Start: warm / 3, Length: warm / 3, Clients: 4, Rooms: 2, Publishers: 4, Window: 16, Least: leastMessage, Most: mostMessage, Gentle: gentle, Seed: r.Uint64()},
+		{Kind: Churn, Length: warm, Clients: 200, Rooms: 50, Least: leastMessage, Most: mostMessage / 4, Gentle: gentle, Seed: r.Uint64()},
 	}
-	trouble := []Kind{Churn, Hostile, Stuck, Stuck}
+	trouble := &d.rough
 	if gentle {
-		trouble = []Kind{Churn}
+		trouble = &d.gentle
 	}
-	for _, lane := range [][]Kind{{Steady}, {Flood, Flood, Churn}, trouble} {
+	for _, lane := range []*deck{&d.calm, &d.busy, trouble} {
 		for at := time.Duration(0); at < length; {
 			n := min(between(r, leastPhase, mostPhase), length-at)
 			if length-at-n < leastPhase {
 				n = length - at // no stub at the end
 			}
-			p := newPhase(r, lane[r.IntN(len(lane))])
+			p := newPhase(r, lane.draw(r))
 			p.Start, p.Length, p.Gentle = at, n, gentle
 			l.Phases = append(l.Phases, p)
 			at += n
 		}
 	}
+	l.Births = newPhase(r, Births)
+	l.Births.Length, l.Births.Gentle = time.Second, gentle
 	l.Restart = newPhase(r, Restart)
 	l.Restart.Length, l.Restart.Gentle = min(between(r, time.Second, 4*time.Second), length), gentle
 	return l
@@ -126,21 +157,25 @@ func newPhase(r *rand.Rand, kind Kind) Phase {
 	switch kind {
 	case Steady:
 		p.Clients, p.Publishers = 500+r.IntN(1501), 1+r.IntN(8)
-		p.Rate = min(2+r.Float64()*48, listenersSecond/float64(p.Clients))
+		p.Rooms = 1 + r.IntN(p.Publishers)
+		p.Rate = min(2+r.Float64()*48, listenersSecond*float64(p.Rooms)/float64(p.Clients))
 		p.Deflate = r.IntN(15)
 		p.Most = min(p.Most, 4<<10)
 	case Flood:
 		p.Publishers, p.Window = 1+r.IntN(8), 1+r.IntN(32)
-		p.Clients = p.Publishers + r.IntN(100)
+		p.Clients, p.Rooms = p.Publishers+r.IntN(100), 1+r.IntN(p.Publishers)
 		p.Deflate = r.IntN(30)
 	case Churn:
-		p.Clients, p.Deflate = 100+r.IntN(1400), r.IntN(15)
+		p.Clients, p.Rooms, p.Deflate = 100+r.IntN(1400), 1+r.IntN(mostRooms), r.IntN(15)
 	case Stuck:
-		p.Clients = 5 + r.IntN(150)
+		p.Clients, p.Rooms = 5+r.IntN(150), 1+r.IntN(3)
 	case Hostile:
-		p.Clients = 50 + r.IntN(500)
+		p.Clients, p.Rooms = 50+r.IntN(500), 1
+	case Births:
+		p.Clients, p.Rooms, p.Deflate = 20+r.IntN(100), 5+r.IntN(50), r.IntN(15)
 	case Restart:
 		p.Clients, p.Publishers, p.Window = 100+r.IntN(900), 1+r.IntN(4), 1+r.IntN(16)
+		p.Rooms = 1 + r.IntN(100)
 		p.Deflate = r.IntN(15)
 	}
 	return p

@@ -46,7 +46,7 @@ func TestScheduleHasEverythingWithinItsBounds(t *testing.T) {
 // connections at any time.
 func checkLife(t *testing.T, l *Life, found map[Kind]bool) {
 	t.Helper()
-	for _, phases := range [][]Phase{l.Warmup, l.Phases, {l.Restart}} {
+	for _, phases := range [][]Phase{l.Warmup, l.Phases, {l.Births}, {l.Restart}} {
 		for i := range phases {
 			p := &phases[i]
 			found[p.Kind] = true
@@ -61,9 +61,11 @@ func checkLife(t *testing.T, l *Life, found map[Kind]bool) {
 				t.Errorf("%v from %s for %s in a life of %s", p.Kind, p.Start, p.Length, l.Length)
 			case p.Clients < 1 || p.Publishers > p.Clients || p.Gentle != l.Gentle:
 				t.Errorf("%+v", p)
+			case p.Rooms < 1 || p.Rooms > mostRooms:
+				t.Errorf("%v in %d rooms", p.Kind, p.Rooms)
 			case p.Publishers > 0 && (p.Rate == 0) == (p.Window == 0):
 				t.Errorf("%v sends by a rate of %g and a window of %d", p.Kind, p.Rate, p.Window)
-			case p.Kind != Hostile && p.Kind != Stuck && (p.Least < minMessage || p.Most < p.Least || p.Most > mostMessage):
+			case p.Kind != Hostile && p.Kind != Stuck && p.Kind != Births && (p.Least < minMessage || p.Most < p.Least || p.Most > mostMessage):
 				t.Errorf("%v of %d to %d bytes", p.Kind, p.Least, p.Most)
 			case l.Gentle && (p.Kind == Stuck || p.Kind == Hostile):
 				t.Errorf("%v in a gentle life", p.Kind)

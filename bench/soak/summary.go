@@ -49,6 +49,7 @@ var what = [kinds]string{
 	Churn:   "clients that come and leave by close frame, FIN or reset",
 	Stuck:   "clients that don't read; half of them wake up and read on",
 	Hostile: "half heads and frames, bad handshakes, violations of the protocol, resets",
+	Births:  "clients that come into rooms and leave them step by step, with nobody else about: each room that is made or removed is known",
 	Restart: "SIGTERM under load",
 }
 
@@ -62,7 +63,7 @@ func (r *Report) writePhases(b *strings.Builder) {
 
 func (r *Report) writeTotals(b *strings.Builder) {
 	var t Tally
-	var deliveries, lost, compressed, members float64
+	var deliveries, lost, compressed, members, rooms, created float64
 	dropped, failures := make(map[string]float64), make(map[string]float64)
 	add := func(to, from map[string]float64) {
 		for key, n := range from {
@@ -84,6 +85,8 @@ func (r *Report) writeTotals(b *strings.Builder) {
 		lost += e.End["chatd_deliveries_lost_total"]
 		compressed += e.End["chatd_compressed_messages_total"]
 		members = max(members, e.Figures.Members)
+		rooms = max(rooms, e.Figures.Rooms)
+		created += e.End["chatd_rooms_created_total"]
 		add(dropped, e.End.labelled("chatd_dropped_total"))
 		add(failures, e.End.labelled("chatd_handshake_failures_total"))
 	}
@@ -96,6 +99,8 @@ func (r *Report) writeTotals(b *strings.Builder) {
 		{"of them with permessage-deflate", float64(t.Deflating)},
 		{"of them stuck for a while", float64(t.Stuck)},
 		{"most members at a time", members},
+		{"most rooms at a time", rooms},
+		{"rooms made, and removed again, without restarts", created},
 		{"messages sent", float64(t.Sent)},
 		{"deliveries heard", float64(t.Heard)},
 		{"of them compressed", float64(t.Inflated)},
@@ -119,14 +124,14 @@ func (r *Report) writeTotals(b *strings.Builder) {
 func (r *Report) writeLives(b *strings.Builder) {
 	const mib = 1 << 20
 	b.WriteString("\n## Lives\n\nMemory in MiB: after the warm-up when everybody had left, at most, and when everybody had left again. The heap at the first and the last is after a collection.\n\n" +
-		"| life | | seconds | members | log segments | resident | most | end | heap | most | end | drain |\n|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+		"| life | | seconds | members | rooms | log segments | resident | most | end | heap | most | end | drain |\n|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 	for i, l := range r.Lives {
 		e := &l.Evidence
 		f, character := &e.Figures, "rough"
 		if e.Gentle {
 			character = "gentle"
 		}
-		fmt.Fprintf(b, "| %d | %s | %.0f | %.0f | %.0f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f s |\n", i+1, character, f.Seconds, f.Members, f.Segments,
+		fmt.Fprintf(b, "| %d | %s | %.0f | %.0f | %.0f | %.0f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f s |\n", i+1, character, f.Seconds, f.Members, f.Rooms, f.Segments,
 			e.Baseline[resident]/mib, f.Resident/mib, e.End[resident]/mib, e.Baseline[heap]/mib, f.Heap/mib, e.End[heap]/mib, f.Drain.Seconds())
 	}
 }

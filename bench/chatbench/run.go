@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+
+	"chatd/bench/load"
+)
+
+// run runs a scenario, prints what it found and says whether all was well.
+func (o *options) run(ctx context.Context, name string, out io.Writer) error {
+	target, err := load.NewTarget(o.url, o.header)
+	if err != nil {
+		return usageError("%v", err)
+	}
+	s := &scenario{params: o.params, url: o.url, header: o.header, target: target, share: o.share, duration: o.duration, warmup: o.warmup, limit: o.limit,
+		versus: o.versus, pairs: o.pairs, syscalls: o.syscalls, progress: newProgress(os.Stderr, "")}
+	pid := o.pid
+	if o.server != "" {
+		server, err := startServer(ctx, o.server, o.url)
+		if err != nil {
+			return err
+		}
+		defer server.stop()
+		pid = server.cmd.Process.Pid
+	}
+	if pid != 0 {
+		if s.server, err = findProcess(pid); err != nil {
+			return err
+		}
+	}
+	serverName := o.name
+	if serverName == "" {
+		serverName = o.url
+	}
+	run, err := s.run(ctx, name, serverName)
+	printRun(out, run)
+	if o.json != "" {
+		if err := writeJSON(o.json, run); err != nil {
+			return err
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case run.Faults.Any():
+		return errFaults
+	}
+	return nil
+}
+
+func writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(b, '\n'), 0o644)
+}
