@@ -83,7 +83,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.list("rooms", "the `name` of a room; there are only those that are named, others are 404; repeatable, or with commas between them", func(v string) error {
 		for name := range strings.SplitSeq(v, ",") {
 			if name = strings.TrimSpace(name); !handshake.RoomName(name) {
-				return fmt.Errorf("%q is no room's name: 1 to 64 of A-Z a-z 0-9 . _ ~ -, and neither . nor ..", name)
+				return fmt.Errorf("%q is no room's name, which is 1 to 64 of A-Z a-z 0-9 . _ ~ -", name)
 			}
 			o.rooms = append(o.rooms, name)
 		}
