@@ -54,7 +54,13 @@ export class Watch {
     this.#asking = true;
     const answered = await this.#server.answers();
     this.#asking = false;
-    if (answered) this.heard();
-    else if (this.#server.known && Date.now() - this.#heard > IDLE_MS) this.#connection.doubt();
+    if (answered) {
+      this.heard();
+    } else if (!this.#server.mute && Date.now() - this.#heard > IDLE_MS) {
+      // Only once: should another connection open, and there still be no answer, then
+      // it is HTTP that doesn't come through.
+      this.#server.mute = true;
+      this.#connection.doubt();
+    }
   }
 }
