@@ -137,7 +137,7 @@ func TestConnectionIsKeptWhereTheServerCanNotBeAsked(t *testing.T) {
 		asked++;
 		signal.addEventListener('abort', () => reject(signal.reason));
 	});`
-	b := openAt(t, startBrowser(t), s.URL+"/", "open", hasty, asked)
+	b := openURL(t, startBrowser(t), s.URL+"/", "open", hasty, asked)
 	b.wait(`asked >= 5`) // one for each connection, the others of the idle one
 	b.waitForState("open")
 	if n := s.dialled.Load(); n > 2 {
