@@ -13,8 +13,10 @@ const statusName = "status.json"
 
 // Facts is what the page is told of the server that it came from.
 type Facts struct {
-	MaxMessage int           // bytes of a message; one that is longer is not taken
-	Messages   func() uint64 // how many messages the room has had since the start of the server
+	MaxMessage   int           // bytes of a message; one that is longer is not taken
+	RateMessages int64         // messages that a client may send in a second; 0: any number
+	RateBytes    int64         // their bytes; 0: any number
+	Messages     func() uint64 // how many messages the room has had since the start of the server
 }
 
 // status answers the page's questions: whether anybody is there, what the limits
@@ -34,10 +36,12 @@ func (s *status) serve(w http.ResponseWriter, r *http.Request) {
 	header["Cache-Control"] = noStoreField // the answer must be the server's own
 	header.Set("Content-Type", "application/json")
 	body, err := json.Marshal(struct {
-		Run        string `json:"run"`
-		MaxMessage int    `json:"maxMessage"`
-		Messages   uint64 `json:"messages"`
-	}{s.run, s.facts.MaxMessage, s.facts.Messages()})
+		Run          string `json:"run"`
+		MaxMessage   int    `json:"maxMessage"`
+		RateMessages int64  `json:"rateMessages,omitempty"`
+		RateBytes    int64  `json:"rateBytes,omitempty"`
+		Messages     uint64 `json:"messages"`
+	}{s.run, s.facts.MaxMessage, s.facts.RateMessages, s.facts.RateBytes, s.facts.Messages()})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -10,7 +10,7 @@ func TestStatusIsTheServersOwnAndNeverStored(t *testing.T) {
 	write(t, dir, "index.html", "x")
 	write(t, dir, "status.json", "a file of that name")
 	messages := uint64(7)
-	facts := Facts{MaxMessage: 99, Messages: func() uint64 { return messages }}
+	facts := Facts{MaxMessage: 99, RateMessages: 5, RateBytes: 600, Messages: func() uint64 { return messages }}
 	for _, assets := range []string{"", dir} {
 		h, err := Handler(assets, facts)
 		if err != nil {
@@ -18,7 +18,7 @@ func TestStatusIsTheServersOwnAndNeverStored(t *testing.T) {
 		}
 		run := h.(*handler).status.run
 		response := ask(t, h, "GET", "/status.json", "Accept-Encoding", "br")
-		if got, want := body(t, response), `{"run":"`+run+`","maxMessage":99,"messages":7}`; got != want {
+		if got, want := body(t, response), `{"run":"`+run+`","maxMessage":99,"rateMessages":5,"rateBytes":600,"messages":7}`; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 		for field, want := range map[string]string{"Cache-Control": "no-store", "Content-Type": "application/json", "ETag": ""} {

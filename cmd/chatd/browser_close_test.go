@@ -23,18 +23,26 @@ import (
 // told.
 type scripted struct {
 	*httptest.Server
-	dialled atomic.Int64
+	dialled  atomic.Int64
+	messages atomic.Uint64 // that it says the room has had
+	away     atomic.Bool   // it is, and a proxy in front of it says so
 }
 
 func newScripted(t *testing.T, each func(n int64, w http.ResponseWriter, r *http.Request)) *scripted {
 	t.Helper()
-	page, err := static.Handler("", static.Facts{MaxMessage: 1000, Messages: func() uint64 { return 0 }})
+	s := &scripted{}
+	page, err := static.Handler("", static.Facts{MaxMessage: 1000, Messages: s.messages.Load})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scripted{}
 	mux := http.NewServeMux()
-	mux.Handle("/", page)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if s.away.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) { each(s.dialled.Add(1), w, r) })
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
@@ -145,6 +153,61 @@ func TestConnectionIsKeptWhereTheServerCanNotBeAsked(t *testing.T) {
 	}
 	b.say("hello")
 	b.waitForLast("hello")
+}
+
+// deaf takes the connection, and then nothing comes from it any more.
+func deaf(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	for err == nil {
+		_, _, err = conn.Read(r.Context())
+	}
+}
+
+// As behind a proxy that forgot one connection and serves all others, or whose
+// server is away.
+func TestConnectionIsDoubtedThoughSomebodyAnswersByHTTP(t *testing.T) {
+	browser := startBrowser(t)
+	for name, fail := range map[string]func(s *scripted){
+		"what the others say does not come": func(s *scripted) { s.messages.Add(1) },
+		"a proxy answers in its place":      func(s *scripted) { s.away.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s *scripted
+			s = newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
+				if n > 1 && !s.away.Load() {
+					echo(w, r)
+					return
+				}
+				deaf(w, r)
+			})
+			b := openURL(t, browser, s.URL+"/", "open", hasty)
+			b.offline = true
+			b.wait(counts)
+			get[chromedp.Void](b, `void (window.began = performance.now())`)
+			fail(s)
+			b.waitForState("silent")
+			b.expect(`performance.now() - began < 15_000`)
+			s.away.Store(false)
+			b.waitForState("open")
+			b.say("hello")
+			b.waitForLast("hello")
+		})
+	}
+}
+
+// A page that is not heard has nothing to say of why.
+func TestProxyWithoutItsServerDoesNotRefuseThePage(t *testing.T) {
+	s := newScripted(t, func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	b := openURL(t, startBrowser(t), s.URL+"/", "retrying", `Math.random = () => 0`)
+	b.offline = true
+	s.away.Store(true)
+	get[chromedp.Void](b, `void performance.clearResourceTimings()`)
+	b.wait(`performance.getEntriesByType('resource').filter(({ name, responseStatus }) => name.endsWith('/status.json') && responseStatus === 502).length > 3`)
+	b.expectLog()
 }
 
 func TestTextThatIsTooLongIsToldBeforeItIsSent(t *testing.T) {
