@@ -12,8 +12,9 @@ const LATE_MAX_MS = 60_000;
 // The server closed the connection because of the text that it didn't take.
 const REFUSED_CODES = new Set([1003, 1008, 1009]);
 
-// It told everything that it took before it said goodbye; but for these codes.
-const UNSURE_CODES = new Set([1002, 1006, 1007, 1011, 1013]);
+// It told everything that it took before it said goodbye. Other codes may be a
+// proxy's, or mean that it dropped what it had for the page.
+const TOLD_CODES = new Set([1000, 1001]);
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -89,9 +90,9 @@ export class Outbox {
 
   /** received takes what came: it may confirm an entry. */
   received(text) {
-    const confirmed = this.#entries.findIndex((entry) => entry.text === text && (entry.state === 'sent' || entry.state === 'unsure'));
-    if (confirmed < 0) return;
-    this.#entries.splice(confirmed, 1);
+    const confirmed = ['sent', 'unsure'].flatMap((state) => this.#under(state)).find((entry) => entry.text === text);
+    if (!confirmed) return;
+    this.remove(confirmed);
     this.flush();
   }
 
@@ -109,7 +110,7 @@ export class Outbox {
     if (REFUSED_CODES.has(code)) {
       entry.state = 'refused';
       entry.why = why;
-    } else if (clean && !UNSURE_CODES.has(code)) {
+    } else if (clean && TOLD_CODES.has(code)) {
       entry.state = 'waiting';
     } else {
       this.#doubt(entry);

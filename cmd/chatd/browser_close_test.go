@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
@@ -83,7 +84,8 @@ func TestPageSaysWhyItWasClosed(t *testing.T) {
 		{4001, "<b>x</b>", "Connection closed: the server ended it (4001: <b>x</b>).", false},
 	} {
 		t.Run(fmt.Sprint(int(tt.code)), func(t *testing.T) {
-			s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
+			var s *scripted
+			s = newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
 				if n > 1 {
 					echo(w, r)
 					return
@@ -94,12 +96,18 @@ func TestPageSaysWhyItWasClosed(t *testing.T) {
 				}
 				defer conn.CloseNow()
 				_, _, _ = conn.Read(r.Context()) // what it is closed for
+				s.messages.Add(1)
 				conn.Close(tt.code, tt.reason)
 			})
 			b := openURL(t, browser, s.URL+"/", "open")
 			b.say("one")
 			if !tt.ends {
 				b.waitForState("open")
+				if tt.code > 1001 { // nobody knows whether it was delivered
+					b.waitForPending("unsure: one")
+				} else {
+					b.waitForPending()
+				}
 				b.wait(fmt.Sprintf("[...%s].some((line) => line.textContent === %q)", lines, tt.words))
 				return
 			}
@@ -108,6 +116,7 @@ func TestPageSaysWhyItWasClosed(t *testing.T) {
 			b.waitForLast(tt.words)
 			b.say("two")
 			b.waitForPending("refused: one", "waiting: two")
+			b.expect(`kept.textContent === '1 text may not be delivered: see above.'`)
 			get[chromedp.Void](b, `void window.dispatchEvent(new Event('online'))`)
 			if n := s.dialled.Load(); n != 1 {
 				t.Fatalf("it has connected %d times", n)
@@ -153,6 +162,54 @@ func TestConnectionIsKeptWhereTheServerCanNotBeAsked(t *testing.T) {
 	}
 	b.say("hello")
 	b.waitForLast("hello")
+}
+
+func TestSameTextSaidAgainIsConfirmed(t *testing.T) {
+	var s *scripted
+	s = newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
+		if n > 1 {
+			echo(w, r)
+			return
+		}
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		_, _, _ = conn.Read(r.Context())
+		s.messages.Add(1)
+		conn.CloseNow()
+	})
+	b := openURL(t, startBrowser(t), s.URL+"/", "open")
+	say := func() {
+		t.Helper()
+		get[chromedp.Void](b, `void (input.value = '\ufeffyes?')`) // begins with what a decoder may swallow
+		b.say("")
+	}
+	say()
+	b.waitForPending("unsure: \ufeffyes?")
+	b.waitForState("open")
+	say()
+	b.waitForLast("\ufeffyes?")
+	b.waitForPending("unsure: \ufeffyes?")
+	if n := s.dialled.Load(); n != 2 {
+		t.Errorf("it has connected %d times", n)
+	}
+}
+
+// As over a satellite, or with a proxy that wakes its server.
+func TestSlowHandshakeIsWaitedForWhenQuickOnesFail(t *testing.T) {
+	s := newScripted(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(2 * time.Second): // 8 s of the page's
+			echo(w, r)
+		case <-r.Context().Done():
+		}
+	})
+	b := openURL(t, startBrowser(t), s.URL+"/", "open", hasty)
+	b.offline = true
+	if n := s.dialled.Load(); n < 2 {
+		t.Errorf("the first of %d attempts was waited for as long", n)
+	}
 }
 
 // deaf takes the connection, and then nothing comes from it any more.
