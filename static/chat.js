@@ -25,16 +25,21 @@ function show(button, visible) {
   button.hidden = !visible;
 }
 
+/** say puts text into an element, unless it is there: it would be announced again. */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /** setState shows the state of the connection. */
 function setState(state, text, countdown = '') {
   document.body.dataset.state = state;
-  // Set only if it changes, or it is announced again.
-  if (find('status').textContent !== text) find('status').textContent = text;
+  say(find('status'), text);
   // The countdown stands apart from the status, because nobody wants to hear it tick.
   find('countdown').textContent = countdown;
   find('now').textContent = state === 'stopped' ? 'Connect' : 'Now';
   find('now').ariaLabel = state === 'stopped' ? 'Connect again' : 'Reconnect now';
   show(find('now'), state === 'retrying' || state === 'stopped');
+  tell();
 }
 
 const log = new LogView(find('log'), find('pending'), (total, unseen) => {
@@ -52,7 +57,10 @@ if (room !== 'lobby') {
 
 const socket = below(room === 'lobby' ? 'ws' : `ws/${room}`);
 socket.protocol = socket.protocol === 'https:' ? 'wss:' : 'ws:';
-const server = new Server(below(room === 'lobby' ? 'status.json' : `status.json?room=${room}`), () => composer.measure());
+const server = new Server(below(room === 'lobby' ? 'status.json' : `status.json?room=${room}`), () => {
+  composer.measure();
+  outbox.flush();
+});
 
 const connection = new Connection(socket, {
   opened() {
@@ -122,17 +130,21 @@ const pending = new PendingView(find('pending'), {
   },
 });
 
-const outbox = new Outbox(connection, server, (entries) => {
-  pending.show(entries);
-  find('kept').textContent = notice(entries);
+const outbox = new Outbox(connection, server, () => {
+  pending.show(outbox.entries);
+  tell();
 });
 
-/** notice says what is to be known of the entries that are not confirmed. */
-function notice(entries) {
+/** tell says what is to be known of the entries that are not confirmed. */
+function tell() {
+  say(find('kept'), notice(outbox.entries, document.body.dataset.state));
+}
+
+function notice(entries, state) {
   const of = (...states) => entries.filter(({ state }) => states.includes(state)).length;
   if (of('unsure', 'refused')) return `${count(of('unsure', 'refused'), 'text')} may not be delivered: see above.`;
-  if (entries.length && !(connection.open && !connection.doubted)) return 'Your text is kept, and sent when the connection is back.';
-  return '';
+  if (!entries.length || state === 'open') return '';
+  return state === 'stopped' ? 'Your text is kept. Connect to send it.' : 'Your text is kept, and sent when the connection is back.';
 }
 
 const composer = new Composer({
@@ -154,7 +166,7 @@ find('jump').addEventListener('click', () => log.jumpToBottom());
 find('now').addEventListener('click', () => connection.connect());
 
 window.addEventListener('beforeunload', (event) => {
-  if (!outbox.empty) event.preventDefault(); // what is not confirmed would be lost
+  if (outbox.entries.length) event.preventDefault(); // what is not confirmed would be lost
 });
 
 if ('WebSocket' in window) {

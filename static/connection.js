@@ -2,7 +2,8 @@
 
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 15_000;
-const ATTEMPT_MS = 5_000; // after which a connection attempt is given up
+const ATTEMPT_MS = 5_000; // after which the first attempt to connect is given up
+const ATTEMPT_TIMES = 3; // as long a later one may take: the network may be that slow
 const GRACE_MS = 2_000; // for a socket in doubt, once another one has opened
 const STABLE_MS = 5_000; // a connection that lasted so long was a good one
 
@@ -65,7 +66,7 @@ export class Connection {
     socket.onclose = () => this.#failed(socket);
     this.#attempt = socket;
     // Not when it closes: that may take as long again.
-    this.#timer = setTimeout(() => this.#failed(socket), ATTEMPT_MS);
+    this.#timer = setTimeout(() => this.#failed(socket), ATTEMPT_MS * Math.min(this.#failures + 1, ATTEMPT_TIMES));
   }
 
   /** hurry ends a wait for the next attempt: there is reason to believe that it works now. */

@@ -9,11 +9,12 @@ const BYTES_PER_MS = 16; // of a slow uplink
 const LATE_MIN_MS = 2_000;
 const LATE_MAX_MS = 60_000;
 
-// The server closed the connection because of the first text that it didn't take.
+// The server closed the connection because of the text that it didn't take.
 const REFUSED_CODES = new Set([1003, 1008, 1009]);
 
-// It told everything that it took before it said goodbye; but for these codes.
-const UNSURE_CODES = new Set([1002, 1006, 1007, 1011, 1013]);
+// It told everything that it took before it said goodbye. Other codes may be a
+// proxy's, or mean that it dropped what it had for the page.
+const TOLD_CODES = new Set([1000, 1001]);
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -25,7 +26,8 @@ export const sizeOf = (text) => encoder.encode(text).length;
  * Outbox sends texts and keeps each until it is confirmed: the room sends
  * everybody what he said, in the order in which he said it, so one's own text that
  * comes back is the confirmation. An entry's state is
- *   waiting - no socket was given it: it is sent as soon as there is one;
+ *   waiting - no socket was given it: it is sent as soon as there is one, and those
+ *     before it are confirmed;
  *   sent    - the open socket was given it;
  *   unsure  - a socket was given it that is gone: the server may have it, or may
  *             yet get it;
@@ -40,9 +42,11 @@ export const sizeOf = (text) => encoder.encode(text).length;
 export class Outbox {
   #connection;
   #server;
-  #changed; // called with the entries
-  #entries = []; // the oldest first
+  #changed; // called when an entry may have changed
+  #entries = [];
   #held = false; // until it is known what happened to older ones
+  #last = null; // that was sent
+  #timer = 0; // until the next one may be
 
   constructor(connection, server, changed) {
     this.#connection = connection;
@@ -50,8 +54,9 @@ export class Outbox {
     this.#changed = changed;
   }
 
-  get empty() {
-    return this.#entries.length === 0;
+  /** entries are those that are not confirmed, the oldest first. */
+  get entries() {
+    return this.#entries;
   }
 
   add(text) {
@@ -61,25 +66,33 @@ export class Outbox {
     this.flush();
   }
 
-  /** flush sends what is waiting. */
+  /**
+   * flush sends the oldest that is waiting, unless another one is on its way: no more
+   * than one is in doubt when the connection fails, however many were typed.
+   */
   flush() {
-    for (const entry of this.#entries) {
-      if (this.#held || !this.#connection.open) break;
-      // One shows whether anybody answers.
-      if (this.#connection.doubted && this.#entries.some(({ state }) => state === 'sent')) break;
-      if (entry.state !== 'waiting') continue;
-      entry.state = 'sent';
-      entry.sentAt = performance.now();
-      this.#connection.send(entry.text);
+    clearTimeout(this.#timer);
+    const [next] = this.#under('waiting');
+    if (next && !this.#held && this.#connection.open && !this.#under('sent').length) {
+      const now = performance.now();
+      const rest = this.#last ? this.#last.sentAt + this.#server.rest(this.#last.size) - now : 0;
+      if (rest > 0) {
+        this.#timer = setTimeout(() => this.flush(), rest);
+      } else {
+        next.state = 'sent';
+        next.sentAt = now;
+        this.#last = next;
+        this.#connection.send(next.text);
+      }
     }
-    this.#changed(this.#entries);
+    this.#changed();
   }
 
   /** received takes what came: it may confirm an entry. */
   received(text) {
-    const confirmed = this.#entries.findIndex((entry) => entry.text === text && (entry.state === 'sent' || entry.state === 'unsure'));
-    if (confirmed < 0) return;
-    this.#entries.splice(confirmed, 1);
+    const confirmed = ['sent', 'unsure'].flatMap((state) => this.#under(state)).find((entry) => entry.text === text);
+    if (!confirmed) return;
+    this.remove(confirmed);
     this.flush();
   }
 
@@ -92,19 +105,17 @@ export class Outbox {
 
   /** lost says that the socket was closed. */
   lost({ code, clean }, why) {
-    let refuses = REFUSED_CODES.has(code);
-    for (const entry of this.#under('sent')) {
-      if (refuses) {
-        entry.state = 'refused';
-        entry.why = why;
-        refuses = false;
-      } else if (clean && !UNSURE_CODES.has(code)) {
-        entry.state = 'waiting';
-      } else {
-        this.#doubt(entry);
-      }
+    const [entry] = this.#under('sent');
+    if (!entry) return;
+    if (REFUSED_CODES.has(code)) {
+      entry.state = 'refused';
+      entry.why = why;
+    } else if (clean && TOLD_CODES.has(code)) {
+      entry.state = 'waiting';
+    } else {
+      this.#doubt(entry);
     }
-    this.#changed(this.#entries);
+    this.#changed();
   }
 
   /**
@@ -112,11 +123,11 @@ export class Outbox {
    * answer. Closed is a promise of whether that was closed cleanly.
    */
   async replaced(closed) {
-    const entries = this.#under('sent');
-    if (!entries.length) return;
-    entries.forEach((entry) => this.#doubt(entry));
+    const [entry] = this.#under('sent');
+    if (!entry) return;
+    this.#doubt(entry);
     this.#held = true;
-    if (await closed) await this.#settle(entries);
+    if (await closed) await this.#settle(entry);
     this.#held = false;
     this.flush();
   }
@@ -127,7 +138,7 @@ export class Outbox {
     const now = performance.now();
     for (const entry of this.#under('unsure')) {
       const late = Math.min(Math.max(now - entry.sentAt, LATE_MIN_MS), LATE_MAX_MS);
-      setTimeout(() => this.#settle([entry]), late);
+      setTimeout(() => this.#settle(entry), late);
     }
   }
 
@@ -139,7 +150,7 @@ export class Outbox {
 
   remove(entry) {
     this.#entries = this.#entries.filter((e) => e !== entry);
-    this.#changed(this.#entries);
+    this.#changed();
   }
 
   #under(state) {
@@ -151,13 +162,14 @@ export class Outbox {
     entry.account = this.#server.account;
   }
 
-  /** #settle sends those again that nobody has seen. */
-  async #settle(entries) {
-    if (!this.#connection.open) return; // asked again when it is
-    const certain = await this.#server.missedNone(entries[0].account);
-    for (const entry of entries) {
-      if (certain && entry.state === 'unsure') entry.state = 'waiting';
+  /** #settle sends one again that nobody has seen. */
+  async #settle(entry) {
+    let certain = null;
+    while (certain === null) { // nobody has answered: a request may have gone over a connection that is forgotten
+      if (!this.#connection.open || entry.state !== 'unsure') return; // it is asked when it is open again
+      certain = await this.#server.missedNone(entry.account);
     }
+    if (certain && entry.state === 'unsure') entry.state = 'waiting';
     this.flush();
   }
 }

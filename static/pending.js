@@ -1,7 +1,7 @@
 // PendingView shows what is in the outbox, below the messages.
 
 const LABELS = {
-  waiting: 'Waiting for the connection',
+  waiting: 'Not sent yet',
   sent: 'Not confirmed yet',
   unsure: 'Perhaps not delivered',
   refused: 'Not taken by the server',

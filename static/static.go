@@ -12,6 +12,7 @@ package static
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -140,8 +141,7 @@ func (c *content) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case hasConditions(r.Header):
-		// No time of change: two versions of a file may have the same one.
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(chosen.body))
+		serveConditionally(w, r, bytes.NewReader(chosen.body))
 	case r.Method == http.MethodGet:
 		_, _ = w.Write(chosen.body) // a peer that went away needs no answer
 	}
@@ -153,7 +153,31 @@ func (c *content) serveLarge(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header["Content-Type"] = c.typeField
 	header["Etag"] = c.codings[0].etagField
-	http.ServeContent(w, r, "", time.Time{}, c.large)
+	serveConditionally(w, r, c.large)
+}
+
+// serveConditionally answers with body, a part of it, or none, as the request's
+// fields want it.
+func serveConditionally(w http.ResponseWriter, r *http.Request, body io.ReadSeeker) {
+	if r.Method != http.MethodGet || !strings.HasPrefix(r.Header.Get("Range"), "bytes=") {
+		r.Header.Del("Range") // RFC 9110 §14.2: it is as if it weren't there
+	}
+	// No time of change: two versions of a file may have the same one.
+	http.ServeContent(bodiless{w}, r, "", time.Time{}, body)
+}
+
+// bodiless takes the content's fields from an answer that net/http leaves without
+// a body: the client would wait for as much as they say.
+type bodiless struct{ http.ResponseWriter }
+
+// WriteHeader implements [http.ResponseWriter].
+func (b bodiless) WriteHeader(status int) {
+	if status == http.StatusPreconditionFailed {
+		for _, field := range [...]string{"Content-Length", "Content-Encoding", "Content-Type", "Accept-Ranges"} {
+			b.Header().Del(field)
+		}
+	}
+	b.ResponseWriter.WriteHeader(status)
 }
 
 // hasConditions reports whether the answer to a request with these fields may be

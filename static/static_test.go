@@ -1,13 +1,16 @@
 package static
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -248,5 +251,53 @@ func TestThePageHasNoInlineCodeAndNothingFromElsewhere(t *testing.T) {
 		if found := forbidden.FindString(body(t, ask(t, newHandler(t, ""), "GET", path))); found != "" {
 			t.Errorf("%s has %q", path, found)
 		}
+	}
+}
+
+// Over a connection: a body that is announced and does not come breaks it.
+func TestAnswersToConditionsLeaveTheConnectionInOrder(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "index.html", strings.Repeat("<p>", 1000))
+	write(t, dir, "large.txt", strings.Repeat("x", holdMost+1))
+	s := httptest.NewServer(newHandler(t, dir))
+	t.Cleanup(s.Close)
+	var connected atomic.Int64
+	dialer := &net.Dialer{}
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		connected.Add(1)
+		return dialer.DialContext(ctx, network, addr)
+	}}}
+	t.Cleanup(client.CloseIdleConnections)
+	for _, path := range []string{"/", "/large.txt"} {
+		for _, coding := range []string{"identity", "gzip"} {
+			for _, tt := range []struct {
+				method, field, value string
+				status               int
+			}{
+				{"GET", "If-Match", `"another"`, 412},
+				{"HEAD", "If-Match", `"another"`, 412},
+				{"GET", "If-Match", `*`, 200},
+				{"GET", "If-None-Match", `*`, 304},
+				{"GET", "Range", "bytes=0-9", 206},
+				{"GET", "Range", "bytes=99999999-", 416},
+				{"GET", "Range", "lines=1-2", 200}, // a unit that nobody knows
+				{"HEAD", "Range", "bytes=0-9", 200},
+			} {
+				r, err := http.NewRequest(tt.method, s.URL+path, nil)
+				must(t, err)
+				r.Header.Set("Accept-Encoding", coding)
+				r.Header.Set(tt.field, tt.value)
+				response, err := client.Do(r)
+				must(t, err)
+				text, err := io.ReadAll(response.Body)
+				response.Body.Close()
+				if err != nil || response.StatusCode != tt.status || tt.method == "GET" && tt.status != 304 && response.ContentLength != int64(len(text)) {
+					t.Errorf("%s %s, %s: %s: %s, %d of %d bytes, %v", tt.method, path, tt.field, tt.value, response.Status, len(text), response.ContentLength, err)
+				}
+			}
+		}
+	}
+	if n := connected.Load(); n != 1 {
+		t.Errorf("it took %d connections", n)
 	}
 }

@@ -14,7 +14,9 @@ const statusName = "status.json"
 
 // Facts is what the page is told of the server that it came from.
 type Facts struct {
-	MaxMessage int // bytes of a message; one that is longer is not taken
+	MaxMessage   int   // bytes of a message; one that is longer is not taken
+	RateMessages int64 // messages that a client may send in a second; 0: any number
+	RateBytes    int64 // their bytes; 0: any number
 	// Room tells one life of a room from another, and how many messages it has had
 	// in it; of a room that is not there, zeros.
 	Room func(name string) (life, messages uint64)
@@ -39,10 +41,12 @@ func (s *status) serve(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", "application/json")
 	life, messages := s.facts.Room(r.URL.Query().Get("room"))
 	body, err := json.Marshal(struct {
-		Run        string `json:"run"`
-		MaxMessage int    `json:"maxMessage"`
-		Messages   uint64 `json:"messages"`
-	}{fmt.Sprintf("%s.%d", s.run, life), s.facts.MaxMessage, messages})
+		Run          string `json:"run"`
+		MaxMessage   int    `json:"maxMessage"`
+		RateMessages int64  `json:"rateMessages,omitempty"`
+		RateBytes    int64  `json:"rateBytes,omitempty"`
+		Messages     uint64 `json:"messages"`
+	}{fmt.Sprintf("%s.%d", s.run, life), s.facts.MaxMessage, s.facts.RateMessages, s.facts.RateBytes, messages})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

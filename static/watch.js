@@ -5,9 +5,10 @@ const IDLE_MS = 7_000; // without a message, after which the server is asked
 const ASLEEP_MS = 10_000; // between two ticks: the machine slept
 
 /**
- * Watch doubts the connection when a text of one's own does not come back, or when
- * the server does not answer. A page can't ping, and on the connection itself
- * nothing is said that the others would not see; so an idle one asks by HTTP.
+ * Watch doubts the connection when a text of one's own does not come back, when the
+ * server does not answer, or when what the others say does not come. A page can't
+ * ping, and on the connection itself nothing is said that the others would not see;
+ * so an idle one asks by HTTP.
  */
 export class Watch {
   #connection;
@@ -53,9 +54,9 @@ export class Watch {
   async #ask() {
     if (this.#asking || !this.#connection.open || this.#connection.doubted) return;
     this.#asking = true;
-    const answered = await this.#server.answers();
+    const reached = await this.#server.reaches();
     this.#asking = false;
-    if (answered) {
+    if (reached) {
       this.heard();
     } else if (!this.#server.mute && Date.now() - this.#heard > IDLE_MS) {
       // Only once: should another connection open, and there still be no answer, then

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
@@ -23,18 +24,26 @@ import (
 // told.
 type scripted struct {
 	*httptest.Server
-	dialled atomic.Int64
+	dialled  atomic.Int64
+	messages atomic.Uint64 // that it says the room has had
+	away     atomic.Bool   // it is, and a proxy in front of it says so
 }
 
 func newScripted(t *testing.T, each func(n int64, w http.ResponseWriter, r *http.Request)) *scripted {
 	t.Helper()
-	page, err := static.Handler("", static.Facts{MaxMessage: 1000, Room: func(string) (uint64, uint64) { return 1, 0 }})
+	s := &scripted{}
+	page, err := static.Handler("", static.Facts{MaxMessage: 1000, Room: func(string) (uint64, uint64) { return 1, s.messages.Load() }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scripted{}
 	mux := http.NewServeMux()
-	mux.Handle("/", page)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if s.away.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) { each(s.dialled.Add(1), w, r) })
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
@@ -75,7 +84,8 @@ func TestPageSaysWhyItWasClosed(t *testing.T) {
 		{4001, "<b>x</b>", "Connection closed: the server ended it (4001: <b>x</b>).", false},
 	} {
 		t.Run(fmt.Sprint(int(tt.code)), func(t *testing.T) {
-			s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
+			var s *scripted
+			s = newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
 				if n > 1 {
 					echo(w, r)
 					return
@@ -86,12 +96,18 @@ func TestPageSaysWhyItWasClosed(t *testing.T) {
 				}
 				defer conn.CloseNow()
 				_, _, _ = conn.Read(r.Context()) // what it is closed for
+				s.messages.Add(1)
 				conn.Close(tt.code, tt.reason)
 			})
 			b := openURL(t, browser, s.URL+"/", "open")
 			b.say("one")
 			if !tt.ends {
 				b.waitForState("open")
+				if tt.code > 1001 { // nobody knows whether it was delivered
+					b.waitForPending("unsure: one")
+				} else {
+					b.waitForPending()
+				}
 				b.wait(fmt.Sprintf("[...%s].some((line) => line.textContent === %q)", lines, tt.words))
 				return
 			}
@@ -100,6 +116,7 @@ func TestPageSaysWhyItWasClosed(t *testing.T) {
 			b.waitForLast(tt.words)
 			b.say("two")
 			b.waitForPending("refused: one", "waiting: two")
+			b.expect(`kept.textContent === '1 text may not be delivered: see above.'`)
 			get[chromedp.Void](b, `void window.dispatchEvent(new Event('online'))`)
 			if n := s.dialled.Load(); n != 1 {
 				t.Fatalf("it has connected %d times", n)
@@ -145,6 +162,109 @@ func TestConnectionIsKeptWhereTheServerCanNotBeAsked(t *testing.T) {
 	}
 	b.say("hello")
 	b.waitForLast("hello")
+}
+
+func TestSameTextSaidAgainIsConfirmed(t *testing.T) {
+	var s *scripted
+	s = newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
+		if n > 1 {
+			echo(w, r)
+			return
+		}
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		_, _, _ = conn.Read(r.Context())
+		s.messages.Add(1)
+		conn.CloseNow()
+	})
+	b := openURL(t, startBrowser(t), s.URL+"/", "open")
+	say := func() {
+		t.Helper()
+		get[chromedp.Void](b, `void (input.value = '\ufeffyes?')`) // begins with what a decoder may swallow
+		b.say("")
+	}
+	say()
+	b.waitForPending("unsure: \ufeffyes?")
+	b.waitForState("open")
+	say()
+	b.waitForLast("\ufeffyes?")
+	b.waitForPending("unsure: \ufeffyes?")
+	if n := s.dialled.Load(); n != 2 {
+		t.Errorf("it has connected %d times", n)
+	}
+}
+
+// As over a satellite, or with a proxy that wakes its server.
+func TestSlowHandshakeIsWaitedForWhenQuickOnesFail(t *testing.T) {
+	s := newScripted(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(2 * time.Second): // 8 s of the page's
+			echo(w, r)
+		case <-r.Context().Done():
+		}
+	})
+	b := openURL(t, startBrowser(t), s.URL+"/", "open", hasty)
+	b.offline = true
+	if n := s.dialled.Load(); n < 2 {
+		t.Errorf("the first of %d attempts was waited for as long", n)
+	}
+}
+
+// deaf takes the connection, and then nothing comes from it any more.
+func deaf(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	for err == nil {
+		_, _, err = conn.Read(r.Context())
+	}
+}
+
+// As behind a proxy that forgot one connection and serves all others, or whose
+// server is away.
+func TestConnectionIsDoubtedThoughSomebodyAnswersByHTTP(t *testing.T) {
+	browser := startBrowser(t)
+	for name, fail := range map[string]func(s *scripted){
+		"what the others say does not come": func(s *scripted) { s.messages.Add(1) },
+		"a proxy answers in its place":      func(s *scripted) { s.away.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s *scripted
+			s = newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
+				if n > 1 && !s.away.Load() {
+					echo(w, r)
+					return
+				}
+				deaf(w, r)
+			})
+			b := openURL(t, browser, s.URL+"/", "open", hasty)
+			b.offline = true
+			b.wait(counts)
+			get[chromedp.Void](b, `void (window.began = performance.now())`)
+			fail(s)
+			b.waitForState("silent")
+			b.expect(`performance.now() - began < 15_000`)
+			s.away.Store(false)
+			b.waitForState("open")
+			b.say("hello")
+			b.waitForLast("hello")
+		})
+	}
+}
+
+// A page that is not heard has nothing to say of why.
+func TestProxyWithoutItsServerDoesNotRefuseThePage(t *testing.T) {
+	s := newScripted(t, func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	b := openURL(t, startBrowser(t), s.URL+"/", "retrying", `Math.random = () => 0`)
+	b.offline = true
+	s.away.Store(true)
+	get[chromedp.Void](b, `void performance.clearResourceTimings()`)
+	b.wait(`performance.getEntriesByType('resource').filter(({ name, responseStatus }) => name.endsWith('/status.json') && responseStatus === 502).length > 3`)
+	b.expectLog()
 }
 
 func TestTextThatIsTooLongIsToldBeforeItIsSent(t *testing.T) {

@@ -347,6 +347,27 @@ func TestPageWhenTheServerIsAway(t *testing.T) {
 		b.expect(`!(` + asked + `)`)
 	})
 
+	t.Run("what was typed goes out no faster than the server takes it", func(t *testing.T) {
+		chatd := startChatd(t)
+		b := open(t, browser, chatd, "open")
+		b.offline = true
+		chatd.Stop()
+		b.waitForState("retrying")
+		var typed []string
+		for i := range 12 {
+			typed = append(typed, fmt.Sprint("text ", i))
+			b.say(typed[i])
+		}
+		notes := get[int](b, `log.querySelectorAll('.note').length`)
+		startChatd(t, "-addr", chatd.Addr, "-rate-messages", "4", "-rate-close")
+		b.waitForState("open")
+		b.waitForPending()
+		b.expect(fmt.Sprintf(`log.querySelectorAll('.note').length === %d`, notes))
+		if got := get[[]string](b, `[...log.querySelectorAll('.message')].map((line) => line.textContent)`); !slices.Equal(got, typed) {
+			t.Errorf("shown: %q", got)
+		}
+	})
+
 	// With such random numbers it would wait for minutes.
 	const patient = `Math.random = () => 1000`
 	for name, hurry := range map[string]string{

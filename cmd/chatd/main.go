@@ -74,8 +74,10 @@ func exit(out *logging.Writer, status int) {
 func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer) error {
 	var server *room.Server
 	page, err := static.Handler(opts.assets, static.Facts{
-		MaxMessage: opts.maxMessage,
-		Room:       func(name string) (uint64, uint64) { return server.Room(name) },
+		MaxMessage:   opts.maxMessage,
+		RateMessages: opts.rateMessages,
+		RateBytes:    opts.rateBytes,
+		Room:         func(name string) (uint64, uint64) { return server.Room(name) },
 	})
 	if err != nil {
 		return usageError{fmt.Errorf("-assets: %w", err)}
