@@ -18,7 +18,7 @@ INSTALL = $(SUDO); \
 	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz cover screenshot idle bench compare compare-quick hostile soak million interop tools clean
+.PHONY: help run build test lint fuzz corpus cover screenshot idle bench compare compare-quick hostile soak million interop tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ fuzz: ## fuzz every parser for FUZZTIME (default 3s) each
 		{ cat bin/fuzz.log; exit 1; }; \
 		grep elapsed: bin/fuzz.log | tail -n 1; \
 	done
+
+corpus: ## take over what fuzzing has found: the inputs that add coverage, in testdata/Fuzz*.txtar: 2 minutes
+	go run ./room/fuzzcorpus/minimize $(FUZZ:%=./room/%)
 
 cover: ## write the tests' coverage to cover.html
 	go test -coverprofile cover.out -coverpkg ./... ./...

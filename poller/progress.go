@@ -11,6 +11,8 @@ type Progress struct {
 	Acked   uint64 // bytes that the peer has acknowledged
 	Waiting int    // bytes that were written and that it has not
 	Unread  int    // bytes that have come and were not read
+	Unsent  int    // of Waiting, those that the peer's window has no room for
+	Window  int    // that the peer last told of: bytes that its kernel has room for
 	// Quiet is a time in which the peer has acknowledged nothing new: it may be
 	// longer, if the peer has sent something else since (a window probe's answer,
 	// while bytes are on their way).

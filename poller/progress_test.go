@@ -47,6 +47,9 @@ func TestKernelTellsWhatIsTakenAndWhatIsUnread(t *testing.T) {
 	if n := progressOf(t, here).Acked - before.Acked; n != 100 {
 		t.Errorf("%d bytes are acknowledged", n)
 	}
+	if before.Window < 100 {
+		t.Errorf("its window is %d bytes", before.Window)
+	}
 	if n := progressOf(t, there).Unread; n != 100 {
 		t.Errorf("%d bytes are unread", n)
 	}
@@ -64,7 +67,7 @@ func TestKernelTellsWhatIsTakenAndWhatIsUnread(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if p := progressOf(t, here); p.Waiting == 0 {
+	if p := progressOf(t, here); p.Waiting == 0 || p.Unsent == 0 || p.Unsent > p.Waiting {
 		t.Errorf("nothing waits for a peer that does not read: %+v", p)
 	}
 }

@@ -129,7 +129,7 @@ func sysProgress(fd int) (p Progress, known bool) {
 	if p.Unread, err = unix.IoctlGetInt(fd, unix.SIOCINQ); err != nil {
 		return p, false
 	}
-	p.Acked = info.Bytes_acked
+	p.Acked, p.Unsent, p.Window = info.Bytes_acked, int(info.Notsent_bytes), int(info.Snd_wnd)
 	quiet := time.Duration(info.Last_ack_recv) * time.Millisecond
 	if info.Unacked == 0 {
 		// What was acknowledged last was sent before, and no answer to a probe of

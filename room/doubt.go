@@ -15,7 +15,9 @@ import (
 // of that is a sign of life like a byte from it. Once it has the ping, it is to
 // answer, within an interval: what it acknowledges from then on says only that
 // its kernel lives. A window that is shut, and probes that are answered,
-// acknowledge nothing.
+// acknowledge nothing. But its kernel may have the ping behind megabytes that its
+// program has not read: as long as more waits that there is no room for, or its
+// window opens, that still reads.
 //
 // Who takes next to nothing, for ever, is alive; what it may cost is bounded by
 // its socket's buffer and Config.Queue.
@@ -29,6 +31,7 @@ type doubt struct {
 	c     *client
 	acked uint64 // when the kernel was last asked
 	mark  uint64 // what it will have acknowledged when it has the ping; 0: unknown
+	wide  int    // the widest that its window was seen
 	heard uint32 // when it was last heard of: should that change, it is alive
 	due   uint32 // the tick at which to look at it
 	lost  uint32 // the tick at which it is given up, unless it takes something before
@@ -102,20 +105,25 @@ func (s *shard) look(w *poller.Worker, d *doubt, now uint32) {
 // learn makes use of what the kernel knows at the tick now. The ping may wait
 // even to be written.
 func (d *doubt) learn(p poller.Progress, waits bool, now uint32, t *times) {
-	first := d.acked == 0
+	first, opens := d.acked == 0, p.Window > d.wide
+	d.wide = max(d.wide, p.Window)
 	switch {
 	case d.told:
+		if opens {
+			d.lost = max(d.lost, now+t.lost)
+		}
+		d.due = min(now+t.doubt, d.lost)
 		return
 	case waits:
 		d.mark = 0
-	case d.mark == 0:
+	case d.mark == 0 || p.Acked >= d.mark && p.Unsent > 0:
 		d.mark = p.Acked + uint64(p.Waiting)
 	}
 	if d.mark > 0 && p.Acked >= d.mark {
 		if d.told = true; !first { // it may have the ping since just now
 			d.lost = max(d.lost, now+t.ping)
 		}
-		d.due = d.lost
+		d.due = min(now+t.doubt, d.lost)
 		return
 	}
 	if p.Acked != d.acked {

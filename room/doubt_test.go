@@ -297,6 +297,19 @@ func TestKernelTellsHowLongAMemberInDoubtIsKept(t *testing.T) {
 			{11, poller.Progress{Acked: 100}, false},
 			{20, poller.Progress{Acked: 500, Waiting: 900, Quiet: age(0)}, false},
 		}, true, 21},
+		{"its kernel is full, and it reads", []look{
+			{11, poller.Progress{Acked: 100, Waiting: 900, Unsent: 800}, false},
+			{40, poller.Progress{Acked: 1000, Waiting: 900, Unsent: 800}, false},
+		}, false, 40 + 21},
+		{"its kernel has all, and it reads", []look{
+			{11, poller.Progress{Acked: 100, Window: 10}, false},
+			{20, poller.Progress{Acked: 100, Window: 20}, false},
+		}, true, 20 + 21},
+		{"its window opens no wider than it was", []look{
+			{11, poller.Progress{Acked: 100, Window: 20}, false},
+			{15, poller.Progress{Acked: 110, Window: 10}, false},
+			{20, poller.Progress{Acked: 110, Window: 20}, false},
+		}, true, 21},
 		{"the ping is not even written", []look{
 			{11, poller.Progress{Acked: 100, Waiting: 0, Quiet: age(0)}, true},
 			{12, poller.Progress{Acked: 100, Waiting: 20, Quiet: age(1)}, false},

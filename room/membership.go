@@ -20,21 +20,6 @@ func (s *shard) eachRoom(c *client, f func(*roster)) {
 	}
 }
 
-// isIn reports whether c is in r.
-func (s *shard) isIn(c *client, r *roster) bool {
-	if c.roster.Load() == r {
-		return true
-	}
-	if c.has(statusSeveral) {
-		for _, m := range s.others[c] {
-			if m.roster == r {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // setSlot notes c's place in r, in which it is.
 func (s *shard) setSlot(c *client, r *roster, slot int32) {
 	if c.roster.Load() == r {

@@ -216,21 +216,27 @@ func (s *shard) join(w *poller.Worker, ch *change) {
 
 // answer writes bytes to c, which is caught up, ahead of all that will come.
 func (s *shard) answer(w *poller.Worker, c *client, bytes []byte) {
-	n := 0
-	if len(bytes) > 0 {
-		n = w.Send(c.FD(), bytes)
-		s.counters(w).sent.Add(uint64(max(n, 0)))
-	}
-	switch {
-	case n == len(bytes):
-	case n < 0 && n != poller.WouldBlock:
-		s.abandon(w, c, Reset)
-	default:
+	if rest := s.write(w, c, bytes); len(rest) > 0 {
 		o := s.newOutbox(c)
-		o.add(bytes[max(n, 0):])
+		o.add(rest)
 		s.unseat(c)
 		s.lag(w, o)
 	}
+}
+
+// write writes bytes to c, which is caught up, and returns what its socket does not
+// take.
+func (s *shard) write(w *poller.Worker, c *client, bytes []byte) (rest []byte) {
+	if len(bytes) == 0 {
+		return nil
+	}
+	n := w.Send(c.FD(), bytes)
+	if n < 0 && n != poller.WouldBlock {
+		s.abandon(w, c, Reset)
+		return nil
+	}
+	s.counters(w).sent.Add(uint64(max(n, 0)))
+	return bytes[max(n, 0):]
 }
 
 // skip moves a roster without members to the end of its log.
@@ -268,18 +274,12 @@ func (s *shard) say(w *poller.Worker, c *client, bytes []byte) {
 		}
 		return
 	}
-	n := w.Send(c.FD(), bytes)
-	s.counters(w).sent.Add(uint64(max(n, 0)))
-	switch {
-	case n == len(bytes):
-	case n < 0 && n != poller.WouldBlock:
-		s.abandon(w, c, Reset)
-	default:
+	if rest := s.write(w, c, bytes); len(rest) > 0 {
 		o := s.newOutbox(c)
-		if n > 0 {
-			o.begun = bytes[n:]
+		if len(rest) < len(bytes) {
+			o.begun = rest
 		} else {
-			o.urgent = bytes
+			o.urgent = rest
 		}
 		s.unseat(c)
 		s.lag(w, o)

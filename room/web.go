@@ -210,13 +210,15 @@ func (c *pageConn) next(p []byte) (int, error) {
 		c.ahead = append([]byte(nil), p[:n]...)
 	}
 	r := c.web.server.handshake.Look(c.ahead)
-	if r.Verdict != handshake.HTTP {
+	c.ahead = c.ahead[r.Begin:]
+	switch {
+	case r.Verdict == handshake.HTTP:
+		c.begin(r)
+	case len(c.ahead) > 0:
 		c.giveBack()
 		return 0, io.EOF
 	}
-	c.ahead = c.ahead[r.Begin:]
-	c.begin(r)
-	return 0, nil
+	return 0, nil // nothing, or blank lines alone: it is still idle
 }
 
 // giveBack returns the connection to the event loop. Net/http closes its own

@@ -185,6 +185,22 @@ func TestHeadThatDoesNotEndBehindAPageIsClosedAfterTheHandshakeTimeout(t *testin
 	p.expectEnd()
 }
 
+// Some clients end a body with a line that does not belong to it.
+func TestBlankLineBehindAPageIsNoRequestThatIsUnderWay(t *testing.T) { // RFC 9112 §2.2
+	s := startServer(t, func(c *Config) { c.HandshakeTimeout = time.Second })
+	p := s.dial()
+	p.say(strings.Repeat(pageRequest+"\r\n", 2))
+	p.page()
+	p.page()
+	p.say("\r\n")
+	ticks := uint32(0)
+	s.until(func() bool { s.Tick(); ticks++; return ticks == 10*ticksPerSecond })
+	p.say("\n" + pageRequest)
+	p.page()
+	p.say(upgradeRequest)
+	p.joined()
+}
+
 func TestEveryAnswerHasADate(t *testing.T) { // RFC 9110 §6.6.1
 	s := startServer(t, func(c *Config) { c.MaxConnsPerSource = 1; c.HandshakeTimeout = time.Second })
 	slow := s.dial()

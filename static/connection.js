@@ -73,6 +73,14 @@ export class Connection {
     if (this.#waiting) this.connect();
   }
 
+  /** leave closes the socket of a page that is left, which the browser may keep for its back button. */
+  leave() {
+    this.#socket?.close(); // comes back by itself with the page
+    if (!this.#attempt) return;
+    this.#abandon();
+    this.#retry();
+  }
+
   /** doubt says that nobody seems to answer on the open socket. */
   doubt() {
     if (this.#doubted || !this.open) return;

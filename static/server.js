@@ -13,7 +13,7 @@ export class Server {
   #learnt;
   #received = 0;
   #begun = 0; // accounts
-  known = false; // it has answered before, so that its silence says something
+  mute = false; // a connection was doubted because it did not answer, nor has it since
   account = null; // of the present connection; null: none yet
   limit = Infinity; // bytes of a message
 
@@ -74,7 +74,7 @@ export class Server {
 
   async #fetch() {
     const response = await fetch(this.#url, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MS) });
-    this.known = true;
+    this.mute = false;
     return response;
   }
 }

@@ -23,6 +23,7 @@ export class Watch {
     this.#server = server;
     setInterval(() => this.#tick(), TICK_MS);
     window.addEventListener('offline', () => connection.doubt());
+    window.addEventListener('pagehide', () => connection.leave());
     for (const event of ['online', 'pageshow']) window.addEventListener(event, () => this.look());
     document.addEventListener('visibilitychange', () => this.look());
   }
@@ -54,7 +55,13 @@ export class Watch {
     this.#asking = true;
     const answered = await this.#server.answers();
     this.#asking = false;
-    if (answered) this.heard();
-    else if (this.#server.known && Date.now() - this.#heard > IDLE_MS) this.#connection.doubt();
+    if (answered) {
+      this.heard();
+    } else if (!this.#server.mute && Date.now() - this.#heard > IDLE_MS) {
+      // Only once: should another connection open, and there still be no answer, then
+      // it is HTTP that doesn't come through.
+      this.#server.mute = true;
+      this.#connection.doubt();
+    }
   }
 }

@@ -129,6 +129,24 @@ func TestPageSaysThatItIsRefusedAndDoesNotHammer(t *testing.T) {
 	}
 }
 
+// As behind a proxy that lets only the page and the WebSocket through.
+func TestConnectionIsKeptWhereTheServerCanNotBeAsked(t *testing.T) {
+	s := newScripted(t, func(_ int64, w http.ResponseWriter, r *http.Request) { echo(w, r) })
+	asked := `window.asked = 0;
+	window.fetch = (_, { signal }) => new Promise((_, reject) => {
+		asked++;
+		signal.addEventListener('abort', () => reject(signal.reason));
+	});`
+	b := openURL(t, startBrowser(t), s.URL+"/", "open", hasty, asked)
+	b.wait(`asked >= 5`) // one for each connection, the others of the idle one
+	b.waitForState("open")
+	if n := s.dialled.Load(); n > 2 {
+		t.Errorf("it has connected %d times", n)
+	}
+	b.say("hello")
+	b.waitForLast("hello")
+}
+
 func TestTextThatIsTooLongIsToldBeforeItIsSent(t *testing.T) {
 	browser := startBrowser(t)
 	paste := func(b *tab, text string) {

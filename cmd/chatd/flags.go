@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"regexp"
 	"slices"
@@ -84,17 +85,18 @@ var ofKubernetes = regexp.MustCompile(`_(PORT|SERVICE)(_|$)`)
 func (fs *flagSet) misspelt(environment []string) (err error) {
 	for _, entry := range environment {
 		name, _, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) || ofKubernetes.MatchString(name) {
+		capitals := strings.ToUpper(name)
+		if !strings.HasPrefix(capitals, envPrefix) || ofKubernetes.MatchString(capitals) {
 			continue
 		}
 		meant, distance := "", 3
 		fs.VisitAll(func(f *flag.Flag) {
 			of := variable(f.Name)
-			if d := levenshtein.Distance(name, of, nil); d < distance && d <= max(1, len(f.Name)/4) {
+			if d := levenshtein.Distance(capitals, of, nil); d < distance && d <= max(1, len(f.Name)/4) {
 				meant, distance = of, d
 			}
 		})
-		if distance > 0 && meant != "" {
+		if meant != "" && meant != name {
 			err = cmp.Or(err, fmt.Errorf("%s in the environment is no flag's: %s is meant, or another name", name, meant))
 		}
 	}
@@ -150,14 +152,15 @@ func (fs *flagSet) hint(on bool) {
 	})
 }
 
-// parseHost reads a host's name that stands alone.
+// parseHost reads a host's name, or its IP address, that stands alone.
 func parseHost(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if ip, err := netip.ParseAddr(s); err == nil {
+		return ip.WithZone("").String(), nil
+	}
 	o, err := handshake.ParseOrigin(s)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("must be a host's name: %w", err)
-	case o.Scheme != "" || o.Port != "" || o.Host == "*":
-		return "", errors.New("must be a host's name, without a scheme or a port")
+	if err != nil || o.Scheme != "" || o.Port != "" || o.Host == "*" {
+		return "", errors.New("must be a host's name or IP address, without a scheme, a port or a pattern, as chat.example")
 	}
 	return strings.Trim(o.Host, "[]"), nil
 }

@@ -90,6 +90,9 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return err
 	}
 	defer sockets.remove(log)
+	if err := sockets.contradicted(opts); err != nil {
+		return usageError{err}
+	}
 	listener, err := poller.Adopt(sockets.clients.Listener, log)
 	if err != nil {
 		return err
@@ -116,7 +119,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost})
 	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())
 	manager := newManager(server, log)
-	defer manager.close()
+	defer manager.stop()
 	manager.tell(daemon.SdNotifyReady)
 	signal, more := signals.first()
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,6 +41,7 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	unix := "unix:" + path.Join(t.TempDir(), "chatd.sock")
 	cases := []struct {
 		name   string
 		env    []string
@@ -90,7 +92,10 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"mode that is none", nil, []string{"-addr", "unix:x.sock", "-unix-mode", "rw-rw----"}, 2, "-unix-mode: must be octal"},
 		{"mode with which nobody can connect", nil, []string{"-addr", "unix:x.sock", "-unix-mode", "0444"}, 2, "lets nobody connect"},
 		{"name of the admin, which there is not", nil, []string{"-admin-host", "a.example"}, 2, "-admin-host"},
-		{"name of the admin with a port", nil, []string{"-admin", "127.0.0.1:0", "-admin-host", "a.example:9080"}, 2, "without a scheme or a port"},
+		{"name of the admin on a unix socket", nil, []string{"-addr", "127.0.0.1:0", "-admin", unix, "-admin-host", "a.example"}, 2, "-admin-host is without effect: -admin is a unix socket"},
+		{"no name of the admin", nil, []string{"-admin", "127.0.0.1:0", "-admin-host", ""}, 2, "must be a host's name"},
+		{"pattern of the admin's names", nil, []string{"-admin", "127.0.0.1:0", "-admin-host", "*.example"}, 2, "without a scheme, a port or a pattern, as chat.example"},
+		{"name of the admin with a port", nil, []string{"-admin", "127.0.0.1:0", "-admin-host", "a.example:9080"}, 2, "without a scheme, a port"},
 		{"rates that close, and none", nil, []string{"-rate-close", "-rate-controls", "0"}, 2, "-rate-close is without effect"},
 		{"time without a unit", nil, []string{"-ping-interval", "54"}, 2, "as 54s"},
 		{"time without a unit in the environment", []string{"CHATD_PING_INTERVAL=54"}, nil, 2, "as 54s"},
@@ -114,10 +119,12 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"trusted network that matches nobody", nil, []string{"-trusted-proxies", "::ffff:10.0.0.0/104"}, 2, "write 10.0.0.0/8"},
 		{"trusted proxy with a zone", nil, []string{"-trusted-proxies", "fe80::1%eth0"}, 2, "write fe80::1"},
 		{"trusted proxy with a port", nil, []string{"-trusted-proxies", "10.0.0.1:80"}, 2, "neither"},
-		{"limit by address where there are none", nil, []string{"-addr", "unix:x.sock", "-max-conns-per-ip", "5"}, 2, "-trusted-proxies unix"},
 		{"room that has no name", nil, []string{"-rooms", "a,,b"}, 2, "-rooms"},
 		{"room with a name that none can have", nil, []string{"-rooms", "a b"}, 2, "A-Z a-z"},
 		{"negative number of rooms", nil, []string{"-max-rooms", "-1"}, 2, "-max-rooms"},
+		{"limit by address where there are none", nil, []string{"-addr", unix, "-max-conns-per-ip", "5"}, 2, "-trusted-proxies unix"},
+		{"proxies by address where peers have none", nil, []string{"-addr", unix, "-trusted-proxies", "10.0.0.0/8", "-proxy-protocol"}, 2, "are called unix"},
+		{"proxies without an address where peers have one", nil, []string{"-addr", "127.0.0.1:0", "-trusted-proxies", "unix", "-proxy-protocol"}, 2, "unix is for the peers of a unix socket"},
 		{"PROXY headers of nobody", nil, []string{"-proxy-protocol"}, 2, "-trusted-proxies 10.0.0.0/8"},
 		{"bad value in the environment", []string{"CHATD_QUEUE=0"}, nil, 2, "-queue is 0"},
 	}

@@ -15,36 +15,33 @@ import (
 type manager struct {
 	log  *slog.Logger
 	stop context.CancelFunc
-	done chan struct{} // closed, once in a life, when the watchdog is fed no more
 }
 
 // newManager feeds the watchdog, if there is one, for as long as the workers
-// work.
-func newManager(server *room.Server, log *slog.Logger) *manager {
+// work, until stop is called.
+func newManager(server *room.Server, log *slog.Logger) manager {
 	ctx, stop := context.WithCancel(context.Background())
-	m := &manager{log: log, stop: stop, done: make(chan struct{})}
+	m := manager{log: log, stop: stop}
 	interval, err := daemon.SdWatchdogEnabled(true)
 	if err != nil {
 		log.Warn("systemd's watchdog is not fed", "err", err)
 	}
-	go func() {
-		defer close(m.done)
-		if interval > 0 {
-			m.feed(ctx, server, interval/2)
-		}
-	}()
+	if interval > 0 {
+		go m.feed(ctx, server, interval/2)
+	}
 	return m
 }
 
-// feed tells the watchdog at each interval that the hub has answered.
-func (m *manager) feed(ctx context.Context, server *room.Server, interval time.Duration) {
+// feed tells the watchdog at each interval that the hub has answered. It may be
+// held up by a manager that is stuck.
+func (m manager) feed(ctx context.Context, server *room.Server, interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
 			if server.Alive(ctx) == nil {
-				m.tell(daemon.SdNotifyWatchdog)
+				m.notify(daemon.SdNotifyWatchdog)
 			}
 		case <-ctx.Done():
 			return
@@ -52,14 +49,25 @@ func (m *manager) feed(ctx context.Context, server *room.Server, interval time.D
 	}
 }
 
-func (m *manager) tell(state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		m.log.Warn("systemd can't be told", "what", state, "err", err)
+// tellTimeout is how long the server waits for a manager that is stuck.
+const tellTimeout = 500 * time.Millisecond
+
+// tell is notify that takes a moment at most.
+func (m manager) tell(state string) {
+	told := make(chan struct{})
+	go func() {
+		m.notify(state)
+		close(told)
+	}()
+	select {
+	case <-told:
+	case <-time.After(tellTimeout):
+		m.log.Warn("systemd does not take what it is told", "what", state)
 	}
 }
 
-// close ends the feeding.
-func (m *manager) close() {
-	m.stop()
-	<-m.done
+func (m manager) notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		m.log.Warn("systemd can't be told", "what", state, "err", err)
+	}
 }

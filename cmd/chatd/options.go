@@ -83,7 +83,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.list("rooms", "the `name` of a room; there are only those that are named, others are 404; repeatable, or with commas between them", func(v string) error {
 		for name := range strings.SplitSeq(v, ",") {
 			if name = strings.TrimSpace(name); !handshake.RoomName(name) {
-				return fmt.Errorf("%q is no room's name: 1 to 64 of A-Z a-z 0-9 . _ ~ -, and neither . nor ..", name)
+				return fmt.Errorf("%q is no room's name, which is 1 to 64 of A-Z a-z 0-9 . _ ~ -", name)
 			}
 			o.rooms = append(o.rooms, name)
 		}
@@ -147,8 +147,6 @@ func (o options) check() error {
 		return errors.New("-rate-close is without effect: -rate-messages, -rate-bytes and -rate-controls are all 0")
 	case o.proxyProtocol && o.trustedProxies.None():
 		return errors.New("-proxy-protocol believes nobody without -trusted-proxies: name the proxies, as in -trusted-proxies 10.0.0.0/8")
-	case o.maxConnsPerIP > 0 && o.addr.Path != "" && !o.trustedProxies.Unix:
-		return errors.New("-max-conns-per-ip is without effect on a unix socket, whose peers have no address, unless the proxy behind it is believed: -trusted-proxies unix")
 	case o.maxMessage < 1:
 		return fmt.Errorf("-max-message is %d: must be at least 1 byte", o.maxMessage)
 	case o.maxMessage > 1<<30:

@@ -66,12 +66,12 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 
 func TestVariableOfARepeatableFlagIsAListWithSpaces(t *testing.T) {
 	t.Setenv("CHATD_ALLOW_ORIGIN", "https://a.example, b.example ,http://c.example:8080")
-	t.Setenv("CHATD_ADMIN_HOST", "a, b")
+	t.Setenv("CHATD_ADMIN_HOST", "A.example., ::1,[2001:DB8::1] ,10.0.0.1")
 	o := parse(t, "-admin", ":1")
 	if want := []string{"https://a.example", "b.example", "http://c.example:8080"}; !slices.Equal(o.allowOrigin, want) {
 		t.Errorf("%q, want %q", o.allowOrigin, want)
 	}
-	if want := []string{"a", "b"}; !slices.Equal(o.adminHosts, want) {
+	if want := []string{"a.example.", "::1", "2001:db8::1", "10.0.0.1"}; !slices.Equal(o.adminHosts, want) {
 		t.Errorf("%q, want %q", o.adminHosts, want)
 	}
 }
@@ -84,7 +84,7 @@ func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
 }
 
 func TestVariableThatIsNearlyAFlagsIsRefused(t *testing.T) {
-	for _, name := range []string{"CHATD_ADR", "CHATD_WORKER", "CHATD_MAXCONNS", "CHATD_MAX_CON", "CHATD_ALLOW_ORIGINS", "CHATD_PING_INTERVALL", "CHATD-MAX-CONNS"} {
+	for _, name := range []string{"CHATD_ADR", "CHATD_WORKER", "CHATD_MAXCONNS", "CHATD_MAX_CON", "CHATD_ALLOW_ORIGINS", "CHATD_PING_INTERVALL", "CHATD-MAX-CONNS", "CHATD_max_conns", "chatd_queue"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, "1")
 			if _, err := parseOptions(nil, io.Discard); err == nil || !strings.Contains(err.Error(), name+" in the environment is no flag's") {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"chatd/cmd/chatd/listen"
 )
@@ -46,6 +45,28 @@ func openSocket(flag string, inherited *listen.Socket, a listen.Address, o optio
 	return socket, nil
 }
 
+// contradicted refuses flags that are without effect on the sockets that there
+// are, whoever opened them.
+func (s sockets) contradicted(o options) error {
+	byPath, trusted := onPath(s.clients), o.trustedProxies
+	switch {
+	case byPath && o.maxConnsPerIP > 0 && !trusted.Unix:
+		return errors.New("-max-conns-per-ip is without effect on a unix socket, whose peers have no address, unless the proxy behind it is believed: -trusted-proxies unix")
+	case byPath && !trusted.None() && !trusted.Unix:
+		return errors.New("-trusted-proxies names nobody who can connect: the peers of a unix socket have no address, and are called unix")
+	case !byPath && trusted.Unix && !trusted.Networks():
+		return errors.New("-trusted-proxies names nobody who can connect: unix is for the peers of a unix socket, others have addresses, as 127.0.0.1")
+	case o.given["admin-host"] && s.admin == nil:
+		return errors.New("-admin-host is without effect: there is no -admin")
+	case o.given["admin-host"] && onPath(s.admin):
+		return errors.New("-admin-host is without effect: -admin is a unix socket, which answers to any name")
+	}
+	return nil
+}
+
+// onPath reports whether s is a unix socket.
+func onPath(s *listen.Socket) bool { return s.Addr().Network() == "unix" }
+
 // remove removes the files of unix sockets. It may be called again.
 func (s sockets) remove(log *slog.Logger) {
 	if err := errors.Join(s.clients.Remove(), s.admin.Remove()); err != nil {
@@ -78,8 +99,6 @@ func (o options) checkAddresses() error {
 		return fmt.Errorf("-admin is %s: must not be the same as -addr, %s", o.admin, o.addr)
 	case o.given["unix-mode"] && cmp.Or(o.addr.Path, o.admin.Path) == "":
 		return errors.New("-unix-mode is for unix sockets, and neither -addr nor -admin is unix:/path")
-	case o.given["admin-host"] && o.admin == none && os.Getenv("LISTEN_FDS") == "": // else systemd may pass one
-		return errors.New("-admin-host is without effect: there is no -admin")
 	}
 	return nil
 }

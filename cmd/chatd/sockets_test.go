@@ -188,7 +188,7 @@ func listening(t *testing.T, network, addr string) (*os.File, string) {
 func TestSocketsThatSystemdPassesAreUsed(t *testing.T) {
 	clients, addr := listening(t, "tcp", "127.0.0.1:0")
 	admin, adminAddr := listening(t, "tcp", "127.0.0.1:0")
-	p := startChatdIn(t, passing(t, "admin:chatd.socket", admin, clients), "-addr", "127.0.0.1:1", "-admin-host", "metrics.example")
+	p := startChatdIn(t, passing(t, "admin:chatd.socket", admin, clients), "-addr", "unix:unused", "-max-conns-per-ip", "5", "-admin-host", "metrics.example")
 	if p.Addr != addr || p.Admin != adminAddr {
 		t.Errorf("it listens on %s and %s, passed were %s and %s", p.Addr, p.Admin, addr, adminAddr)
 	}
@@ -222,29 +222,35 @@ func TestSocketsThatSystemdCannotHaveMeantAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer datagrams.Close()
+	packets, _ := listening(t, "unixpacket", filepath.Join(t.TempDir(), "packets"))
+	atPath, _ := listening(t, "unix", filepath.Join(t.TempDir(), "chatd.sock"))
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer null.Close()
 	for name, tt := range map[string]struct {
-		files []*os.File
-		says  string
+		files  []*os.File
+		args   []string
+		status int
+		says   string
 	}{
-		"two for clients": {[]*os.File{a, b}, "second socket for -addr"},
-		"datagrams":       {[]*os.File{datagrams}, "ListenStream="},
-		"no socket":       {[]*os.File{null}, "ListenStream="},
+		"two for clients":          {[]*os.File{a, b}, nil, exitFailed, "second socket for -addr"},
+		"datagrams":                {[]*os.File{datagrams}, nil, exitFailed, "ListenStream="},
+		"packets":                  {[]*os.File{packets}, nil, exitFailed, "it is for packets"},
+		"no socket":                {[]*os.File{null}, nil, exitFailed, "ListenStream="},
+		"unix, a limit by address": {[]*os.File{atPath}, []string{"-max-conns-per-ip", "5"}, exitUsage, "-trusted-proxies unix"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			exe, err := os.Executable()
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.CommandContext(t.Context(), exe)
+			cmd := exec.CommandContext(t.Context(), exe, tt.args...)
 			passing(t, "", tt.files...)(cmd)
 			out, _ := cmd.CombinedOutput() // its status is looked at
 			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-			if last := lines[len(lines)-1]; cmd.ProcessState.ExitCode() != exitFailed || !strings.HasPrefix(last, "chatd: systemd passed") || !strings.Contains(last, tt.says) {
+			if last := lines[len(lines)-1]; cmd.ProcessState.ExitCode() != tt.status || !strings.HasPrefix(last, "chatd: ") || !strings.Contains(last, tt.says) {
 				t.Errorf("%v:\n%s", cmd.ProcessState, out)
 			}
 		})
@@ -288,4 +294,40 @@ func TestServiceManagerIsToldOfReadinessLifeAndTheEnd(t *testing.T) {
 		}
 	}
 	<-p.done // and Stop, at the end, checks the exit status
+}
+
+// Its socket takes no more than a few states that it does not read.
+func TestServiceManagerThatIsStuckHoldsUpNeitherTheStartNorTheDrain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	address := &net.UnixAddr{Net: "unixgram", Name: path}
+	stuck, err := net.ListenUnixgram("unixgram", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.Close()
+	filler, err := net.DialUnix("unixgram", nil, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	raw, err := filler.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Write(func(fd uintptr) bool {
+		for err == nil {
+			_, err = syscall.Write(int(fd), []byte("X=1"))
+		}
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, syscall.EAGAIN) {
+		t.Fatal(err)
+	}
+	p := startChatdIn(t, func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=100000")
+	})
+	p.dial(t)
+	p.Stop()
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/flate"
+
+	"chatd/room/fuzzcorpus"
 )
 
 // unpack is what another implementation makes of a compressed message.
@@ -126,6 +128,7 @@ func TestNothingIsLostBehindLastBlocks(t *testing.T) {
 // Whatever is inflated stays within the limit, and is what another
 // implementation makes of it, where that reads it as one stream.
 func FuzzInflate(f *testing.F) {
+	fuzzcorpus.Add(f)
 	for _, s := range []string{"\xf2\x48\xcd\xc9\xc9\x07\x00", "\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", "", "\x07", "\x03\x00\x03\x00", string(lastBlocks(9))} {
 		f.Add([]byte(s))
 	}
@@ -149,6 +152,7 @@ func FuzzInflate(f *testing.F) {
 
 // FuzzAppend: what is compressed is shorter, and comes back as it was.
 func FuzzAppend(f *testing.F) {
+	fuzzcorpus.Add(f)
 	f.Add([]byte(strings.Repeat("so it goes, ", 30)))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, message []byte) {

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+
+	"chatd/room/fuzzcorpus"
 )
 
 func TestFramesAreEncodedAsTheLibraryDoesAndKnowTheirLength(t *testing.T) {
@@ -74,6 +76,7 @@ func TestCloseReplyCarriesTheCodeAlone(t *testing.T) {
 }
 
 func FuzzEncode(f *testing.F) {
+	fuzzcorpus.Add(f)
 	f.Add([]byte("hello"), byte(1))
 	f.Add(bytes.Repeat([]byte{0}, 126), byte(2))
 	f.Add(bytes.Repeat([]byte{1}, 65536), byte(10))

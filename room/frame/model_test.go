@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+
+	"chatd/room/fuzzcorpus"
 )
 
 const limit = 70000
@@ -275,6 +277,7 @@ func randomStream(r *rand.Rand) (stream []byte) {
 }
 
 func FuzzDecoder(f *testing.F) {
+	fuzzcorpus.Add(f)
 	for seed := range uint64(40) {
 		f.Add(randomStream(rand.New(rand.NewPCG(seed, 7))), uint8(3))
 	}

@@ -110,7 +110,7 @@ func cutScheme(s string) (scheme, rest string, err error) {
 		page := map[string]string{"ws": "http", "wss": "https"}[scheme]
 		return "", "", fmt.Errorf("is a WebSocket's address, and an origin is its page's: write %s://%s", page, rest)
 	case !slices.Contains(pageSchemes, scheme):
-		return "", "", fmt.Errorf("has the scheme %s, which is no page's: it may be %s; without a scheme, a host is allowed by any", scheme, strings.Join(pageSchemes, ", "))
+		return "", "", fmt.Errorf("has the scheme %q, which is no page's: it may be %s; without a scheme, a host is allowed by any", scheme, strings.Join(pageSchemes, ", "))
 	}
 	return scheme, rest, nil
 }

@@ -66,9 +66,9 @@ func TestOriginsThatCannotMatchAreRefusedWithWhatToWrite(t *testing.T) {
 		"https:/a.example":              "write https://a.example",
 		"https:a.example":               "write https://a.example",
 		"https:":                        "lacks //",
-		"htps://a.example":              "scheme htps",
-		"ftp://a.example":               "scheme ftp",
-		"file:///srv":                   "scheme file",
+		"htps://a.example":              `scheme "htps"`,
+		"ftp://a.example":               `scheme "ftp"`,
+		"file:///srv":                   `scheme "file"`,
 		"wss://a.example":               "write https://a.example",
 		"ws://a.example:81":             "write http://a.example:81",
 		"https://me@a.example":          "write https://a.example",
@@ -96,7 +96,7 @@ func TestOriginsThatCannotMatchAreRefusedWithWhatToWrite(t *testing.T) {
 		"https://bücher.example":        "xn--",
 		"https://a%2eexample":           `'%'`,
 		`https://a.example\`:            "write https://a.example",
-		`"https://a.example"`:           `scheme "https`,
+		`"https://a.example"`:           `scheme "\"https"`,
 		"https://a.example'":            `'\''`,
 	} {
 		o, err := ParseOrigin(given)

@@ -10,9 +10,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"chatd/room/fuzzcorpus"
 )
 
 func FuzzLook(f *testing.F) {
+	fuzzcorpus.Add(f)
 	for _, seed := range []string{good, add("Origin: https://friend.example"), padded(300), with("Connection", "a, b,upgrade"),
 		"GET / HTTP/1.1\r\n\r\n", "\x16\x03", good + "\x81\x80", strings.ReplaceAll(good, "\r\n", "\n"), "GET /ws HTTP/1.1\nX:\r\n\n",
 		"CONNECT a/ws HTTP/1.1\r\nHost: a\r\n\r\n", strings.Replace(good, "/ws", "/%77s", 1), strings.Replace(good, "/ws", "http://x/ws?y", 1),

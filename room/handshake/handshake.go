@@ -39,7 +39,7 @@ const (
 // Result is what Look found.
 type Result struct {
 	Verdict  Verdict
-	Begin    int    // HTTP: where the head begins; blank lines may come before
+	Begin    int    // HTTP, Incomplete: where the head begins; blank lines may come before
 	N        int    // Upgrade, HTTP: where it ends; what follows are frames, a body, or another request
 	Body     bool   // HTTP: a body follows, if it is as the head says
 	Response []byte // Upgrade, Refuse: the answer but for its Date, see AppendAnswer; not to be changed
@@ -66,7 +66,7 @@ func (h *Handshake) Look(b []byte) Result {
 	window := b[:min(len(b), h.MaxHead)] // where the head must end
 	begin := skipBlankLines(window)
 	b = b[begin:]
-	unfinished := Result{Verdict: Incomplete}
+	unfinished := Result{Verdict: Incomplete, Begin: begin}
 	if len(window) == h.MaxHead {
 		unfinished = refuse(headTooLarge, b)
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/pires/go-proxyproto"
+
+	"chatd/room/fuzzcorpus"
 )
 
 // v2 is a header of version 2.
@@ -99,6 +101,7 @@ func TestWhatIsNoHeaderIsFoundAsSoonAsItCanBe(t *testing.T) {
 
 // What the library writes is read, and more bytes never change what was found.
 func FuzzReadHeader(f *testing.F) {
+	fuzzcorpus.Add(f)
 	f.Add([]byte("PROXY TCP4 203.0.113.7 10.0.0.1 55000 80\r\nGET"), []byte{203, 0, 113, 7}, uint16(1))
 	f.Add([]byte(v2(0x21, 0x11, v2IPv4+tlv)), make([]byte, 16), uint16(55000))
 	f.Fuzz(func(t *testing.T, b, addr []byte, port uint16) {

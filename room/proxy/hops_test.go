@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"chatd/room/fuzzcorpus"
 )
 
 func TestClientIsTheNearestThatIsNotTrusted(t *testing.T) {
@@ -81,6 +83,7 @@ func TestClientIsTheNearestThatIsNotTrusted(t *testing.T) {
 
 // The list is read as it comes; the rule is told from its end.
 func FuzzClient(f *testing.F) {
+	fuzzcorpus.Add(f)
 	f.Add("203.0.113.7, 10.0.0.2", "for=203.0.113.7")
 	f.Add("1.1.1.1,unknown,10.0.0.2,10.0.0.3", `for="[2001:db8::1]:1";x=",", for=_a`)
 	by := netip.MustParseAddrPort("10.0.0.1:1")

@@ -19,7 +19,10 @@ type Trusted struct {
 }
 
 // None reports whether nobody is trusted.
-func (t *Trusted) None() bool { return !t.Unix && len(t.networks) == 0 }
+func (t *Trusted) None() bool { return !t.Unix && !t.Networks() }
+
+// Networks reports whether any address is trusted.
+func (t *Trusted) Networks() bool { return len(t.networks) > 0 }
 
 // Has reports whether addr is a trusted proxy's.
 func (t *Trusted) Has(addr netip.Addr) bool {

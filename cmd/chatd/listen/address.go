@@ -70,7 +70,7 @@ func parse(s string) (Address, error) {
 	if path, ok := strings.CutPrefix(s, unixPrefix); ok {
 		return parsePath(path)
 	}
-	_, err := netip.ParseAddr(s)
+	ip, err := netip.ParseAddr(s)
 	switch {
 	case s == "":
 		return Address{}, nil
@@ -80,6 +80,8 @@ func parse(s string) (Address, error) {
 		return Address{}, errors.New("must be one address, host:port or unix:/path")
 	case strings.Contains(s, "/"):
 		return Address{}, errors.New("must be host:port, or unix: before a path")
+	case err == nil && ip.Is6():
+		return Address{}, errors.New("has an IPv6 address without brackets: write it as [::1]:8080")
 	case err == nil:
 		return Address{}, fmt.Errorf("lacks a port: write %s", net.JoinHostPort(s, "8080"))
 	case strings.Trim(s, "0123456789") == "":
@@ -87,7 +89,7 @@ func parse(s string) (Address, error) {
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return Address{}, fmt.Errorf("must be host:port, as :8080 or 127.0.0.1:8080 or [::1]:8080, or unix:/path")
+		return Address{}, errors.New("must be host:port, as :8080 or 127.0.0.1:8080 or [::1]:8080, or unix:/path")
 	}
 	if err := checkHost(host); err != nil {
 		return Address{}, err
@@ -108,7 +110,7 @@ func checkHost(host string) error {
 		return errors.New("has * for a host: leave it out for all of this host's addresses, as :8080")
 	}
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
-	if rest := strings.Trim(host, allowed); rest != "" || strings.Trim(host, "0123456789.") == "" {
+	if rest := strings.Trim(host, allowed); rest != "" || strings.Trim(host, "0123456789.") == "" || strings.Contains("."+host, "..") {
 		return fmt.Errorf("has the host %q, which is neither an IP address nor a name", host)
 	}
 	return nil

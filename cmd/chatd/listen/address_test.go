@@ -37,8 +37,10 @@ func TestAddressesWhereNothingCanListenAreRefusedWithWhatToWrite(t *testing.T) {
 	for given, says := range map[string]string{
 		"nonsense":                          "must be host:port, as",
 		"127.0.0.1":                         "write 127.0.0.1:8080",
-		"::1":                               "write [::1]:8080",
-		"::1:8080":                          "write [::1:8080]:8080",
+		"::1":                               "without brackets: write it as [::1]:8080",
+		"::1:8080":                          "without brackets: write it as [::1]:8080",
+		"a..b:8080":                         "neither an IP address nor a name",
+		".a:8080":                           "neither an IP address nor a name",
 		"a:b:c":                             "[::1]:8080",
 		"[::1]8080":                         "[::1]:8080",
 		"8080":                              "write :8080",

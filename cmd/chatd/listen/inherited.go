@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -46,18 +47,21 @@ func listening(file *os.File) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	listens := 0
-	var failed error
+	listens, kind := 0, 0
+	var noAnswer, noKind error
 	if err := raw.Control(func(fd uintptr) {
-		listens, failed = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+		listens, noAnswer = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+		kind, noKind = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
 	}); err != nil {
 		return nil, err
 	}
-	switch {
-	case failed != nil:
-		return nil, failed
+	switch err := cmp.Or(noAnswer, noKind); {
+	case err != nil:
+		return nil, err
 	case listens == 0:
 		return nil, errors.New("it does not listen")
+	case kind != unix.SOCK_STREAM: // packets are cut where the buffer of who reads them ends
+		return nil, errors.New("it is for packets")
 	}
 	return net.FileListener(file)
 }

@@ -345,3 +345,13 @@ func TestALineCostsNoAllocation(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestNoLineIsTakenBeforeAnEarlierOneThatIsLost(t *testing.T) {
+	w := &Writer{wake: make(chan struct{}, 1)} // nothing is written out
+	for _, size := range []int{capacity - 10, 100, 5} {
+		_, _ = w.Write(append(bytes.Repeat([]byte("x"), size-1), '\n')) // never fails
+	}
+	if len(w.pending) != capacity-10 || w.dropped != 2 {
+		t.Errorf("%d bytes are taken, %d lines lost", len(w.pending), w.dropped)
+	}
+}
