@@ -27,4 +27,4 @@
 // goes.
 package poller
 
-import _ "chatd/linuxonly"
+import _ "chatd/poller/linuxonly"

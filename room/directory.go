@@ -70,7 +70,7 @@ func (d *directory) join(w *poller.Worker, ch *change) {
 			ch.client.refuseRoom(w)
 			return
 		}
-		h = newHub(d.server, ch.room, d.born.Add(1))
+		h = newHub(d.server, ch.room, uint32(d.born.Add(1)))
 		d.mu.Lock()
 		d.rooms[h.name] = h
 		d.mu.Unlock()
@@ -83,7 +83,7 @@ func (d *directory) join(w *poller.Worker, ch *change) {
 }
 
 func (d *directory) handle(h *hub, events uint32) {
-	if events&hubActive != 0 && !h.listed {
+	if events&hubActive != 0 && !h.listed && !h.removed {
 		h.listed = true
 		d.active = append(d.active, h)
 	}

@@ -34,7 +34,6 @@ type hub struct {
 	poller.Task
 	server *Server // static
 	name   string  // static
-	life   uint64  // static: tells it from others that had the name before, or will
 
 	// From anybody to the Task.
 	inbox   poller.Inbox[post, *post]
@@ -68,11 +67,12 @@ type hub struct {
 	active     bool // the directory was told, since the second began, that it is
 	appended   bool // something was, since the second began
 	second     uint32
+	life       uint32 // static: tells it from others that had the name before, or will
 	log        framelog.Log
 	compressed *framelog.Log // nil while it has no readers
-	rosters    []*roster
-	posts      *post  // taken from the inbox, not yet appended
-	floor      uint64 // all rosters have passed this frame (the least roster.done last seen)
+	rosters    *roster       // the first one; the others follow by sibling
+	posts      *post         // taken from the inbox, not yet appended
+	floor      uint64        // all rosters have passed this frame (the least roster.done last seen)
 }
 
 // Events of a hub.
@@ -84,7 +84,7 @@ const (
 // Link implements the inbox's element.
 func (h *hub) Link() **hub { return &h.link }
 
-func newHub(s *Server, name string, life uint64) *hub {
+func newHub(s *Server, name string, life uint32) *hub {
 	h := &hub{server: s, name: name, life: life, second: s.now.Load() / ticksPerSecond}
 	h.Task.Init(s.pool, h)
 	h.log.Init()
@@ -177,13 +177,13 @@ func (h *hub) admit(w *poller.Worker, ch *change) {
 // roomiest is a roster in a shard that has room, for a reader of the plain or the
 // compressed log. The reader is counted in the shard's population.
 func (h *hub) roomiest(compressed bool) *roster {
-	for _, r := range h.rosters {
+	for r := h.rosters; r != nil; r = r.sibling {
 		if r.compressed == compressed && r.shard.reserve() {
 			return r
 		}
 	}
 	// The other kind of reader may be in a shard that has room.
-	for _, r := range h.rosters {
+	for r := h.rosters; r != nil; r = r.sibling {
 		if r.shard.reserve() {
 			return h.addRoster(r.shard, compressed)
 		}
@@ -193,7 +193,7 @@ func (h *hub) roomiest(compressed bool) *roster {
 
 // rosterIn is the roster in the shard s.
 func (h *hub) rosterIn(s *shard, compressed bool) *roster {
-	for _, r := range h.rosters {
+	for r := h.rosters; r != nil; r = r.sibling {
 		if r.shard == s && r.compressed == compressed {
 			return r
 		}
@@ -203,7 +203,11 @@ func (h *hub) rosterIn(s *shard, compressed bool) *roster {
 
 func (h *hub) addRoster(s *shard, compressed bool) *roster {
 	r := newRoster(h, s, compressed)
-	h.rosters = append(h.rosters, r)
+	last := &h.rosters
+	for *last != nil {
+		last = &(*last).sibling
+	}
+	*last = r
 	return r
 }
 
@@ -220,24 +224,22 @@ func (h *hub) left(w *poller.Worker, r *roster) {
 // are on their way; when none is left the room is vacant.
 func (h *hub) retireRosters(w *poller.Worker) {
 	h.emptied.Store(false) // before they are looked at: a roster that empties now tells again
-	kept := h.rosters[:0]
-	for _, r := range h.rosters {
-		if r.population.Load() > 0 {
-			kept = append(kept, r)
+	for at := &h.rosters; *at != nil; {
+		if r := *at; r.population.Load() > 0 {
+			at = &r.sibling
 		} else {
+			*at = r.sibling
 			r.signal(w, rosterRetired)
 		}
 	}
-	clear(h.rosters[len(kept):])
-	h.rosters = kept
 	if h.deflating.Load() && !h.hasCompressed() {
 		h.deflating.Store(false)
 		h.compressed = nil
 	}
 	switch {
-	case len(kept) > 0:
+	case h.rosters != nil:
 	case h.quiet():
-		h.rosters = nil
+		h.log.Trim()
 		h.signal(w, hubVacant)
 	default: // those who left have said something that is not in the log yet
 		h.emptied.Store(true)
@@ -246,7 +248,7 @@ func (h *hub) retireRosters(w *poller.Worker) {
 }
 
 func (h *hub) hasCompressed() bool {
-	for _, r := range h.rosters {
+	for r := h.rosters; r != nil; r = r.sibling {
 		if r.compressed {
 			return true
 		}
@@ -338,7 +340,7 @@ func (h *hub) quiet() bool { return h.backlog.Load() == 0 }
 // passed is the number of the frame in front of which the slowest roster is.
 func (h *hub) passed() uint64 {
 	least := uint64(math.MaxUint64)
-	for _, r := range h.rosters {
+	for r := h.rosters; r != nil; r = r.sibling {
 		if r.population.Load() > 0 {
 			least = min(least, r.done.Load())
 		}
@@ -352,12 +354,9 @@ func (h *hub) passed() uint64 {
 // wakeRosters has w go on with the first roster's shard, and other workers with
 // the others: a pass takes its time.
 func (h *hub) wakeRosters(w *poller.Worker) {
-	for i, r := range h.rosters {
-		if i == 0 {
-			r.signal(w, rosterNews)
-		} else {
-			r.signal(nil, rosterNews)
-		}
+	for r := h.rosters; r != nil; r = r.sibling {
+		r.signal(w, rosterNews)
+		w = nil
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *Server) roomInfo(ctx context.Context, r roomRank) (RoomInfo, error) {
 	info := RoomInfo{Name: r.hub.name, Members: r.members, Rate: r.rate, Messages: r.hub.messages.Load()}
 	var shards []*shard
 	err := s.ask(ctx, &r.hub.Task, func() {
-		for _, roster := range r.hub.rosters {
+		for roster := r.hub.rosters; roster != nil; roster = roster.sibling {
 			if !slices.Contains(shards, roster.shard) {
 				shards = append(shards, roster.shard)
 			}

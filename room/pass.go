@@ -43,7 +43,7 @@ var passes = sync.Pool{New: func() any { return new(pass) }}
 // and reports whether there is one.
 func (s *shard) beginPass() bool {
 	for r := s.nextQueued(); r != nil; r = s.nextQueued() {
-		if s.beginPassOver(r) {
+		if r.index >= 0 && s.beginPassOver(r) { // else it has no members yet, or any more
 			return true
 		}
 	}

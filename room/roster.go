@@ -25,6 +25,7 @@ type roster struct {
 
 	done       atomic.Uint64 // pos.Seq, for the hub
 	population atomic.Int32  // members, and clients to come: hub adds, shard subtracts
+	sibling    *roster       // the room's next one; the hub's
 
 	// Owned by the shard.
 	pos     framelog.Cursor

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"chatd/poller"
+	"chatd/room/framelog"
 )
 
 // shard is a part of a server's connections: its Task owns which rooms they are
@@ -158,6 +159,9 @@ func (s *shard) remove(r *roster) {
 		s.list = append(make([]*roster, 0, 2*last), s.list...)
 	}
 	r.index = -1
+	// Clients that left, and have not hung up yet, still know it: it must not hold
+	// the log.
+	r.pos, r.ready, r.fds = framelog.Cursor{}, nil, nil
 }
 
 func (s *shard) handle(w *poller.Worker, c *client, events uint32) {

@@ -45,7 +45,7 @@ type Stats struct {
 // zeros.
 func (s *Server) Room(name string) (life, messages uint64) {
 	if h := s.directory.room(cmp.Or(name, handshake.DefaultRoom)); h != nil {
-		return h.life, h.messages.Load()
+		return uint64(h.life), h.messages.Load()
 	}
 	return 0, 0
 }

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	_ "chatd/linuxonly"
+	_ "chatd/poller/linuxonly"
 )
 
 const (

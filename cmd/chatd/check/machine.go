@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
-	_ "chatd/linuxonly"
+	_ "chatd/poller/linuxonly"
 )
 
 // Unlimited is the value of a limit that the kernel does not have, does not

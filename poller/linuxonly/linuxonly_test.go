@@ -11,7 +11,7 @@ import (
 func TestBuildForAnotherSystemFailsWithOneSentence(t *testing.T) {
 	for _, tt := range []struct{ system, tool string }{{"darwin", "build"}, {"darwin", "vet"}, {"windows", "build"}} {
 		t.Run(tt.system+" "+tt.tool, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), "go", tt.tool, "chatd/cmd/chatd", "chatd/bench", "chatd/bench/million")
+			cmd := exec.CommandContext(t.Context(), "go", tt.tool, "chatd/cmd/chatd", "chatd/bench/chatbench", "chatd/bench/million")
 			cmd.Env = append(cmd.Environ(), "GOOS="+tt.system, "CGO_ENABLED=0")
 			out, err := cmd.CombinedOutput()
 			if err == nil {
