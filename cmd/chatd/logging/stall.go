@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	_ "chatd/poller/linuxonly"
 )
 
 // stallTime is how long a write may take. One is at most a few KiB, so a reader
