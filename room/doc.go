@@ -28,7 +28,7 @@
 //	pending    those that are in no shard, before and after, and their deadlines
 //	directory  the rooms' names, birth and death
 //	hub        one room: the order of its messages, its logs, its rosters
-//	shard      up to 2,048 connections: their rooms, how far each is in them, all
+//	shard      about 2,048 connections: their rooms, how far each is in them, all
 //	           writes to their sockets, their deadlines
 //
 // A connection lives in one shard for life. A roster is the members of a room that

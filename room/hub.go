@@ -174,31 +174,38 @@ func (h *hub) admit(w *poller.Worker, ch *change) {
 	s.ScheduleOn(w)
 }
 
-// roomiest is a roster in a shard that has room, for a reader of the plain or the
-// compressed log. The reader is counted in the shard's population.
+// roomiest is a roster that has room, in a shard that has, for a reader of the
+// plain or the compressed log. The reader is counted in the shard's population.
 func (h *hub) roomiest(compressed bool) *roster {
 	for r := h.rosters; r != nil; r = r.sibling {
-		if r.compressed == compressed && r.shard.reserve() {
+		if r.compressed == compressed && r.population.Load() < h.server.shardSize && r.shard.reserve() {
 			return r
 		}
 	}
-	// The other kind of reader may be in a shard that has room.
-	for r := h.rosters; r != nil; r = r.sibling {
-		if r.shard.reserve() {
+	for r := h.rosters; r != nil; r = r.sibling { // where the other kind of reader is
+		if h.roster(r.shard, compressed) == nil && r.shard.reserve() {
 			return h.addRoster(r.shard, compressed)
 		}
 	}
-	return h.addRoster(h.server.shards.choose(h.server), compressed)
+	return h.rosterIn(h.server.shards.choose(h.server), compressed)
 }
 
 // rosterIn is the roster in the shard s.
 func (h *hub) rosterIn(s *shard, compressed bool) *roster {
+	if r := h.roster(s, compressed); r != nil {
+		return r
+	}
+	return h.addRoster(s, compressed)
+}
+
+// roster is the one in the shard s, nil if there is none.
+func (h *hub) roster(s *shard, compressed bool) *roster {
 	for r := h.rosters; r != nil; r = r.sibling {
 		if r.shard == s && r.compressed == compressed {
 			return r
 		}
 	}
-	return h.addRoster(s, compressed)
+	return nil
 }
 
 func (h *hub) addRoster(s *shard, compressed bool) *roster {

@@ -13,8 +13,8 @@ import (
 var planted = []struct{ name, file, right, wrong string }{
 	{
 		"a roster that is forgotten when its room dies", "shard.go",
-		"	if events&rosterRetired != 0 {\n		s.remove(r)\n",
-		"	if events&rosterRetired != 0 {\n",
+		"		s.rosterCount.Add(-1)\n		s.remove(r)\n",
+		"		s.rosterCount.Add(-1)\n",
 	},
 	{
 		"a join that overtakes a leave", "change.go",

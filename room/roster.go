@@ -52,6 +52,7 @@ func (r *roster) Link() **roster { return &r.link }
 // newRoster is one without members, at the end of its log. The hub calls it.
 func newRoster(h *hub, s *shard, compressed bool) *roster {
 	r := &roster{hub: h, shard: s, compressed: compressed, index: -1, overflow: math.MaxUint64}
+	s.rosterCount.Add(1)
 	if h != nil {
 		r.pos = r.log().Head()
 		r.done.Store(r.pos.Seq)

@@ -8,7 +8,7 @@ import (
 	"chatd/room/framelog"
 )
 
-// shard is a part of a server's connections: its Task owns which rooms they are
+// shard is a part of a server's connections, about shardSize of them: its Task owns which rooms they are
 // in, how far each is, and every write to their sockets.
 //
 // Members that are caught up stand in their rosters. One whose socket is full
@@ -24,7 +24,10 @@ type shard struct {
 	changes    poller.Inbox[change, *change] // joins and leaves, from hubs
 	rosters    poller.Inbox[roster, *roster] // those that have events, from hubs
 	population atomic.Int32                  // connections, and those to come: hubs add, the Task subtracts
-	due        atomic.Uint32                 // the tick at which the Task has something to do
+	// rosterCount is how many rosters it has, and those to come: hubs add, the Task
+	// subtracts.
+	rosterCount atomic.Int32
+	due         atomic.Uint32 // the tick at which the Task has something to do
 
 	// Owned by the Task.
 	list     []*roster
@@ -109,6 +112,7 @@ func (s *shard) takeEvents(w *poller.Worker) {
 // note takes a roster into the queue, or lets go of it.
 func (s *shard) note(r *roster, events uint32) {
 	if events&rosterRetired != 0 {
+		s.rosterCount.Add(-1)
 		s.remove(r)
 		return
 	}
