@@ -53,8 +53,8 @@ type hub struct {
 
 	// From the Task to the directory.
 	events atomic.Uint32 // what to look at; non-zero: it is in the directory's inbox
-	link   *hub          // of that inbox
 	taken  atomic.Uint32 // joins that were taken in
+	link   *hub          // of the directory's inbox
 
 	// Owned by the directory.
 	sent    uint32 // joins

@@ -10,3 +10,13 @@ func TestClientIsSmall(t *testing.T) {
 		t.Errorf("a client has %d bytes, want at most 128", n)
 	}
 }
+
+// Each is the most that its size class takes.
+func TestRoomIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(hub{}); n > 208 {
+		t.Errorf("a hub has %d bytes, want at most 208", n)
+	}
+	if n := unsafe.Sizeof(roster{}); n > 160 {
+		t.Errorf("a roster has %d bytes, want at most 160", n)
+	}
+}
