@@ -17,13 +17,11 @@ import (
 type change struct {
 	link   *change
 	client *client
-	room   string // the name; a join's, for the directory
-	// roster is where a join goes, set by the hub; a leave's, where it comes
-	// from, set by the shard.
-	roster *roster
-	hub    *hub   // of the room that is left; nil: it is a join
-	limit  uint64 // a leave's, set by the hub: the client still gets the frames before that one
-	answer []byte // what the client is told once it is in, or out; nil: nothing
+	room   string  // the name; a join's, for the directory
+	roster *roster // where a join goes, set by the hub
+	hub    *hub    // of the room that is left; nil: it is a join
+	limit  uint64  // a leave's, set by the hub: the client still gets the frames before that one
+	answer []byte  // what the client is told once it is in, or out; nil: nothing
 }
 
 // Link implements the inbox's element.
@@ -61,41 +59,41 @@ type limit struct {
 	seq uint64
 }
 
-// exit is a client's way out of all its rooms at once: through the hub of each,
+// leaving is a client's way out of all its rooms at once: through the hub of each,
 // behind what it said there. The last of them hands it to the shard.
-type exit struct {
+type leaving struct {
 	limits  []limit // each set by its room's hub
 	pending atomic.Int32
 	one     [1]limit // limits of a client that is in one room
 }
 
-// newExit is one out of hubs.
-func newExit(hubs ...*hub) *exit {
-	e := new(exit)
-	e.limits = e.one[:0]
+// newLeaving is one out of hubs.
+func newLeaving(hubs ...*hub) *leaving {
+	l := new(leaving)
+	l.limits = l.one[:0]
 	for _, h := range hubs {
-		e.limits = append(e.limits, limit{hub: h})
+		l.limits = append(l.limits, limit{hub: h})
 	}
-	e.pending.Store(int32(len(hubs)))
-	return e
+	l.pending.Store(int32(len(hubs)))
+	return l
 }
 
 // pass notes that the client left h's room before the frame seq. It reports
 // whether that was the last of its rooms.
-func (e *exit) pass(h *hub, seq uint64) bool {
-	for i := range e.limits {
-		if e.limits[i].hub == h {
-			e.limits[i].seq = seq
+func (l *leaving) pass(h *hub, seq uint64) bool {
+	for i := range l.limits {
+		if l.limits[i].hub == h {
+			l.limits[i].seq = seq
 		}
 	}
-	return e.pending.Add(-1) == 0
+	return l.pending.Add(-1) == 0
 }
 
 // of is the limit in h's room.
-func (e *exit) of(h *hub) uint64 {
-	for _, l := range e.limits {
-		if l.hub == h {
-			return l.seq
+func (l *leaving) of(h *hub) uint64 {
+	for _, limit := range l.limits {
+		if limit.hub == h {
+			return limit.seq
 		}
 	}
 	return 0

@@ -106,9 +106,9 @@ func (c *client) has(bit uint32) bool { return c.status.Load()&bit != 0 }
 // between two frames of the log. A newer one replaces one that was not taken.
 type mail struct {
 	bytes []byte
-	// exit says that the client leaves all its rooms: it still gets the frames
+	// leaving says that the client leaves all its rooms: it still gets the frames
 	// before the limits, then bytes.
-	exit *exit
+	leaving *leaving
 	// broken says that nothing can be written any more.
 	broken bool
 	// reason is why the server, not the client, ends it; 0: it doesn't.
@@ -130,7 +130,7 @@ func (c *client) signal(w *poller.Worker, events uint32) {
 
 // send hands m to the shard. Only the session may call it, and the hub for it.
 func (c *client) send(w *poller.Worker, m *mail) {
-	if unsent := c.mail.Swap(nil); unsent != nil && m.exit != nil {
+	if unsent := c.mail.Swap(nil); unsent != nil && m.leaving != nil {
 		// A ping that came before is still to be answered (RFC 6455 §5.5.2).
 		m.bytes = append(unsent.bytes, m.bytes...)
 		m.broken = unsent.broken

@@ -46,8 +46,8 @@
 //	who a connection is    client.go, session.go, messages.go, inbound.go, meter.go,
 //	                       pending.go, proxied.go, sources.go, web.go
 //	what a room is         directory.go, hub.go, post.go, change.go, rate.go
-//	who writes to whom     shard.go, shards.go, roster.go, membership.go, pass.go,
-//	                       outbox.go, shard_tick.go, doubt.go
+//	who writes to whom     shard.go, shards.go, roster.go, membership.go, farewell.go,
+//	                       pass.go, outbox.go, shard_tick.go, doubt.go
 //	what can be asked      inspect.go, inspect_rooms.go, stats.go, counters.go,
 //	                       disconnects.go, reason.go
 //

@@ -139,7 +139,7 @@ func TestUnsentPongGoesOutBeforeTheFarewell(t *testing.T) {
 	bye := frame.AppendClose(nil, ws.StatusProtocolError, "")
 	c.send(nil, &mail{bytes: pong}) // not looked at before the hub has dealt with the leave
 	p := newPost(false)
-	p.leaver, p.last = c, &mail{bytes: bye, exit: newExit(m.lobby())}
+	p.leaver, p.last = c, &mail{bytes: bye, leaving: newLeaving(m.lobby())}
 	m.lobby().inbox.Put(p)
 	m.lobby().Run(poller.NewWorker(m.pool, &m.net))
 	m.settle()

@@ -314,7 +314,7 @@ func (h *hub) nextPost(w *poller.Worker) {
 		s := p.leave.client.roster.Load().shard
 		s.changes.Put(p.leave)
 		s.ScheduleOn(w)
-	case p.last != nil && p.last.exit.pass(h, h.log.Head().Seq):
+	case p.last != nil && p.last.leaving.pass(h, h.log.Head().Seq):
 		p.leaver.send(w, p.last)
 	}
 	h.backlog.Add(-int64(len(p.frames.plain)))

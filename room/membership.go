@@ -1,5 +1,7 @@
 package room
 
+import "chatd/poller"
+
 // A client's rooms are its shard's. Most clients are in one: their roster and
 // their place in it stand in the client itself. What more there is stands in
 // the shard's others, so that it costs nothing to those who have none.
@@ -126,4 +128,162 @@ func (s *shard) unseat(c *client) {
 			}
 		}
 	}
+}
+
+// join makes a client a member: it gets the answer, and every frame from the
+// roster's pos on. So whoever has the answer is in. The session learns of it
+// last: it must not send mail while the answer is mail.
+func (s *shard) join(w *poller.Worker, ch *change) {
+	c, r := ch.client, ch.roster
+	defer c.changed(w)
+	if c.has(statusLeft) { // sent away meanwhile
+		r.hub.left(w, r)
+		return
+	}
+	if r.index < 0 {
+		s.add(r)
+	}
+	if r.members == 0 {
+		s.skip(w, r)
+	}
+	r.members++
+	s.server.members.Add(1)
+	s.counters(w).joined.Add(1)
+	s.expect(c)
+	if o := c.out; o != nil {
+		s.enter(c, r)
+		o.readers = append(o.readers, reader{r, r.pos})
+		o.loosen()
+		o.add(ch.answer)
+		s.resume(w, o)
+	} else {
+		s.unseat(c)
+		s.enter(c, r)
+		s.seat(c)
+		s.answer(w, c, ch.answer)
+	}
+	if c.status.Or(statusMember)&statusWaiting != 0 {
+		c.ScheduleOn(w)
+	}
+}
+
+// answer writes bytes to c, which is caught up, ahead of all that will come.
+func (s *shard) answer(w *poller.Worker, c *client, bytes []byte) {
+	if rest := s.write(w, c, bytes); len(rest) > 0 {
+		o := s.newOutbox(c)
+		o.add(rest)
+		s.unseat(c)
+		s.lag(w, o)
+	}
+}
+
+// skip moves a roster without members to the end of its log.
+func (s *shard) skip(w *poller.Worker, r *roster) {
+	r.pos = r.head()
+	r.done.Store(r.pos.Seq)
+	if r.hub.stalled.Load() {
+		r.hub.ScheduleOn(w)
+	}
+}
+
+// leave ends c's membership in all its rooms: it still gets what its queues hold
+// of the frames before their limits, then bytes, then its socket is released.
+func (s *shard) leave(w *poller.Worker, c *client, limit func(*hub) uint64, bytes []byte) {
+	if c.has(statusLeft) {
+		return
+	}
+	if s.owesNothing(c, limit) { // most, and very many may leave at once
+		n := 0
+		if len(bytes) > 0 {
+			n = w.Send(c.FD(), bytes)
+			s.counters(w).sent.Add(uint64(max(n, 0)))
+		}
+		if n == len(bytes) || n < 0 && n != poller.WouldBlock {
+			c.status.Or(statusLeft)
+			s.unseat(c)
+			c.roster.Load().left(w)
+			s.release(w, c, n == len(bytes))
+			return
+		}
+		bytes = bytes[max(n, 0):]
+	}
+	o := c.out
+	if o == nil {
+		o = s.newOutbox(c)
+		s.unseat(c)
+		c.out = o
+	}
+	c.status.Or(statusLeft)
+	o.loosen()
+	for len(o.readers) > 0 {
+		at := o.readers[len(o.readers)-1]
+		s.settle(w, o, at.roster, limit(at.roster.hub))
+		at.roster.left(w)
+	}
+	s.forgetOthers(c)
+	if o.index >= 0 {
+		s.counters(w).lagging.Add(-1)
+	}
+	o.left = true
+	o.add(bytes)
+	o.since = s.server.logged()
+	o.deadline = s.server.after(s.server.config.DrainTimeout)
+	if o.index < 0 {
+		s.lag(w, o)
+		return
+	}
+	s.resume(w, o)
+}
+
+// owesNothing reports whether a client has got all the frames before the limits.
+func (s *shard) owesNothing(c *client, limit func(*hub) uint64) bool {
+	r := c.roster.Load()
+	return c.out == nil && s.pass == nil && !c.has(statusSeveral) && (r.hub == nil || limit(r.hub) <= r.pos.Seq)
+}
+
+// settle turns what o's client is still to get of r's log, before the frame
+// limit, into pieces of its own, and counts what it is due. It does not read the
+// log any more.
+func (s *shard) settle(w *poller.Worker, o *outbox, r *roster, limit uint64) {
+	// Beyond the limit, the others' passes may have begun.
+	limit = max(limit, r.counted())
+	s.counters(w).due.Add(limit - r.counted())
+	o.settle(r, limit)
+}
+
+// leaveRoom ends a client's membership in one room: it still gets what its queue
+// holds of the frames before the limit, then the answer.
+func (s *shard) leaveRoom(w *poller.Worker, ch *change) {
+	c := ch.client
+	defer c.changed(w)
+	r := s.rosterOf(c, ch.hub)
+	if r == nil || c.has(statusLeft) {
+		return
+	}
+	o := c.out
+	if o == nil {
+		o = s.newOutbox(c)
+		s.unseat(c)
+		c.out = o
+	}
+	o.loosen()
+	s.settle(w, o, r, ch.limit)
+	s.exit(c, r)
+	r.left(w)
+	o.add(ch.answer)
+	if o.index < 0 {
+		s.lag(w, o)
+	} else {
+		s.resume(w, o)
+	}
+}
+
+// rosterOf is c's in the room h, nil if it is not in it.
+func (s *shard) rosterOf(c *client, h *hub) (found *roster) {
+	s.eachRoom(c, func(r *roster) {
+		if r.hub == h {
+			found = r
+		}
+	})
+	return found
 }

@@ -304,7 +304,7 @@ func (m *model) leave(i int, last *mail) {
 			hubs = append(hubs, r.hub)
 		}
 	})
-	if last.exit = newExit(hubs...); len(hubs) == 0 {
+	if last.leaving = newLeaving(hubs...); len(hubs) == 0 {
 		c.send(nil, last)
 		return
 	}

@@ -35,7 +35,7 @@ var planted = []struct{ name, file, right, wrong string }{
 		"if n := o.waiting(at, r.pos.Seq); n > queue {", "if n := o.waiting(at, r.pos.Seq); n > queue+1 {",
 	},
 	{
-		"a member that keeps its place in a room that it left", "shard.go",
+		"a member that keeps its place in a room that it left", "membership.go",
 		"	s.exit(c, r)\n	r.left(w)\n", "	r.left(w)\n",
 	},
 }

@@ -257,7 +257,7 @@ func (c *client) leave(w *poller.Worker, p *post) {
 	c.phase = phaseLeaving
 	c.in = nil
 	h := c.hub()
-	p.leaver, p.last.exit = c, newExit(h)
+	p.leaver, p.last.leaving = c, newLeaving(h)
 	h.publish(w, p)
 }
 

@@ -8,8 +8,8 @@ import (
 	"chatd/room/framelog"
 )
 
-// shard is a part of a server's connections, about shardSize of them: its Task owns which rooms they are
-// in, how far each is, and every write to their sockets.
+// shard is a part of a server's connections, about shardSize of them: its Task owns
+// which rooms they are in, how far each is, and every write to their sockets.
 //
 // Members that are caught up stand in their rosters. One whose socket is full
 // stands in lagging, outside of what a pass walks, until the poller says that the
@@ -185,53 +185,6 @@ func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
 	}
 }
 
-// join makes a client a member: it gets the answer, and every frame from the
-// roster's pos on. So whoever has the answer is in. The session learns of it
-// last: it must not send mail while the answer is mail.
-func (s *shard) join(w *poller.Worker, ch *change) {
-	c, r := ch.client, ch.roster
-	defer c.changed(w)
-	if c.has(statusLeft) { // sent away meanwhile
-		r.hub.left(w, r)
-		return
-	}
-	if r.index < 0 {
-		s.add(r)
-	}
-	if r.members == 0 {
-		s.skip(w, r)
-	}
-	r.members++
-	s.server.members.Add(1)
-	s.counters(w).joined.Add(1)
-	s.expect(c)
-	if o := c.out; o != nil {
-		s.enter(c, r)
-		o.readers = append(o.readers, reader{r, r.pos})
-		o.loosen()
-		o.add(ch.answer)
-		s.resume(w, o)
-	} else {
-		s.unseat(c)
-		s.enter(c, r)
-		s.seat(c)
-		s.answer(w, c, ch.answer)
-	}
-	if c.status.Or(statusMember)&statusWaiting != 0 {
-		c.ScheduleOn(w)
-	}
-}
-
-// answer writes bytes to c, which is caught up, ahead of all that will come.
-func (s *shard) answer(w *poller.Worker, c *client, bytes []byte) {
-	if rest := s.write(w, c, bytes); len(rest) > 0 {
-		o := s.newOutbox(c)
-		o.add(rest)
-		s.unseat(c)
-		s.lag(w, o)
-	}
-}
-
 // write writes bytes to c, which is caught up, and returns what its socket does not
 // take.
 func (s *shard) write(w *poller.Worker, c *client, bytes []byte) (rest []byte) {
@@ -247,25 +200,16 @@ func (s *shard) write(w *poller.Worker, c *client, bytes []byte) (rest []byte) {
 	return bytes[max(n, 0):]
 }
 
-// skip moves a roster without members to the end of its log.
-func (s *shard) skip(w *poller.Worker, r *roster) {
-	r.pos = r.head()
-	r.done.Store(r.pos.Seq)
-	if r.hub.stalled.Load() {
-		r.hub.ScheduleOn(w)
-	}
-}
-
 // deliver writes m to c at its next frame boundary.
 func (s *shard) deliver(w *poller.Worker, c *client, m *mail) {
 	switch {
 	case m.broken:
 		s.abandon(w, c, m.reason)
-	case m.exit != nil:
+	case m.leaving != nil:
 		if m.reason != 0 && !c.has(statusLeft) {
 			s.server.disconnected(w, c, m.reason, s.waiting(c))
 		}
-		s.leave(w, c, m.exit.of, m.bytes)
+		s.leave(w, c, m.leaving.of, m.bytes)
 	default:
 		s.say(w, c, m.bytes)
 	}
@@ -305,87 +249,6 @@ func (s *shard) newOutbox(c *client) *outbox {
 		}
 	})
 	return o
-}
-
-// leave ends c's membership in all its rooms: it still gets what its queues hold
-// of the frames before their limits, then bytes, then its socket is released.
-func (s *shard) leave(w *poller.Worker, c *client, limit func(*hub) uint64, bytes []byte) {
-	if c.has(statusLeft) {
-		return
-	}
-	o := c.out
-	if o == nil {
-		o = s.newOutbox(c)
-		s.unseat(c)
-		c.out = o
-	}
-	c.status.Or(statusLeft)
-	o.loosen()
-	for len(o.readers) > 0 {
-		at := o.readers[len(o.readers)-1]
-		s.settle(w, o, at.roster, limit(at.roster.hub))
-		at.roster.left(w)
-	}
-	s.forgetOthers(c)
-	if o.index >= 0 {
-		s.counters(w).lagging.Add(-1)
-	}
-	o.left = true
-	o.add(bytes)
-	o.since = s.server.logged()
-	o.deadline = s.server.after(s.server.config.DrainTimeout)
-	if o.index < 0 {
-		s.lag(w, o)
-		return
-	}
-	s.resume(w, o)
-}
-
-// settle turns what o's client is still to get of r's log, before the frame
-// limit, into pieces of its own, and counts what it is due. It does not read the
-// log any more.
-func (s *shard) settle(w *poller.Worker, o *outbox, r *roster, limit uint64) {
-	// Beyond the limit, the others' passes may have begun.
-	limit = max(limit, r.counted())
-	s.counters(w).due.Add(limit - r.counted())
-	o.settle(r, limit)
-}
-
-// leaveRoom ends a client's membership in one room: it still gets what its queue
-// holds of the frames before the limit, then the answer.
-func (s *shard) leaveRoom(w *poller.Worker, ch *change) {
-	c := ch.client
-	defer c.changed(w)
-	r := s.rosterOf(c, ch.hub)
-	if r == nil || c.has(statusLeft) {
-		return
-	}
-	o := c.out
-	if o == nil {
-		o = s.newOutbox(c)
-		s.unseat(c)
-		c.out = o
-	}
-	o.loosen()
-	s.settle(w, o, r, ch.limit)
-	s.exit(c, r)
-	r.left(w)
-	o.add(ch.answer)
-	if o.index < 0 {
-		s.lag(w, o)
-	} else {
-		s.resume(w, o)
-	}
-}
-
-// rosterOf is c's in the room h, nil if it is not in it.
-func (s *shard) rosterOf(c *client, h *hub) (found *roster) {
-	s.eachRoom(c, func(r *roster) {
-		if r.hub == h {
-			found = r
-		}
-	})
-	return found
 }
 
 // lag takes o, which no list holds, into lagging unless it gets caught up at
@@ -469,67 +332,6 @@ func (s *shard) waiting(c *client) (n int) {
 		}
 	}
 	return n
-}
-
-// sendAway makes c leave for a reason of the server's: of its rooms' logs it gets
-// what comes before the limits, then a close frame that tells why.
-func (s *shard) sendAway(w *poller.Worker, c *client, why Reason, limit func(*hub) uint64) {
-	s.current = c
-	s.server.disconnected(w, c, why, s.waiting(c))
-	s.leave(w, c, limit, goodbye[why])
-	s.current = nil
-}
-
-// abandon gives c up, for the reason why, without writing any more.
-func (s *shard) abandon(w *poller.Worker, c *client, why Reason) {
-	o := c.out
-	if o == nil {
-		o = s.newOutbox(c)
-	}
-	s.lost(w, o, why)
-}
-
-// lost is the end of o's client, whose socket is of no more use. Telling of it
-// comes first: whatever that does, the client is still held.
-func (s *shard) lost(w *poller.Worker, o *outbox, why Reason) {
-	c := o.c
-	lost := o.owed
-	if !c.has(statusLeft) {
-		lag := 0
-		for i := range o.readers {
-			at := &o.readers[i]
-			missed := at.roster.reach().Seq - at.at.Seq
-			lag = max(lag, int(missed))
-			lost += missed
-		}
-		s.server.disconnected(w, c, why, lag)
-		c.status.Or(statusLeft)
-		for i := range o.readers {
-			r := o.readers[i].roster
-			s.counters(w).due.Add(r.reach().Seq - r.counted())
-		}
-		s.eachRoom(c, func(r *roster) { r.left(w) })
-	}
-	s.counters(w).lost.Add(lost)
-	if o.index >= 0 {
-		s.removeLagging(w, o)
-	} else {
-		s.unseat(c) // unless it just fell behind
-	}
-	s.forgetOthers(c)
-	s.release(w, c, false)
-}
-
-// release gives the socket of c, which no list holds any more, back to the
-// session, which closes it, after lingering or at once.
-func (s *shard) release(w *poller.Worker, c *client, linger bool) {
-	status := statusReleased
-	if linger {
-		status |= statusLinger
-	}
-	s.population.Add(-1)
-	c.status.Or(status)
-	c.ScheduleOn(w)
 }
 
 // caughtUp takes in a client that is. During a pass it has to wait for the end,
