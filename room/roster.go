@@ -80,7 +80,11 @@ func (r *roster) signal(w *poller.Worker, events uint32) {
 // put takes c in and returns its place. There must be no pass over it.
 func (r *roster) put(c *client) int32 {
 	if len(r.ready) == cap(r.ready) {
-		r.resize(len(r.ready) + 1 + len(r.ready)/4)
+		size := len(r.ready) + 1 + len(r.ready)/4
+		if len(r.ready) < shardSize {
+			size = min(size, shardSize)
+		}
+		r.resize(size)
 	}
 	r.ready = append(r.ready, c)
 	r.fds = append(r.fds, c.FD())
