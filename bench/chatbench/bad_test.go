@@ -121,6 +121,11 @@ func (s *badServer) deliver(i int, m *badMember, payload []byte) {
 		return
 	case s.fault == "swap" && victim && s.messages%100 == 50:
 		m.held = payload
+		time.AfterFunc(300*time.Millisecond, func() { // unless the next one comes first, it was the last
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.release(m)
+		})
 		return
 	case s.fault == "duplicate" && victim && s.messages%100 == 50:
 		s.write(m, payload)
@@ -137,6 +142,11 @@ func (s *badServer) deliver(i int, m *badMember, payload []byte) {
 		return
 	}
 	s.write(m, payload)
+	s.release(m)
+}
+
+// release delivers what was held back.
+func (s *badServer) release(m *badMember) {
 	if m.held != nil {
 		s.write(m, m.held)
 		m.held = nil
