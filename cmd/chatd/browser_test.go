@@ -362,6 +362,7 @@ func TestPageWhenTheServerIsAway(t *testing.T) {
 		startChatd(t, "-addr", chatd.Addr, "-rate-messages", "4", "-rate-close")
 		b.waitForState("open")
 		b.waitForPending()
+		b.waitForLast(typed[len(typed)-1]) // what is confirmed is shown with the next frame
 		b.expect(fmt.Sprintf(`log.querySelectorAll('.note').length === %d`, notes))
 		if got := get[[]string](b, `[...log.querySelectorAll('.message')].map((line) => line.textContent)`); !slices.Equal(got, typed) {
 			t.Errorf("shown: %q", got)
