@@ -1,0 +1,292 @@
+// Package client speaks chat.v1 with a server, in one room, for as long as it
+// takes: it comes back when it is cut off, with its place in the room and all
+// that was said and not confirmed.
+//
+//	client.go        Client: the loop, and what may be asked of it
+//	hear.go          what the server's events do to the Client
+//	event.go         Event: what is heard
+//	unconfirmed.go   the window of what was said and is not confirmed
+//	link.go          one connection: its dialling, reading, writing and pinging
+//	refusal.go       why a connection ended, and whether another one is of use
+//	retry.go         when the next one is due
+//
+// # Owners
+//
+// Everything of a Client is its Run's, and so is the calling of Config.Heard. A
+// link has goroutines of its own, which know bytes and no events; they are gone
+// when Run returns.
+//
+//	Say, Name, Who ──▶ Run ──out──▶ link: writes
+//	        Heard ◀──      ◀─frames─ link: reads, pings
+//
+// Nothing waits without a bound: Say does while the window is full, and the link
+// reads nothing while Heard does not return.
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Config is what a Client is made of.
+type Config struct {
+	URL   *url.URL          // of the room's WebSocket; what is in its query goes with every handshake
+	Name  string            // to be called by; none if empty
+	Since string            // where to begin: a position, "now", or, if empty, with the history
+	Heard func(Event) error // called by Run, one event after the other; an error ends Run
+
+	dial dialFunc // for tests; nil: TCP
+}
+
+// Client is a place in a room. Say, SetName, Who and Finish may be called by
+// anybody, at any time.
+type Client struct {
+	config Config
+	says   chan said
+	others chan []byte   // encoded events that need no confirmation
+	names  chan string   // names to have from now on
+	done   chan struct{} // closed when Run has returned
+
+	// Owned by Run.
+
+	established bool // a server has welcomed us, once
+	welcomed    bool // and on this link
+	link        *link
+	lostAt      time.Time
+	place       place
+	id, session string
+	limit       int // bytes of a text; 0: not known yet
+	retry       retry
+	unconfirmed window
+	toSend      [][]byte // besides what is said
+	finishing   bool
+}
+
+// said is a text on its way, by the name that its sender has for it.
+type said struct{ nonce, text string }
+
+// maxOthers is how many events besides what is said may wait; they are typed by
+// hand.
+const maxOthers = 16
+
+// New returns a Client, for which Run is to be called.
+func New(config Config) *Client {
+	return &Client{
+		config: config,
+		says:   make(chan said),
+		others: make(chan []byte, maxOthers),
+		names:  make(chan string, maxOthers),
+		done:   make(chan struct{}),
+	}
+}
+
+// ErrEnded is what Say returns when there is nobody left to take the text.
+var ErrEnded = errors.New("the chat has ended")
+
+// Say says a text, under a nonce that was not used before. It waits while as many
+// as there may be are unconfirmed. The text is confirmed, or refused, by the
+// event that has the nonce and is Mine.
+func (c *Client) Say(ctx context.Context, nonce, text string) error {
+	select {
+	case c.says <- said{nonce, text}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.done:
+		return ErrEnded
+	}
+}
+
+// Finish says that nothing more will be said: Run returns when all that was said
+// is confirmed or refused. It is called once, and Say not after it.
+func (c *Client) Finish() { close(c.says) }
+
+// SetName asks to be called so from now on, and reports whether it could be
+// noted; it can't while many such wishes wait.
+func (c *Client) SetName(name string) bool {
+	select {
+	case c.names <- name:
+		return true
+	default:
+		return false
+	}
+}
+
+// Who asks who is in the room: the answer is an Event. It reports whether the
+// question could be noted.
+func (c *Client) Who() bool {
+	select {
+	case c.others <- encode(wireEvent{Type: "who"}):
+		return true
+	default:
+		return false
+	}
+}
+
+// Unconfirmed returns how much of what was said is neither confirmed nor refused.
+// It may be called when Run has returned.
+func (c *Client) Unconfirmed() int { return len(c.unconfirmed.says) }
+
+// Run chats until ctx is done, or all is said and confirmed after Finish, and
+// then returns nil. Otherwise it returns why there is no chat: the first
+// connection failed, the server wants no further one, or Heard returned an error.
+func (c *Client) Run(ctx context.Context) error {
+	defer close(c.done)
+	defer c.leave()
+	c.connect(ctx)
+	for !c.finishing || len(c.unconfirmed.says) > 0 || !c.established {
+		var frames <-chan []byte
+		var out chan<- []byte
+		var next []byte
+		if c.link != nil {
+			frames = c.link.frames
+		}
+		if c.welcomed {
+			if next = c.next(); next != nil {
+				out = c.link.out
+			}
+		}
+		says := c.says
+		if c.finishing || c.unconfirmed.full() {
+			says = nil
+		}
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil
+		case s, more := <-says:
+			if c.finishing = !more; more {
+				err = c.say(s)
+			}
+		case event := <-c.others:
+			c.queue(event)
+		case name := <-c.names:
+			c.config.Name = name
+			c.queue(encode(wireEvent{Type: "name", Name: &name}))
+		case out <- next:
+			c.handedOver()
+		case frame, more := <-frames:
+			if more {
+				err = c.hear(frame)
+			} else {
+				err = c.lost(c.link.err)
+			}
+		case <-c.retry.due:
+			c.connect(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave ends the link, politely if there is a talk.
+func (c *Client) leave() {
+	switch {
+	case c.link == nil:
+	case c.welcomed:
+		c.link.goodbye()
+	default:
+		c.link.close()
+	}
+}
+
+// connect begins a link. It does not end with ctx: Run does that.
+func (c *Client) connect(ctx context.Context) {
+	c.retry.due = nil
+	c.link = open(context.WithoutCancel(ctx), c.handshakeURL(), c.config.dial)
+}
+
+// handshakeURL is the room's, with who we are and how far.
+func (c *Client) handshakeURL() string {
+	u, query := *c.config.URL, c.config.URL.Query()
+	since := c.config.Since
+	if c.established {
+		since = c.place.String()
+	}
+	for key, value := range map[string]string{"name": c.config.Name, "since": since, "session": c.session} {
+		if value != "" {
+			query.Set(key, value)
+		}
+	}
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// lost takes leave of a link that has ended by itself, because of err, and sees
+// to the next one; it returns an error if there should be none.
+func (c *Client) lost(err error) error {
+	var refused *Refusal
+	if !errors.As(err, &refused) {
+		refused = &Refusal{Err: err}
+	}
+	if !c.established || refused.Final {
+		c.link = nil
+		return err
+	}
+	if c.welcomed {
+		c.lostAt = time.Now()
+		c.retry.ended(c.link.opened)
+	}
+	c.link, c.welcomed = nil, false
+	c.unconfirmed.resend()
+	c.toSend = nil // a name goes with the handshake
+	wait := c.retry.next(refused.After)
+	return c.config.Heard(Event{Type: Offline, Err: err, Retry: wait})
+}
+
+// say takes a text into the window, or refuses it.
+func (c *Client) say(s said) error {
+	s.text = strings.ToValidUTF8(s.text, "\uFFFD") // as JSON has it, and the server counts it
+	if c.limit > 0 && len(s.text) > c.limit {
+		return c.tooLong(s)
+	}
+	c.unconfirmed.add(s)
+	return nil
+}
+
+// queue has an event sent that is no matter of the window. Without a link there
+// is nobody to ask.
+func (c *Client) queue(event []byte) {
+	if c.welcomed && len(c.toSend) < maxOthers {
+		c.toSend = append(c.toSend, event)
+	}
+}
+
+// next returns what is to be sent next, or nil.
+func (c *Client) next() []byte {
+	if len(c.toSend) > 0 {
+		return c.toSend[0]
+	}
+	return c.unconfirmed.next()
+}
+
+// handedOver tells that the link has taken next.
+func (c *Client) handedOver() {
+	if len(c.toSend) > 0 {
+		c.toSend = c.toSend[1:]
+		return
+	}
+	c.unconfirmed.sent++
+}
+
+// wireEvent is an event for the server.
+type wireEvent struct {
+	Type  string  `json:"type"`
+	Text  string  `json:"text,omitempty"`
+	Nonce string  `json:"nonce,omitempty"`
+	Name  *string `json:"name,omitempty"`
+}
+
+func encode(e wireEvent) []byte {
+	b, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // strings only
+	}
+	return b
+}
