@@ -22,7 +22,7 @@ var everyFlag = []string{
 	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-rooms", "1006", "-rooms", "a,b", "-rooms", "c.d", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-log-level", "debug", "-log-format", "json", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-log-level", "debug", "-log-format", "json", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -58,10 +58,11 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		proxyProtocol:    true,
 		allowOrigin:      []string{"https://a", "b"},
 		subprotocols:     []string{"c", "d"},
+		secret:           aSecret,
 		logLevel:         slog.LevelDebug,
 		logFormat:        logging.JSON,
 		version:          true,
-	}, parse(t), "given")
+	}, parse(t), "given", "secretFile") // which goes with no secret
 }
 
 func TestVariableOfARepeatableFlagIsAListWithSpaces(t *testing.T) {
@@ -127,7 +128,7 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		ProxyProtocol:     true,
 		AllowOrigin:       []string{"https://a", "b"},
 		Subprotocols:      []string{"c", "d"},
-	}, parse(t).room(), "MaxConns", "Page", "Log", "PassTime", "Lag") // those are serve's
+	}, parse(t).room(), "MaxConns", "Page", "Secrets", "Log", "PassTime", "Lag") // those are serve's
 }
 
 func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {
