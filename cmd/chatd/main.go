@@ -15,6 +15,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"chatd/cmd/chatd/admin"
+	"chatd/cmd/chatd/chat"
 	"chatd/cmd/chatd/check"
 	"chatd/cmd/chatd/listen"
 	"chatd/cmd/chatd/logging"
@@ -30,8 +31,13 @@ const (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "check" {
-		os.Exit(check.Run(os.Args[2:], os.Stdout, os.Stderr))
+	if len(os.Args) > 1 {
+		switch args := os.Args[2:]; os.Args[1] {
+		case "check":
+			os.Exit(check.Run(args, os.Stdout, os.Stderr))
+		case "chat":
+			os.Exit(chat.Run(args, os.Stdin, os.Stdout, os.Stderr))
+		}
 	}
 	opts, err := parseOptions(os.Args[1:], os.Stderr)
 	switch {

@@ -129,7 +129,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	var err error
 	o.given, err = fs.parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(out, "chatd is a chat and broadcast server for very many connections.\n\nUsage:\n  chatd [flags]        run the server\n  chatd check [-conns N]  tell how many connections this host can hold\n\nEach flag is also an environment variable: -max-conns is CHATD_MAX_CONNS, with commas where a flag is repeatable. A flag wins.\n\nFlags:")
+		fmt.Fprintln(out, "chatd is a chat and broadcast server for very many connections.\n\nUsage:\n  chatd [flags]           run the server\n  chatd chat [flags] URL  chat in a terminal, or in a pipe\n  chatd check [-conns N]  tell how many connections this host can hold\n\nEach flag is also an environment variable: -max-conns is CHATD_MAX_CONNS, with commas where a flag is repeatable. A flag wins.\n\nFlags:")
 		fs.SetOutput(out)
 		fs.PrintDefaults()
 		return o, err

@@ -47,8 +47,8 @@ type Config struct {
 type Client struct {
 	config Config
 	says   chan said
-	others chan []byte   // encoded events that need no confirmation
 	names  chan string   // names to have from now on
+	asks   chan struct{} // who is there?
 	done   chan struct{} // closed when Run has returned
 
 	// Owned by Run.
@@ -62,24 +62,21 @@ type Client struct {
 	limit       int // bytes of a text; 0: not known yet
 	retry       retry
 	unconfirmed window
-	toSend      [][]byte // besides what is said
+	nameDue     bool // the server does not know our name
+	whoDue      bool // we do not know who is there
 	finishing   bool
 }
 
 // said is a text on its way, by the name that its sender has for it.
 type said struct{ nonce, text string }
 
-// maxOthers is how many events besides what is said may wait; they are typed by
-// hand.
-const maxOthers = 16
-
 // New returns a Client, for which Run is to be called.
 func New(config Config) *Client {
 	return &Client{
 		config: config,
 		says:   make(chan said),
-		others: make(chan []byte, maxOthers),
-		names:  make(chan string, maxOthers),
+		names:  make(chan string, 1),
+		asks:   make(chan struct{}, 1),
 		done:   make(chan struct{}),
 	}
 }
@@ -106,7 +103,7 @@ func (c *Client) Say(ctx context.Context, nonce, text string) error {
 func (c *Client) Finish() { close(c.says) }
 
 // SetName asks to be called so from now on, and reports whether it could be
-// noted; it can't while many such wishes wait.
+// noted: not while the one before is not, but that takes no time.
 func (c *Client) SetName(name string) bool {
 	select {
 	case c.names <- name:
@@ -116,14 +113,12 @@ func (c *Client) SetName(name string) bool {
 	}
 }
 
-// Who asks who is in the room: the answer is an Event. It reports whether the
-// question could be noted.
-func (c *Client) Who() bool {
+// Who asks who is in the room. The answer is an Event; without a link it takes
+// until there is one.
+func (c *Client) Who() {
 	select {
-	case c.others <- encode(wireEvent{Type: "who"}):
-		return true
-	default:
-		return false
+	case c.asks <- struct{}{}:
+	default: // the same question waits
 	}
 }
 
@@ -162,11 +157,10 @@ func (c *Client) Run(ctx context.Context) error {
 			if c.finishing = !more; more {
 				err = c.say(s)
 			}
-		case event := <-c.others:
-			c.queue(event)
-		case name := <-c.names:
-			c.config.Name = name
-			c.queue(encode(wireEvent{Type: "name", Name: &name}))
+		case c.config.Name = <-c.names:
+			c.nameDue = true
+		case <-c.asks:
+			c.whoDue = true
 		case out <- next:
 			c.handedOver()
 		case frame, more := <-frames:
@@ -199,6 +193,7 @@ func (c *Client) leave() {
 // connect begins a link. It does not end with ctx: Run does that.
 func (c *Client) connect(ctx context.Context) {
 	c.retry.due = nil
+	c.nameDue = false // it goes with the handshake
 	c.link = open(context.WithoutCancel(ctx), c.handshakeURL(), c.config.dial)
 }
 
@@ -235,7 +230,6 @@ func (c *Client) lost(err error) error {
 	}
 	c.link, c.welcomed = nil, false
 	c.unconfirmed.resend()
-	c.toSend = nil // a name goes with the handshake
 	wait := c.retry.next(refused.After)
 	return c.config.Heard(Event{Type: Offline, Err: err, Retry: wait})
 }
@@ -250,29 +244,27 @@ func (c *Client) say(s said) error {
 	return nil
 }
 
-// queue has an event sent that is no matter of the window. Without a link there
-// is nobody to ask.
-func (c *Client) queue(event []byte) {
-	if c.welcomed && len(c.toSend) < maxOthers {
-		c.toSend = append(c.toSend, event)
-	}
-}
-
 // next returns what is to be sent next, or nil.
 func (c *Client) next() []byte {
-	if len(c.toSend) > 0 {
-		return c.toSend[0]
+	switch {
+	case c.nameDue:
+		return encode(wireEvent{Type: "name", Name: &c.config.Name})
+	case c.whoDue:
+		return encode(wireEvent{Type: "who"})
 	}
 	return c.unconfirmed.next()
 }
 
 // handedOver tells that the link has taken next.
 func (c *Client) handedOver() {
-	if len(c.toSend) > 0 {
-		c.toSend = c.toSend[1:]
-		return
+	switch {
+	case c.nameDue:
+		c.nameDue = false
+	case c.whoDue:
+		c.whoDue = false
+	default:
+		c.unconfirmed.sent++
 	}
-	c.unconfirmed.sent++
 }
 
 // wireEvent is an event for the server.

@@ -252,8 +252,11 @@ func TestNoMoreIsTakenThanMayBeUnconfirmed(t *testing.T) {
 func TestANameIsKeptForTheNextHandshake(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *server) {
 		u := s.user(Config{Name: "Ana"})
-		p := s.welcome(0, false)
-		u.SetName("Bob")
+		p := s.next()
+		synctest.Wait()
+		u.SetName("Bob") // after the handshake, before the welcome
+		synctest.Wait()
+		p.welcome(0, false)
 		if e := p.hear(); e.Type != "name" || e.Name != "Bob" {
 			t.Errorf("heard %+v", e)
 		}
@@ -265,9 +268,12 @@ func TestANameIsKeptForTheNextHandshake(t *testing.T) {
 		u.told("welcome 0 of 3", "who")
 		p.cut()
 		synctest.Wait()
-		u.Who() // nobody to ask
 		u.SetName("Cyd")
+		u.Who()
 		p = s.welcome(0, true)
+		if e := p.hear(); e.Type != "who" {
+			t.Errorf("heard %+v", e)
+		}
 		if name := p.query.Get("name"); name != "Cyd" {
 			t.Errorf("name %q", name)
 		}

@@ -92,6 +92,6 @@ func (c *Client) order(e *Event) {
 func (c *Client) tooLong(s said) error {
 	return c.config.Heard(Event{
 		Type: Error, Mine: true, Nonce: s.nonce, Code: "too_long",
-		Message: fmt.Sprintf("the text has %d bytes, the server takes %d", len(s.text), c.limit),
+		Message: fmt.Sprintf("the text has more than the %d bytes that the server takes", c.limit),
 	})
 }

@@ -10,10 +10,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-)
 
-// Protocol is the subprotocol that is spoken.
-const Protocol = "chat.v1"
+	"chatd/room/chat"
+)
 
 const (
 	dialTimeout  = 15 * time.Second // for name, connection, TLS and handshake together
@@ -91,15 +90,15 @@ func (l *link) run(ctx context.Context, url string, dial dialFunc) error {
 	dialing, done := context.WithTimeout(ctx, dialTimeout)
 	conn, answer, err := websocket.Dial(dialing, url, &websocket.DialOptions{
 		HTTPClient:   &http.Client{Transport: transport},
-		Subprotocols: []string{Protocol},
+		Subprotocols: []string{chat.Protocol},
 	})
 	done()
 	if err != nil {
 		return notAgreed(err, answer)
 	}
 	defer conn.CloseNow()
-	if conn.Subprotocol() != Protocol {
-		return &Refusal{Err: errors.New("the server does not speak " + Protocol), Final: true}
+	if conn.Subprotocol() != chat.Protocol {
+		return &Refusal{Err: errors.New("the server does not speak " + chat.Protocol), Final: true}
 	}
 	conn.SetReadLimit(eventBytes)
 	l.conn, l.opened = conn, time.Now()

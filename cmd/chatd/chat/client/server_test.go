@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 
 	"github.com/coder/websocket"
+
+	"chatd/room/chat"
 )
 
 // server is a scripted one, without a network, so that time may be a test's own.
@@ -88,7 +90,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w)
 		return
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{Protocol}})
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{chat.Protocol}})
 	if err != nil {
 		s.t.Error(err)
 		return
@@ -105,9 +107,14 @@ func (s *server) next() *peer { return <-s.peers }
 // welcome is next, and welcomes it at seq.
 func (s *server) welcome(seq int, resumed bool) *peer {
 	p := s.next()
+	p.welcome(seq, resumed)
+	return p
+}
+
+func (p *peer) welcome(seq int, resumed bool) {
+	p.t.Helper()
 	p.send(`{"type":"welcome","id":"me","session":"proof","room":"lobby","name":"","epoch":"0000000a","seq":%d,"resumed":%t,`+
 		`"members":3,"retry":{"min_ms":1000,"max_ms":8000},"limits":{"message":100,"name":32,"rooms":16}}`, seq, resumed)
-	return p
 }
 
 func (p *peer) send(format string, args ...any) {
