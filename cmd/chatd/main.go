@@ -15,10 +15,10 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"chatd/cmd/chatd/admin"
-	"chatd/cmd/chatd/chat"
 	"chatd/cmd/chatd/check"
 	"chatd/cmd/chatd/listen"
 	"chatd/cmd/chatd/logging"
+	"chatd/cmd/chatd/talk"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/static"
@@ -36,7 +36,7 @@ func main() {
 		case "check":
 			os.Exit(check.Run(args, os.Stdout, os.Stderr))
 		case "chat":
-			os.Exit(chat.Run(args, os.Stdin, os.Stdout, os.Stderr))
+			os.Exit(talk.Run(args, os.Stdin, os.Stdout, os.Stderr))
 		}
 	}
 	opts, err := parseOptions(os.Args[1:], os.Stderr)

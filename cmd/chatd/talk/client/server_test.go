@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -20,10 +21,24 @@ type server struct {
 	t     *testing.T
 	pipes chan net.Conn
 	peers chan *peer
-	// refuse answers a handshake, if it is set, instead of agreeing to it.
-	refuse func(http.ResponseWriter)
-	// down makes the connection fail.
-	down error
+
+	mu     sync.Mutex
+	down   error                     // of a connection
+	answer func(http.ResponseWriter) // to a handshake, instead of agreeing to it
+}
+
+// refuse has connections fail with down, or handshakes answered by answer, until
+// both are nil.
+func (s *server) refuse(down error, answer func(http.ResponseWriter)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down, s.answer = down, answer
+}
+
+func (s *server) refuses() (down error, answer func(http.ResponseWriter)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.down, s.answer
 }
 
 // peer is a client, seen by the server.
@@ -73,8 +88,8 @@ func inBubble(t *testing.T, test func(t *testing.T, s *server)) {
 }
 
 func (s *server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	if s.down != nil {
-		return nil, s.down
+	if down, _ := s.refuses(); down != nil {
+		return nil, down
 	}
 	ours, theirs := net.Pipe()
 	select {
@@ -86,8 +101,8 @@ func (s *server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
-	if s.refuse != nil {
-		s.refuse(w)
+	if _, answer := s.refuses(); answer != nil {
+		answer(w)
 		return
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{chat.Protocol}})

@@ -1,4 +1,4 @@
-package chat
+package talk
 
 import (
 	"fmt"
@@ -9,7 +9,8 @@ import (
 	"chatd/room/chat"
 )
 
-const commands = `/name NAME  be called so; without NAME, by none
+const commands = `besides talking you can type
+/name NAME  be called so; without NAME, by none
 /who        who is here
 /quit       leave, as Ctrl-C does
 //text      say /text
@@ -20,7 +21,7 @@ func (s *screen) command(typed string) tea.Cmd {
 	verb, rest, _ := strings.Cut(typed, " ")
 	switch verb {
 	case "help":
-		return s.print(commands)
+		return s.print(note(commands))
 	case "quit":
 		return s.leave()
 	case "who":

@@ -1,6 +1,6 @@
-// Package chat is the command "chatd chat": a room in a terminal, or in a pipe.
+// Package talk is the command "chatd chat": a room in a terminal, or in a pipe.
 //
-//	chat.go        Run: flags, and which of the two it is
+//	talk.go        Run: flags, and which of the two it is
 //	address.go     where the room is
 //	lines.go       in a pipe: lines in, lines out
 //	screen.go      in a terminal: the line that is typed, and what is above it
@@ -10,7 +10,7 @@
 //	client         the protocol
 //
 // It knows nothing of the server but chat.v1.
-package chat
+package talk
 
 import (
 	"context"
@@ -24,7 +24,7 @@ import (
 
 	"golang.org/x/term"
 
-	"chatd/cmd/chatd/chat/client"
+	"chatd/cmd/chatd/talk/client"
 	"chatd/room/chat"
 	"chatd/room/position"
 )

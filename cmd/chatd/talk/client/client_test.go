@@ -284,37 +284,30 @@ func TestANameIsKeptForTheNextHandshake(t *testing.T) {
 
 func TestTheTimeBeforeANewLinkDoublesWithinTheServersHints(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *server) {
-		var waits []time.Duration
+		waits := make(chan time.Duration, 1)
 		u := s.user(Config{Heard: func(e Event) error {
 			if e.Type == Offline {
-				waits = append(waits, e.Retry)
+				waits <- e.Retry
 			}
 			return nil
 		}})
 		p := s.welcome(0, false)
-		s.down = errors.New("no route")
+		s.refuse(errors.New("no route"), nil)
 		p.cut()
-		for len(waits) < 8 {
-			time.Sleep(time.Second)
-			synctest.Wait()
-		}
-		s.down = nil
-		s.refuse = func(w http.ResponseWriter) {
-			w.Header().Set("Retry-After", "100")
-			http.Error(w, "full", http.StatusServiceUnavailable)
-		}
-		for len(waits) < 10 {
-			time.Sleep(time.Second)
-			synctest.Wait()
-		}
 		for i, limit := range []time.Duration{1, 2, 4, 8, 8, 8, 8, 8} {
-			if waits[i] < 0 || waits[i] > limit*time.Second {
-				t.Errorf("wait %d is %s, at most %d s", i, waits[i], limit)
+			if wait := <-waits; wait < 0 || wait > limit*time.Second {
+				t.Errorf("wait %d is %s, at most %d s", i, wait, limit)
 			}
 		}
-		if wait := waits[9]; wait < 100*time.Second || wait > 108*time.Second {
+		s.refuse(nil, func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "100")
+			http.Error(w, "full", http.StatusServiceUnavailable)
+		})
+		<-waits // may have been under way
+		if wait := <-waits; wait < 100*time.Second || wait > 108*time.Second {
 			t.Errorf("wait %s after Retry-After: 100", wait)
 		}
+		synctest.Wait()
 		if last := u.heard[len(u.heard)-1]; last != "offline: the server answers 503 Service Unavailable: full" {
 			t.Error(last)
 		}
@@ -402,24 +395,24 @@ func TestTheServersLastWordEndsIt(t *testing.T) {
 
 func TestTheFirstConnectionHasToSucceed(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *server) {
-		s.down = errors.New("no route")
+		down := errors.New("no route")
+		s.refuse(down, nil)
 		u := s.user(Config{})
 		<-u.ended
-		u.end(s.down)
+		u.end(down)
 
-		s.down = nil
-		s.refuse = func(w http.ResponseWriter) {
+		s.refuse(nil, func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusForbidden)
 			fmt.Fprint(w, `{"title":"Forbidden","detail":"the token is for other rooms"}`)
-		}
+		})
 		u = s.user(Config{})
 		<-u.ended
 		if want := "the server answers 403 Forbidden: the token is for other rooms"; u.err == nil || u.err.Error() != want {
 			t.Errorf("Run: %v", u.err)
 		}
 
-		s.refuse = nil
+		s.refuse(nil, nil)
 		u = s.user(Config{})
 		p := s.next()
 		p.send("no JSON")

@@ -1,4 +1,4 @@
-package chat
+package talk
 
 import (
 	"bufio"
@@ -10,8 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
-	"chatd/cmd/chatd/chat/client"
+	"chatd/cmd/chatd/talk/client"
 )
 
 // lines is a chat in a pipe. What it hears is its client's Run's; what it says
@@ -112,7 +113,7 @@ func (l *lines) heard(e client.Event) error {
 		if !l.welcomed {
 			l.ready <- e.Limits.Message
 		} else {
-			l.tell("back after %s", e.Away.Round(100_000_000))
+			l.tell("back after %s", max(e.Away, time.Second).Round(time.Second))
 		}
 		l.welcomed, l.offline = true, false
 	case client.Gap:

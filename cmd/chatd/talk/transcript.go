@@ -1,4 +1,4 @@
-package chat
+package talk
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"chatd/cmd/chatd/chat/client"
+	"chatd/cmd/chatd/talk/client"
 )
 
 // transcribe is a message as name: text. One that came without a name, not even
@@ -66,6 +66,8 @@ const (
 	plain = "\x1b[m"
 )
 
+const indent = "      " // a time is as wide
+
 // add returns the lines of an event, none if it is no matter for people.
 func (t *transcript) add(e client.Event) []string {
 	switch e.Type {
@@ -74,7 +76,7 @@ func (t *transcript) add(e client.Event) []string {
 			return nil
 		}
 		t.away = t.now()
-		return []string{note("back after " + e.Away.Round(time.Second).String())}
+		return []string{note("back after " + max(e.Away, time.Second).Round(time.Second).String())}
 	case client.Gap:
 		return []string{note(lost(e))}
 	case client.Error:
@@ -113,16 +115,16 @@ func (t *transcript) said(e client.Event) (lines []string) {
 	}
 	lines = append(lines, dim+at.Format("15:04")+plain+" "+who+texts[0])
 	for _, text := range texts[1:] {
-		lines = append(lines, "      "+text)
+		lines = append(lines, indent+text)
 	}
 	return lines
 }
 
 // note is a line of ours.
-func note(text string) string { return dim + "      * " + text + plain }
+func note(text string) string { return dim + indent + "* " + text }
 
 // rule is a line that divides.
-func rule(text string) string { return dim + "── " + text + " ──" + plain }
+func rule(text string) string { return dim + "── " + text + " ──" }
 
 // present tells who is in the room.
 func present(e client.Event) string {
@@ -158,8 +160,15 @@ func (t *transcript) paint(id, name string) string {
 	return fmt.Sprintf("\x1b[%dm%s\x1b[39m", colours[hash%uint32(len(colours))], name)
 }
 
-// wrap breaks lines where a screen of this width ends.
-func wrap(lines string, width int) string {
-	rows := strings.Split(ansi.Wrap(lines, max(width-1, 10), " "), "\n") // the last column has quirks
-	return strings.Join(rows, plain+"\n") + plain
+// wrap breaks a line where a screen of this width ends. What goes on is indented,
+// so that nobody's text can look like a line of its own.
+func wrap(line string, width int) []string {
+	rows := strings.Split(ansi.Wrap(line, max(width-len(indent)-1, 10), " "), "\n") // the last column has quirks
+	for i, row := range rows {
+		if i > 0 {
+			row = indent + strings.TrimPrefix(row, indent)
+		}
+		rows[i] = row + plain
+	}
+	return rows
 }

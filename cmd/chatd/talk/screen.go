@@ -1,4 +1,4 @@
-package chat
+package talk
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"chatd/cmd/chatd/chat/client"
+	"chatd/cmd/chatd/talk/client"
 )
 
 // screen is what is below the transcript: what we said and is not confirmed, how
@@ -71,7 +71,9 @@ func runScreen(ctx context.Context, o options, in, out *os.File) error {
 	t := &transcript{now: time.Now, zone: time.Local, colour: os.Getenv("NO_COLOR") == ""}
 	o.config.Heard = func(e client.Event) error {
 		for _, line := range t.add(e) {
-			program.Send(above(line, int(s.width.Load())))
+			for _, row := range wrap(line, int(s.width.Load())) {
+				program.Send(tea.Println(row)())
+			}
 		}
 		program.Send(heard{e})
 		return nil
@@ -124,13 +126,14 @@ func newInput() textinput.Model {
 	return input
 }
 
-// above prints a line above the screen.
-func above(line string, width int) tea.Msg { return tea.Println(wrap(line, width))() }
-
-// print is above, as an answer to what was typed.
+// print prints a line above the screen, as an answer to what was typed. A row at a
+// time, because the renderer can't make room for more than there is.
 func (s *screen) print(line string) tea.Cmd {
-	line = wrap(line, int(s.width.Load()))
-	return tea.Println(line)
+	var rows []tea.Cmd
+	for _, row := range wrap(line, int(s.width.Load())) {
+		rows = append(rows, tea.Println(row))
+	}
+	return tea.Sequence(rows...)
 }
 
 // Init implements tea.Model.
@@ -254,10 +257,10 @@ func (s *screen) View() tea.View {
 	var lines []string
 	for i, p := range s.pending {
 		if i == shown {
-			lines = append(lines, fmt.Sprintf("      … and %d more", len(s.pending)-shown))
+			lines = append(lines, fmt.Sprintf(indent+"… and %d more", len(s.pending)-shown))
 			break
 		}
-		lines = append(lines, "      "+visible(p.text))
+		lines = append(lines, indent+visible(p.text))
 	}
 	lines = append(lines, s.status())
 	for i, line := range lines {
