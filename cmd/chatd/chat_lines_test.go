@@ -26,20 +26,27 @@ type piped struct {
 // startPiped starts chatd chat in a pipe.
 func startPiped(t *testing.T, args ...string) *piped {
 	t.Helper()
-	c := &piped{t: t, Cmd: chatCommand(t, args...)}
-	c.Stderr = &c.errs
-	in, err := c.StdinPipe()
-	if err != nil {
+	c := newPiped(t, args...)
+	var err error
+	if c.in, err = c.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// newPiped is a chatd chat with /dev/null as standard input, not started yet.
+func newPiped(t *testing.T, args ...string) *piped {
+	t.Helper()
+	c := &piped{t: t, Cmd: chatCommand(t, args...)}
+	c.Stderr = &c.errs
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.in, c.out = in, bufio.NewScanner(out)
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	c.out = bufio.NewScanner(out)
 	return c
 }
 
@@ -125,62 +132,29 @@ func TestAHundredThousandLinesThroughAPipeAreAllThereAndInOrder(t *testing.T) {
 
 func TestWithDevNullTheChatListensUntilItIsInterrupted(t *testing.T) {
 	server := startChatd(t)
-	c := chatCommand(t, "-since", "now", server.Addr)
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	server.dial(t).send(websocket.MessageText, "are you there?")
+	c := newPiped(t, server.Addr)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	raw := server.dial(t)
-	heard := bufio.NewScanner(out)
-	talk := &piped{t: t, Cmd: c, out: heard}
-	raw.until(t, "are you there?", func() bool { return heard.Scan() }) // it may still be connecting
-	if got := heard.Text(); got != "are you there?" {
-		t.Errorf("heard %q", got) // a raw client has no name
-	}
+	c.hears("are you there?") // without a name: a raw client has none
 	if err := c.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	for heard.Scan() { // more of the same
-	}
-	talk.ends(0)
+	c.ends(0)
 }
 
 func TestTheChatEndsWhenNobodyReadsIt(t *testing.T) {
 	server := startChatd(t)
-	c := chatCommand(t, "-since", "now", server.Addr)
+	server.dial(t).send(websocket.MessageText, "anybody?")
+	c := chatCommand(t, server.Addr)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
 	out.Close()
-	raw := server.dial(t)
-	raw.until(t, "anybody?", func() bool { return c.Wait() == nil })
-	if status := c.ProcessState.ExitCode(); status != 0 {
-		t.Errorf("exit status %d", status)
-	}
-}
-
-// until sends text again and again until done returns, which must be true.
-func (c *client) until(t *testing.T, text string, done func() bool) {
-	t.Helper()
-	result := make(chan bool, 1)
-	go func() { result <- done() }()
-	for {
-		select {
-		case ok := <-result:
-			if !ok {
-				t.Fatal("nothing came")
-			}
-			return
-		default:
-			c.send(websocket.MessageText, text)
-		}
+	if err := c.Run(); err != nil {
+		t.Error(err)
 	}
 }
 
