@@ -221,3 +221,25 @@ func TestAChatThatCannotBeIsOneClearLine(t *testing.T) {
 		})
 	}
 }
+
+func TestLinesThroughANetworkThatBreaksAreAllThereOnceAndInOrder(t *testing.T) {
+	server := startChatd(t, "-history", "1000")
+	network := newNetwork(t, server)
+	const n, every = 2000, 400
+	c := startPiped(t, "-name", "Ana", network.Addr)
+	go func() {
+		defer c.in.Close()
+		for i := range n {
+			fmt.Fprintln(c.in, i)
+		}
+	}()
+	for i := range n {
+		c.hears(fmt.Sprint("Ana: ", i))
+		if i%every == every/2 {
+			network.reset()
+		}
+	}
+	if told := c.ends(0); !strings.Contains(told, "trying again") || !strings.Contains(told, "back after") {
+		t.Errorf("told %s", told)
+	}
+}

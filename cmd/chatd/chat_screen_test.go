@@ -218,3 +218,23 @@ func TestATerminalIsRestoredWhenTheServerSendsUsAway(t *testing.T) {
 	c.ends(1)
 	c.shows("chatd chat: 127.0.0.1:1: connection refused")
 }
+
+func TestATerminalWhoseNetworkVanishesMissesNothingAndShowsTheMark(t *testing.T) {
+	server := startChatd(t)
+	network := newNetwork(t, server)
+	c := startTerminal(t, nil, "-name", "Ana", network.Addr)
+	raw := server.dial(t)
+	c.shows("2 here")
+	network.stop()
+	c.shows("offline")
+	raw.send(websocket.MessageText, "are you there?")
+	c.types("I am away\r")
+	c.shows("I am away")
+	network.restart(t)
+	c.shows("back after")
+	c.shows("── missed while you were away ──")
+	c.shows(" are you there?\r\n")
+	c.shows(" Ana: I am away\r\n")
+	c.types("\x03")
+	c.ends(0)
+}
