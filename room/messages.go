@@ -19,7 +19,7 @@ func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
 	rules := s.rules
 	rules.Deflate = c.has(statusDeflate)
 	h := c.hub()
-	p := newPost(h.deflating.Load())
+	p := newPost(h.has(hubDeflating))
 	var decoder frame.Decoder
 	var meter meter
 	if c.in != nil {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"chatd/poller"
+	"chatd/room/chat"
 	"chatd/room/frame"
 	"chatd/room/handshake"
 )
@@ -83,7 +84,13 @@ func (c *client) advance(w *poller.Worker) bool {
 // over its session is scheduled.
 func (c *client) mustWait() bool {
 	s := c.server
-	return s.stage.Load() >= closing || c.has(statusChanging) || c.in != nil && c.in.meter.until > s.now.Load() || c.hub().congested(c)
+	return s.stage.Load() >= closing || c.has(statusChanging|statusOwed) || c.in != nil && c.in.meter.until > s.now.Load() || c.congested()
+}
+
+// congested reports whether the session has to wait for the hub of a room.
+func (c *client) congested() bool {
+	h := c.hub()
+	return h != nil && h.congested(c)
 }
 
 // begin is the first run. It is pending already.
@@ -186,6 +193,11 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 	case handshake.Incomplete:
 		return 0
 	case handshake.Upgrade:
+		q, ok := parseQuery(r.Query)
+		if !ok {
+			c.refuse(w, handshake.BadSince)
+			return len(b)
+		}
 		if !c.admitted(b[:r.N]) {
 			c.refuse(w, handshake.SourceLimit)
 			return len(b)
@@ -194,7 +206,10 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		if r.Deflate {
 			c.status.Or(statusDeflate)
 		}
-		c.server.pending.join(w, &change{client: c, room: r.Room, answer: r.AppendAnswer(nil, c.server.date.get())})
+		if r.Protocol == chat.Protocol {
+			c.speakChat(q)
+		}
+		c.server.pending.join(w, &change{client: c, room: r.Room, since: q.since, answer: r.AppendAnswer(nil, c.server.date.get())})
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
 		}
@@ -244,6 +259,10 @@ func (c *client) joined(w *poller.Worker) bool {
 // refuseRoom has the session answer that its room can't be made. The directory
 // calls it.
 func (c *client) refuseRoom(w *poller.Worker) {
+	if c.has(statusMember) {
+		c.changed(w)
+		return
+	}
 	c.status.Or(statusFull)
 	c.ScheduleOn(w)
 }

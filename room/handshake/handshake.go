@@ -45,6 +45,8 @@ type Result struct {
 	Response []byte // Upgrade, Refuse: the answer but for its Date, see AppendAnswer; not to be changed
 	Deflate  bool   // Upgrade: permessage-deflate was agreed upon (RFC 7692)
 	Room     string // Upgrade: the name of the room
+	Protocol string // Upgrade: the subprotocol that was agreed upon; empty: none
+	Query    string // Upgrade: what follows the ? in the request's target, as it came
 	Status   int    // Refuse: that of the answer
 	Reason   string // Refuse: one stable word, for logs and counters
 }
@@ -95,7 +97,7 @@ func (h *Handshake) Look(b []byte) Result {
 	if r := f.checkMessage(request.Version); r != nil {
 		return refuse(r, b)
 	}
-	encoded, _, _ := bytes.Cut(request.URI, []byte{'?'})
+	encoded, query, _ := bytes.Cut(request.URI, []byte{'?'})
 	room, ours, bad := h.roomOf(path, bytes.IndexByte(encoded, '%') >= 0)
 	switch {
 	case !ours || string(request.Method) == http.MethodOptions:
@@ -114,7 +116,10 @@ func (h *Handshake) Look(b []byte) Result {
 	if err != nil {
 		return refuse(badRequest, b) // not reached: the rules are stricter
 	}
-	return Result{Verdict: Upgrade, N: end, Response: response, Deflate: answer != withoutDeflate, Room: roomName(room)}
+	return Result{
+		Verdict: Upgrade, N: end, Response: response, Deflate: answer != withoutDeflate,
+		Room: roomName(room), Protocol: f.protocol, Query: string(query),
+	}
 }
 
 // check applies the rules for a client's opening handshake (RFC 6455 §4.2.1).

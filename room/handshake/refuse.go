@@ -50,6 +50,8 @@ var (
 	Crowded      = refuse(newRefusal("handshake_limit", http.StatusServiceUnavailable, "too many handshakes are under way", "Retry-After: 1"), nil)
 	Exhausted    = refuse(newRefusal("exhausted", http.StatusServiceUnavailable, "there are too many connections on this host", "Retry-After: 5"), nil)
 	TooManyRooms = refuse(newRefusal("room_limit", http.StatusServiceUnavailable, "there are too many rooms (-max-rooms)", "Retry-After: 5"), nil)
+	// BadSince is for those who ask for a place in the room that can't be one.
+	BadSince = refuse(newRefusal("bad_since", http.StatusBadRequest, "since is no position in a room: leave it out, write now, or the position that you were told"), nil)
 	// Where each connection has to begin with a PROXY header:
 	NoTrustedProxy = refuse(newRefusal("no_trusted_proxy", http.StatusForbidden, "only proxies of trusted addresses may connect (-proxy-protocol, -trusted-proxies)"), nil)
 	NoProxyHeader  = refuse(newRefusal("no_proxy_header", http.StatusBadRequest, "a PROXY protocol header of version 1 or 2 must come before the request (-proxy-protocol)"), nil)
@@ -66,7 +68,7 @@ func Reasons() []string {
 			all = append(all, r.reason)
 		}
 	}
-	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason, NoTrustedProxy.Reason, NoProxyHeader.Reason, TooManyRooms.Reason)
+	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason, NoTrustedProxy.Reason, NoProxyHeader.Reason, TooManyRooms.Reason, BadSince.Reason)
 }
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {
