@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"chatd/room/identity"
 	"chatd/room/proxy"
 )
 
@@ -54,10 +55,11 @@ type Config struct {
 	TrustedProxies proxy.Trusted // who is believed, by its address, in what it says of its clients
 	ProxyProtocol  bool          // each connection is a trusted proxy's and begins with a PROXY header
 
-	Rooms        []string     // the only rooms that there can be; nil: all
-	AllowOrigin  []string     // origins that may connect besides the same one, as handshake.Origin writes them
-	Subprotocols []string     // that are agreed to, see handshake.Handshake
-	Page         http.Handler // answers every request that is not for Path, but OPTIONS
+	Rooms        []string          // the only rooms that there can be; nil: all
+	AllowOrigin  []string          // origins that may connect besides the same one, as handshake.Origin writes them
+	Subprotocols []string          // that are agreed to, see handshake.Handshake
+	Secrets      *identity.Secrets // that prove who a chat client is; nil: a random one
+	Page         http.Handler      // answers every request that is not for Path, but OPTIONS
 	Log          *slog.Logger
 
 	PassTime Observer // seconds that each pass of a shard takes; nil: not timed

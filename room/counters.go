@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"chatd/poller"
+	"chatd/room/chat"
 )
 
 // counters is what one worker counts. Only that worker writes it, so that nothing
@@ -33,7 +34,8 @@ type counters struct {
 
 	dropped   [reasons]atomic.Uint64
 	throttled [limits]atomic.Uint64
-	_         [128]byte // keeps the next one's out of the same cache lines
+	rejected  [len(chat.Codes)]atomic.Uint64 // events of chat clients, by what was wrong with them
+	_         [128]byte                      // keeps the next one's out of the same cache lines
 }
 
 // limits are the kinds of rate limits.

@@ -11,6 +11,7 @@ import (
 	"chatd/room/chat"
 	"chatd/room/frame"
 	"chatd/room/handshake"
+	"chatd/room/identity"
 )
 
 // The stages of a server's life.
@@ -85,6 +86,9 @@ func New(config Config, pool *poller.Pool, p *poller.Poller, freed func()) *Serv
 
 func (s *Server) init(config Config, pool *poller.Pool) {
 	config.MaxHead = cmp.Or(config.MaxHead, handshake.DefaultMaxHead)
+	if config.Secrets == nil {
+		config.Secrets = identity.New()
+	}
 	s.config = config
 	s.pool = pool
 	s.handshake = &handshake.Handshake{Path: Path, Rooms: set(config.Rooms), AllowOrigin: config.AllowOrigin, Subprotocols: append([]string{chat.Protocol}, config.Subprotocols...), MaxHead: config.MaxHead, Compress: config.Compress}

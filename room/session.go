@@ -50,6 +50,9 @@ func (c *client) Run(w *poller.Worker) {
 	if c.phase == phaseLeaving && c.has(statusReleased) {
 		c.released(w)
 	}
+	if cs := c.chat(); cs != nil && c.phase == phaseOpen {
+		cs.settle(w)
+	}
 	for range readsPerRun {
 		if c.phase == phaseClosed || c.phase == phaseJoining || c.ended {
 			return
@@ -89,7 +92,7 @@ func (c *client) mustWait() bool {
 
 // congested reports whether the session has to wait for the hub of a room.
 func (c *client) congested() bool {
-	h := c.hub()
+	h := c.speaksIn()
 	return h != nil && h.congested(c)
 }
 
@@ -193,11 +196,6 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 	case handshake.Incomplete:
 		return 0
 	case handshake.Upgrade:
-		q, ok := parseQuery(r.Query)
-		if !ok {
-			c.refuse(w, handshake.BadSince)
-			return len(b)
-		}
 		if !c.admitted(b[:r.N]) {
 			c.refuse(w, handshake.SourceLimit)
 			return len(b)
@@ -207,9 +205,9 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 			c.status.Or(statusDeflate)
 		}
 		if r.Protocol == chat.Protocol {
-			c.speakChat(q)
+			c.speakChat(&r.Query)
 		}
-		c.server.pending.join(w, &change{client: c, room: r.Room, since: q.since, answer: r.AppendAnswer(nil, c.server.date.get())})
+		c.server.pending.join(w, &change{client: c, room: r.Room, since: r.Query.Since, answer: r.AppendAnswer(nil, c.server.date.get())})
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
 		}
@@ -271,12 +269,16 @@ func (c *client) refuseRoom(w *poller.Worker) {
 // member.
 func (c *client) hub() *hub { return c.roster.Load().hub }
 
-// leave publishes p, the client's last post.
-func (c *client) leave(w *poller.Worker, p *post) {
+// leave publishes p, the client's last post, which is for h.
+func (c *client) leave(w *poller.Worker, h *hub, p *post) {
 	c.phase = phaseLeaving
 	c.in = nil
-	h := c.hub()
-	p.leaver, p.last.leaving = c, newLeaving(h)
+	p.leaver = c
+	if cs := c.chat(); cs != nil && cs.stays != nil {
+		cs.leaveAll(w, h, p)
+		return
+	}
+	p.last.leaving = newLeaving(h)
 	h.publish(w, p)
 }
 
@@ -295,7 +297,7 @@ func (c *client) end(w *poller.Worker, failed bool) {
 		// is queued, in case it still reads.
 		p := newPost(false)
 		p.last = &mail{}
-		c.leave(w, p)
+		c.leave(w, c.speaksIn(), p)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"sync/atomic"
 
+	"chatd/room/chat"
 	"chatd/room/handshake"
 )
 
@@ -41,6 +42,7 @@ type Stats struct {
 
 	Resumed   map[string]uint64 // joins with a position, by what came of it: resumed or gap
 	Gaps      map[string]uint64 // those with a gap, by its reason
+	Rejected  map[string]uint64 // events of chat clients that were answered with an error, by its code
 	Refused   map[string]uint64 // handshakes that failed, by reason
 	Dropped   map[string]uint64 // members that were sent away or lost, by Reason
 	Throttled map[string]uint64 // pauses in reading, by the limit that was exceeded
@@ -89,6 +91,7 @@ func (s *Server) Stats() Stats {
 
 		Resumed:   make(map[string]uint64),
 		Gaps:      make(map[string]uint64),
+		Rejected:  make(map[string]uint64),
 		Refused:   make(map[string]uint64),
 		Dropped:   make(map[string]uint64),
 		Throttled: make(map[string]uint64),
@@ -104,6 +107,9 @@ func (s *Server) Stats() Stats {
 	}
 	for r := SlowConsumer; r < reasons; r++ {
 		st.Dropped[r.String()] = t.sum(func(t *counters) *atomic.Uint64 { return &t.dropped[r] })
+	}
+	for i, code := range chat.Codes {
+		st.Rejected[string(code)] = t.sum(func(t *counters) *atomic.Uint64 { return &t.rejected[i] })
 	}
 	for i, name := range limitNames {
 		st.Throttled[name] = t.sum(func(t *counters) *atomic.Uint64 { return &t.throttled[i] })

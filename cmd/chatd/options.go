@@ -56,6 +56,8 @@ type options struct {
 	proxyProtocol    bool
 	allowOrigin      []string
 	subprotocols     []string
+	secret           string
+	secretFile       string
 	logLevel         slog.Level
 	logFormat        logging.Format
 	version          bool
@@ -123,6 +125,8 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		o.subprotocols = append(o.subprotocols, v)
 		return nil
 	})
+	fs.StringVar(&o.secret, "secret", "", "`text` that proves who a chat client is when it comes back, of at least 16 bytes; by default a random one, for as long as the process runs; in CHATD_SECRET, or a file, other users of the host can't see it")
+	fs.StringVar(&o.secretFile, "secret-file", "", "`file` of such texts, one a line: the first signs, all verify")
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
 	fs.TextVar(&o.logFormat, "log-format", logging.Text, "`format` of the log: text or json")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
@@ -192,6 +196,9 @@ func (o options) check() error {
 		if timeout.value < 0 || timeout.value > maxTimeout {
 			return fmt.Errorf("-%s is %s: must be 0 to %s", timeout.name, timeout.value, maxTimeout)
 		}
+	}
+	if err := o.checkSecret(); err != nil {
+		return err
 	}
 	return o.checkAddresses()
 }

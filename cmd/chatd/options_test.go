@@ -23,7 +23,7 @@ var everyFlag = []string{
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-history", "1014", "-history-age", "1015s", "-history-memory", "1016000",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-log-level", "debug", "-log-format", "json", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-log-level", "debug", "-log-format", "json", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -62,10 +62,11 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		proxyProtocol:    true,
 		allowOrigin:      []string{"https://a", "b"},
 		subprotocols:     []string{"c", "d"},
+		secret:           aSecret,
 		logLevel:         slog.LevelDebug,
 		logFormat:        logging.JSON,
 		version:          true,
-	}, parse(t), "given")
+	}, parse(t), "given", "secretFile") // which goes with no secret
 }
 
 func TestVariableOfARepeatableFlagIsAListWithSpaces(t *testing.T) {
@@ -134,7 +135,7 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		ProxyProtocol:     true,
 		AllowOrigin:       []string{"https://a", "b"},
 		Subprotocols:      []string{"c", "d"},
-	}, parse(t).room(), "MaxConns", "Page", "Log", "PassTime", "Lag") // those are serve's
+	}, parse(t).room(), "MaxConns", "Page", "Secrets", "Log", "PassTime", "Lag") // those are serve's
 }
 
 func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {

@@ -5,8 +5,8 @@
 //
 //	bytes ─▶ request line ─▶ fields ─▶ message ─▶ path? ── another ──▶ HTTP
 //	            │              │          │         │
-//	            │              │          │       ours ─▶ rules ─▶ Upgrade: the 101
-//	            ▼              ▼          ▼                 ▼
+//	            │              │          │       ours ─▶ rules ─▶ query ─▶ Upgrade: the 101
+//	            ▼              ▼          ▼                 ▼        ▼
 //	          Refuse         Refuse     Refuse            Refuse: 4xx or 5xx, Connection: close
 //
 // What is HTTP keeps the rules for any message (RFC 9110, RFC 9112), so that
@@ -46,7 +46,7 @@ type Result struct {
 	Deflate  bool   // Upgrade: permessage-deflate was agreed upon (RFC 7692)
 	Room     string // Upgrade: the name of the room
 	Protocol string // Upgrade: the subprotocol that was agreed upon; empty: none
-	Query    string // Upgrade: what follows the ? in the request's target, as it came
+	Query    Query  // Upgrade: what the request asks for besides
 	Status   int    // Refuse: that of the answer
 	Reason   string // Refuse: one stable word, for logs and counters
 }
@@ -108,6 +108,10 @@ func (h *Handshake) Look(b []byte) Result {
 	if r := h.check(request, &f, authority); r != nil {
 		return refuse(r, b)
 	}
+	asked, ok := parseQuery(string(query))
+	if !ok {
+		return refuse(badSince, b)
+	}
 	var answer *upgrader
 	if answer = withoutDeflate; h.Compress {
 		answer = f.deflate.answer()
@@ -118,7 +122,7 @@ func (h *Handshake) Look(b []byte) Result {
 	}
 	return Result{
 		Verdict: Upgrade, N: end, Response: response, Deflate: answer != withoutDeflate,
-		Room: roomName(room), Protocol: f.protocol, Query: string(query),
+		Room: roomName(room), Protocol: f.protocol, Query: asked,
 	}
 }
 

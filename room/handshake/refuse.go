@@ -39,6 +39,7 @@ var (
 	badKey         = newRefusal("bad_key", http.StatusBadRequest, "exactly one Sec-WebSocket-Key header of 16 bytes in base64 is needed")
 	badExtensions  = newRefusal("extensions", http.StatusBadRequest, "Sec-WebSocket-Extensions is not a list of extensions") // RFC 6455 §9.1
 	badSubprotocol = newRefusal("subprotocol", http.StatusBadRequest, "Sec-WebSocket-Protocol is not a list of tokens")      // RFC 6455 §11.3.4
+	badSince       = newRefusal("bad_since", http.StatusBadRequest, "since is not where one can begin in a room: leave it out, write now, or the position that you were told")
 	badOrigin      = newRefusal("origin", http.StatusForbidden, "the Origin of this request's page is not its Host, nor allowed. "+
 		"A proxy has to pass on the Host that the browser sent (nginx: proxy_set_header Host $http_host; Apache: ProxyPreserveHost On). "+
 		"Pages of another host have to be allowed: chatd -allow-origin https://that.host") // RFC 6455 §10.2
@@ -50,8 +51,6 @@ var (
 	Crowded      = refuse(newRefusal("handshake_limit", http.StatusServiceUnavailable, "too many handshakes are under way", "Retry-After: 1"), nil)
 	Exhausted    = refuse(newRefusal("exhausted", http.StatusServiceUnavailable, "there are too many connections on this host", "Retry-After: 5"), nil)
 	TooManyRooms = refuse(newRefusal("room_limit", http.StatusServiceUnavailable, "there are too many rooms (-max-rooms)", "Retry-After: 5"), nil)
-	// BadSince is for those who ask for a place in the room that can't be one.
-	BadSince = refuse(newRefusal("bad_since", http.StatusBadRequest, "since is no position in a room: leave it out, write now, or the position that you were told"), nil)
 	// Where each connection has to begin with a PROXY header:
 	NoTrustedProxy = refuse(newRefusal("no_trusted_proxy", http.StatusForbidden, "only proxies of trusted addresses may connect (-proxy-protocol, -trusted-proxies)"), nil)
 	NoProxyHeader  = refuse(newRefusal("no_proxy_header", http.StatusBadRequest, "a PROXY protocol header of version 1 or 2 must come before the request (-proxy-protocol)"), nil)
@@ -63,12 +62,12 @@ var (
 func Reasons() []string {
 	var all []string
 	for _, r := range []*refusal{badRequest, headTooLarge, unknownHTTP, badTarget, badHost, badLength, badCoding, unknownCoding,
-		badRoom, noSuchRoom, badMethod, badProtocol, badBody, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin} {
+		badRoom, noSuchRoom, badMethod, badProtocol, badBody, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin, badSince} {
 		if !slices.Contains(all, r.reason) {
 			all = append(all, r.reason)
 		}
 	}
-	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason, NoTrustedProxy.Reason, NoProxyHeader.Reason, TooManyRooms.Reason, BadSince.Reason)
+	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason, NoTrustedProxy.Reason, NoProxyHeader.Reason, TooManyRooms.Reason)
 }
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {
