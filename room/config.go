@@ -41,6 +41,10 @@ type Config struct {
 	RateControls      int64 // pings and unasked pongs …
 	RateClose         bool  // whoever sends more is sent away; otherwise its socket is not read for a while
 
+	History       int           // messages that are kept of a room; 0: none
+	HistoryAge    time.Duration // for which they are kept; 0: for ever
+	HistoryMemory int64         // bytes of memory for them in all rooms: beyond it, those that were silent longest lose theirs; 0: any amount
+
 	HandshakeTimeout time.Duration // for the whole HTTP head
 	PingInterval     time.Duration // silence after which, at the latest, a client is pinged; after two it is given up (see doubts)
 	IdleTimeout      time.Duration // time without a message from a client

@@ -40,8 +40,8 @@ func TestFirstSecretOfAFileSignsAndAllVerify(t *testing.T) {
 }
 
 func TestWithoutASecretEachProcessHasItsOwn(t *testing.T) {
-	if sessionOf(t, "x") == sessionOf(t, "x") {
-		t.Error("two have the same")
+	if one := sessionOf(t, "x"); one == sessionOf(t, "x") {
+		t.Errorf("two have the same: %s", one)
 	}
 }
 

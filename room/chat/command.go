@@ -11,7 +11,7 @@ import (
 type Command struct {
 	Kind  Kind
 	Text  []byte         // Say; of the frame, if nothing in it was escaped
-	Nonce string         // Say; "": none
+	Nonce string         // by which a client tells its events apart; "": none
 	Room  string         // "": not named, which Join does not allow
 	Name  string         // Name; "": none from now on
 	Since position.Since // Join
@@ -52,13 +52,13 @@ func (e *event) command(maxText int) (c Command, failed *Error) {
 	if c.Kind, failed = e.kind(); failed != nil {
 		return c, failed
 	}
+	var ok bool
+	if c.Nonce, ok = e.nonce(); !ok {
+		return c, badEvent("nonce must be a string of at most " + strconv.Itoa(MaxNonce) + " bytes")
+	}
 	switch c.Kind {
 	case Say:
 		c.Text, failed = e.text(maxText)
-		var ok bool
-		if c.Nonce, ok = e.nonce(); !ok && failed == nil {
-			failed = badEvent("nonce must be a string of at most " + strconv.Itoa(MaxNonce) + " bytes")
-		}
 	case Name:
 		c.Name, failed = e.name()
 		return c, failed

@@ -17,6 +17,9 @@ const (
 	Rate         Code = "rate" // too many in a second
 )
 
+// Codes are all of them.
+var Codes = [...]Code{BadEvent, BadJSON, TooLong, BadName, BadRoom, NotMember, TooManyRooms, NoRoom, NotAllowed, Rate}
+
 // Error is what a client is told about a command that is not carried out.
 type Error struct {
 	Code    Code
