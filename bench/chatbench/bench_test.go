@@ -272,6 +272,8 @@ func TestImpossibleFlagsAreRefusedInOneLine(t *testing.T) {
 		"rooms -outstanding 0":                  "-outstanding is 0",
 		"rooms -pairs 0":                        "-pairs is 0",
 		"compare -rounds 0":                     "-rounds is 0",
+		"hostile -rooms 0":                      "-rooms is 0",
+		"hostile -rooms 6 -clients 5":           "-rooms is 6",
 		"fanout -url ws://127.0.0.1:1/ws extra": "unexpected argument",
 	} {
 		err := command(new(strings.Builder)).ParseAndRun(t.Context(), strings.Fields(args))
