@@ -158,7 +158,7 @@ func (c *comparison) attempt(ctx context.Context, s step, server result.Server, 
 		return nil, err
 	}
 	url := "ws://" + addr + "/ws"
-	target, err := load.NewTarget(url, nil)
+	target, err := load.NewTarget(url, load.Raw, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func (c *comparison) attempt(ctx context.Context, s step, server result.Server, 
 	if err != nil {
 		return nil, err
 	}
-	sc := &scenario{params: s.params, url: url, target: target, share: c.share, server: process, duration: s.duration, warmup: s.warmup, progress: newProgress(os.Stderr, prefix)}
+	sc := &scenario{params: s.params, url: url, dialect: load.Raw, target: target, share: c.share, server: process, duration: s.duration, warmup: s.warmup, progress: newProgress(os.Stderr, prefix)}
 	return sc.run(ctx, s.scenario, server.Name)
 }
 

@@ -86,11 +86,11 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 		}
 	}()
 	chatd.Rooms = t.Rooms
-	target, err := load.NewTarget("ws://"+chatd.Addr+"/ws", nil)
+	target, err := load.NewTarget("ws://"+chatd.Addr+"/ws", load.Raw, nil)
 	if err != nil {
 		return out, err
 	}
-	fleet, err := load.NewFleet(target, t.rooms(), cmp.Or(k.Size, messageSize))
+	fleet, err := load.NewFleet(target, t.rooms(), cmp.Or(k.Size, messageSize), load.AtOnce)
 	if err != nil {
 		return out, err
 	}

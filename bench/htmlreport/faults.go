@@ -40,6 +40,8 @@ func faultText(f result.Faults) string {
 		{f.OrderDiffers, "%s clients in another order"},
 		{f.Corrupt, "%s corrupt"},
 		{f.Foreign, "%s of another room"},
+		{f.Misnumbered, "%s misnumbered"},
+		{f.Gaps, "%s gaps"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf(p.what, grouped(p.n)))
