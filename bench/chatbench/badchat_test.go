@@ -12,9 +12,11 @@ import (
 )
 
 // badChat speaks as much of chat.v1 as the harness needs, with a planted fault,
-// most of them where what was missed and what is live meet.
+// most of them where what was missed and what is live meet. Raw clients have rooms
+// of their own.
 type badChat struct {
 	fault string
+	raw   badServer
 
 	mu    sync.Mutex // the server's only one: it need not be fast
 	rooms map[string]*badRoom
@@ -36,6 +38,10 @@ const badEpoch = "9f3c21aa"
 
 // ServeHTTP implements http.Handler.
 func (s *badChat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Sec-WebSocket-Protocol") == "" {
+		s.raw.ServeHTTP(w, r)
+		return
+	}
 	since := r.URL.Query().Get("since")
 	up := websocket.Upgrader{Subprotocols: []string{"chat.v1"}}
 	switch {

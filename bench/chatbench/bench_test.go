@@ -276,6 +276,7 @@ func TestImpossibleFlagsAreRefusedInOneLine(t *testing.T) {
 		"herd -staying 0":                       "-staying is 0",
 		"herd -staying 3 -rooms 4":              "-rooms is 4",
 		"herd -clients 1000000":                 "of one process each",
+		"rooms -versus raw":                     "another -dialect",
 		"rooms -pairs 0":                        "-pairs is 0",
 		"compare -rounds 0":                     "-rounds is 0",
 		"hostile -rooms 0":                      "-rooms is 0",

@@ -158,3 +158,21 @@ func TestHerdRecoversFromCentrifuge(t *testing.T) {
 		}
 	}
 }
+
+func TestDialectIsComparedWithRawFramesOfTheSameLength(t *testing.T) {
+	run, _, _, err := against(t, "chat: none", "rooms", func(s *scenario) {
+		small(versusRaw)(s)
+		s.dialect = load.Chat
+	})
+	if err != nil || run.Faults.Any() || len(run.Rooms.Pairs) != 2 {
+		t.Fatalf("%v %+v %v", err, run.Faults, run.Warnings)
+	}
+	for _, p := range run.Rooms.Pairs {
+		if p.Base.Dialect != "" || p.Against.Dialect != load.Chat || p.Base.PerMessage == nil || p.Against.PerMessage == nil {
+			t.Errorf("%+v against %+v", p.Base, p.Against)
+		}
+		if d := p.Base.FrameBytes - p.Against.FrameBytes; d < -2 || d > 2 || p.Base.FrameBytes < 64+100 {
+			t.Errorf("frames of %g bytes against %g", p.Base.FrameBytes, p.Against.FrameBytes)
+		}
+	}
+}

@@ -67,7 +67,7 @@ func command(out io.Writer) *ffcli.Command {
 		{"storm", "connect and hang up as fast as possible: handshakes per second, CPU of each"},
 		{"stuck", "clients that never read beside healthy ones: who is dropped, who loses, memory"},
 		{"ramp", "raise the rate until deliveries come late or not at all: the highest sustained rate"},
-		{"rooms", "many rooms, and in turn the same beside a flooded one, or one room with all messages: p99, CPU and wake-ups of a message"},
+		{"rooms", "many rooms, and in turn the same beside a flooded one, one room with all messages, or raw frames: p99, CPU and wake-ups of a message"},
 		{"herd", "clients cut at once that come back to where they were, while messages go on: time until all are caught up, p99 of those who stayed, memory"},
 	} {
 		root.Subcommands = append(root.Subcommands, scenarioCommand(c.name, c.help, out))

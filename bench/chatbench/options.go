@@ -99,7 +99,7 @@ func (o *options) roomsFlags(fs *flag.FlagSet) {
 	fs.IntVar(&o.params.Rooms, "rooms", 500, "rooms")
 	fs.IntVar(&o.members, "members", 10, "clients of each room, one of which sends")
 	fs.Float64Var(&o.params.Rate, "rate", 0, "messages per second, over all rooms; 0: one in each room")
-	fs.StringVar(&o.versus, "versus", versusFlood, "`what` the rooms are compared with, in turn: flood: the same beside a flooded room; single: one room that gets all messages")
+	fs.StringVar(&o.versus, "versus", versusFlood, "`what` the rooms are compared with, in turn: flood: the same beside a flooded room; single: one room that gets all messages; raw: the same in raw frames as long as those of -dialect")
 	fs.IntVar(&o.params.Outstanding, "outstanding", 256, "messages under way in the flooded room: as many as may wait for a client")
 	fs.IntVar(&o.pairs, "pairs", 3, "how often each of both is run")
 }
@@ -134,7 +134,7 @@ func (o *options) complete(name string) {
 	if name == "rooms" {
 		p.Clients = p.Rooms * o.members
 		p.Rate = cmp.Or(p.Rate, float64(p.Rooms))
-		if o.versus == versusSingle {
+		if o.versus != versusFlood {
 			p.Outstanding = 0
 		}
 	}
@@ -171,8 +171,10 @@ func (o *options) check(name string, args []string) error {
 		return usageError("-members is %d: must be at least 1", o.members)
 	case name != "storm" && p.Clients < 1:
 		return usageError("-clients is %d: must be at least 1", p.Clients)
-	case name == "rooms" && o.versus != versusFlood && o.versus != versusSingle:
-		return usageError("-versus is %q: must be %s or %s", o.versus, versusFlood, versusSingle)
+	case name == "rooms" && o.versus != versusFlood && o.versus != versusSingle && o.versus != versusRaw:
+		return usageError("-versus is %q: must be %s, %s or %s", o.versus, versusFlood, versusSingle, versusRaw)
+	case name == "rooms" && o.versus == versusRaw && o.dialect == load.Raw:
+		return usageError("-versus raw needs another -dialect than raw to compare with")
 	case name == "rooms" && o.pairs < 1:
 		return usageError("-pairs is %d: must be at least 1", o.pairs)
 	case name != "storm" && p.Rooms > min(p.Clients, gather):

@@ -25,6 +25,7 @@ type scenario struct {
 	limit    time.Duration // ramp: the highest p99 of last deliveries
 	versus   string        // rooms: what they are compared with
 	pairs    int           // rooms: how often
+	rawBytes int           // rooms versus raw: of a message, so that frames are as long
 	syscalls bool          // count the server's
 	beside   *flood        // rooms: what goes on beside it
 	progress *progress

@@ -131,14 +131,14 @@ type Flood struct {
 
 // Rooms is how a load on many rooms compares with another one, in turn.
 type Rooms struct {
-	Versus string `json:"versus"` // flood: the same beside a flooded room; single: one room that gets all messages
+	Versus string `json:"versus"` // flood: the same beside a flooded room; single: one room that gets all messages; raw: the same in raw frames
 	Pairs  []Pair `json:"pairs"`
 }
 
 // Pair is two runs, one after the other.
 type Pair struct {
-	Base    Run `json:"base"`    // without the flood, or the single room
-	Against Run `json:"against"` // with it, or many rooms
+	Base    Run `json:"base"`    // without the flood, the single room, or raw frames
+	Against Run `json:"against"` // with it, many rooms, or frames of another dialect
 }
 
 // Herd is clients that were cut all at once and came back, each from where it was,
