@@ -54,7 +54,7 @@ func faultText(f result.Faults) string {
 // something went wrong.
 func faultNotes(c *result.Comparison) []string {
 	var notes []string
-	for _, server := range names(c) {
+	for _, server := range everybody(c) {
 		for _, scenario := range scenarios(c) {
 			for _, g := range groups(c, scenario) {
 				f, bad := faultsOf(server, g.Runs)
