@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -54,7 +55,11 @@ func serveBadly(fault, addr string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stderr, http.Serve(ln, &badServer{fault: fault}))
+	var handler http.Handler = &badServer{fault: fault}
+	if fault, ok := strings.CutPrefix(fault, "chat: "); ok {
+		handler = &badChat{fault: fault, rooms: make(map[string]*badRoom)}
+	}
+	fmt.Fprintln(os.Stderr, http.Serve(ln, handler))
 }
 
 // ServeHTTP implements http.Handler.

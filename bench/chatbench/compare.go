@@ -29,6 +29,7 @@ type comparison struct {
 	before string // an older chatd
 	share  int    // clients of one process of the harness
 	out    io.Writer
+	rivals map[string]contestant // by the names of the result's servers
 	result result.Comparison
 }
 
@@ -54,7 +55,7 @@ func compareCommand(out io.Writer) *ffcli.Command {
 			if *rounds < 1 {
 				return usageError("-rounds is %d: must be at least 1", *rounds)
 			}
-			c := &comparison{bin: *bin, steps: plan(*quick), rounds: *rounds, before: *before, out: out}
+			c := &comparison{rivals: make(map[string]contestant), bin: *bin, steps: plan(*quick), rounds: *rounds, before: *before, out: out}
 			if *only != "" {
 				c.only = strings.Split(*only, ",")
 			}
@@ -93,10 +94,13 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 	if c.share, err = clientsPerProcess(); err != nil {
 		return err
 	}
-	left := newEstimate(c.steps, c.rounds*len(c.result.Servers))
+	left := &estimate{started: time.Now()}
+	for _, s := range c.steps {
+		left.add(s, c.rounds*len(c.among(s)))
+	}
 	for round := range c.rounds {
 		for i, s := range c.steps {
-			for _, server := range rotated(c.result.Servers, round+i) {
+			for _, server := range rotated(c.among(s), round+i) {
 				if ctx.Err() != nil {
 					break
 				}
@@ -118,10 +122,20 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 	return nil
 }
 
+// among is the servers that take part in a step.
+func (c *comparison) among(s step) (servers []result.Server) {
+	for _, server := range c.result.Servers {
+		if c.rivals[server.Name].runs(s) {
+			servers = append(servers, server)
+		}
+	}
+	return servers
+}
+
 // rotated is the servers in turn, beginning with another one each time: what a
 // server finds the machine doing depends on which was there before.
 func rotated(servers []result.Server, by int) []result.Server {
-	by %= len(servers)
+	by %= max(len(servers), 1)
 	return append(slices.Clone(servers[by:]), servers[:by]...)
 }
 
@@ -132,6 +146,7 @@ func (c *comparison) add(k contestant, path string) {
 		return
 	}
 	command := strings.TrimSpace(path + " " + k.flags)
+	c.rivals[k.name] = k
 	c.result.Servers = append(c.result.Servers, result.Server{Name: k.name, What: k.what, Command: command})
 }
 
@@ -158,11 +173,12 @@ func (c *comparison) attempt(ctx context.Context, s step, server result.Server, 
 		return nil, err
 	}
 	url := "ws://" + addr + "/ws"
-	target, err := load.NewTarget(url, nil)
+	dialect := c.rivals[server.Name].speaks(s)
+	target, err := load.NewTarget(url, dialect, nil)
 	if err != nil {
 		return nil, err
 	}
-	started, err := startServer(ctx, server.Command+" -addr "+addr, url)
+	started, err := startServer(ctx, fmt.Sprintf("%s %s -addr %s", server.Command, s.flags, addr), url)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +187,7 @@ func (c *comparison) attempt(ctx context.Context, s step, server result.Server, 
 	if err != nil {
 		return nil, err
 	}
-	sc := &scenario{params: s.params, url: url, target: target, share: c.share, server: process, duration: s.duration, warmup: s.warmup, progress: newProgress(os.Stderr, prefix)}
+	sc := &scenario{params: s.params, url: url, dialect: dialect, target: target, share: c.share, server: process, duration: s.duration, warmup: s.warmup, progress: newProgress(os.Stderr, prefix)}
 	return sc.run(ctx, s.scenario, server.Name)
 }
 

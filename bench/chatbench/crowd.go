@@ -28,13 +28,13 @@ type crowd struct {
 
 // newCrowd makes a crowd that has place for so many clients.
 func newCrowd(s *scenario, rooms load.Rooms, clients int) (*crowd, error) {
-	own, err := load.NewFleet(s.target, rooms, s.params.MessageBytes)
+	own, err := load.NewFleet(s.target, rooms, s.params.MessageBytes, load.AtOnce)
 	if err != nil {
 		return nil, err
 	}
 	c := &crowd{own: own, share: s.share}
 	for first := c.share; first < clients; first += c.share {
-		h, err := startHelper(s.fleet(rooms))
+		h, err := startHelper(s.fleet(rooms, load.AtOnce))
 		if err != nil {
 			c.close()
 			return nil, err
@@ -90,6 +90,7 @@ func (c *crowd) counts() (sum load.Counts) {
 			sum.Open += n.Open
 			sum.Dropped += n.Dropped
 			sum.Delivered += n.Delivered
+			sum.Bytes += n.Bytes
 		}
 	}
 	return sum
@@ -137,9 +138,11 @@ type (
 	// FleetConfig says whose clients a helper's are.
 	FleetConfig struct {
 		URL          string
+		Dialect      string
 		Header       http.Header
 		Rooms        load.Rooms
 		MessageBytes int
+		AtOnce       int // handshakes
 	}
 	// ConnectArgs asks for clients.
 	ConnectArgs struct {
@@ -172,8 +175,8 @@ type pipes struct {
 const helperCommand = "helper"
 
 // fleet is the configuration of a helper.
-func (s *scenario) fleet(rooms load.Rooms) FleetConfig {
-	return FleetConfig{URL: s.url, Header: s.header, Rooms: rooms, MessageBytes: s.params.MessageBytes}
+func (s *scenario) fleet(rooms load.Rooms, atOnce int) FleetConfig {
+	return FleetConfig{URL: s.url, Dialect: s.dialect, Header: s.header, Rooms: rooms, MessageBytes: s.params.MessageBytes, AtOnce: atOnce}
 }
 
 // startHelper starts a helper, by way of another program if one is named, with
@@ -226,11 +229,11 @@ type Remote struct {
 
 // Configure makes the fleet. It must be called first.
 func (r *Remote) Configure(a FleetConfig, _ *struct{}) error {
-	target, err := load.NewTarget(a.URL, a.Header)
+	target, err := load.NewTarget(a.URL, a.Dialect, a.Header)
 	if err != nil {
 		return err
 	}
-	r.fleet, err = load.NewFleet(target, a.Rooms, a.MessageBytes)
+	r.fleet, err = load.NewFleet(target, a.Rooms, a.MessageBytes, a.AtOnce)
 	return err
 }
 
@@ -281,6 +284,21 @@ func (r *Remote) Stop(_ struct{}, reply *load.Sent) error {
 	}
 	r.fleet.Do(func() {}) // nobody is about to send any more
 	*reply = r.fleet.Sent(r.senders)
+	return nil
+}
+
+// Cut is the fleet's.
+func (r *Remote) Cut(struct{}, *struct{}) error {
+	r.fleet.Cut()
+	return nil
+}
+
+// Return is the fleet's.
+func (r *Remote) Return(struct{}, *struct{}) error { return r.fleet.Return() }
+
+// Comeback is the fleet's.
+func (r *Remote) Comeback(_ struct{}, reply *load.Comeback) error {
+	*reply = r.fleet.Comeback()
 	return nil
 }
 

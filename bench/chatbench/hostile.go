@@ -16,6 +16,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	"chatd/bench/hostile"
+	"chatd/bench/load"
 )
 
 // hostileCommand compares the latencies of healthy clients with and without
@@ -26,6 +27,7 @@ func hostileCommand(out io.Writer) *ffcli.Command {
 	fs.StringVar(&trial.Program, "server", "bin/chatd", "chatd's `binary`")
 	fs.IntVar(&trial.Healthy, "clients", 500, "healthy clients")
 	fs.IntVar(&trial.Peers, "peers", 500, "hostile peers")
+	fs.IntVar(&trial.Rooms, "rooms", 1, "rooms, over which the clients and the peers are spread evenly, each with its own messages; 1: that of /ws; otherwise /r0, /r1 … behind it")
 	fs.DurationVar(&trial.Duration, "duration", 4*time.Second, "measured time of a round")
 	rounds := fs.Int("rounds", 3, "rounds without and with the peers, in turn")
 	only := fs.String("only", "", "the `kind` to look at; empty: all")
@@ -39,13 +41,20 @@ func hostileCommand(out io.Writer) *ffcli.Command {
 			if trial.Healthy < 1 || trial.Peers < 1 || *rounds < 1 || trial.Duration <= 0 {
 				return usageError("-clients, -peers, -rounds and -duration must be more than 0")
 			}
+			if trial.Rooms < 1 || trial.Rooms > min(trial.Healthy, load.MaxRooms-1) {
+				return usageError("-rooms is %d: must be from 1 to the number of clients, %d, and at most %d", trial.Rooms, trial.Healthy, load.MaxRooms-1)
+			}
 			rows, err := hostileRows(ctx, trial, *rounds, *only)
 			if err != nil {
 				return err
 			}
 			m := thisMachine()
-			text := fmt.Sprintf("# Hostile peers\n\n%s, %d cores, %s, %s, loopback; commit %s.\n\nMedians of %d rounds of %s without and with the peers, in turn; %d healthy clients, %g messages a second.\nThe peers are in a process of their own, on the same cores, and get the time that the others leave (SCHED_IDLE);\nwhat chatd took of them is beside it.\n\n%s",
-				m.CPU, m.Cores, m.Kernel, m.Go, m.Commit, *rounds, trial.Duration, trial.Healthy, trial.Rate, hostile.Markdown(rows))
+			where := ""
+			if trial.Rooms > 1 {
+				where = fmt.Sprintf(" in each of %d rooms, over which all are spread", trial.Rooms)
+			}
+			text := fmt.Sprintf("# Hostile peers\n\n%s, %d cores, %s, %s, loopback; commit %s.\n\nMedians of %d rounds of %s without and with the peers, in turn; %d healthy clients, %g messages a second%s.\nThe peers are in a process of their own, on the same cores, and get the time that the others leave (SCHED_IDLE);\nwhat chatd took of them is beside it.\n\n%s",
+				m.CPU, m.Cores, m.Kernel, m.Go, m.Commit, *rounds, trial.Duration, trial.Healthy, trial.Rate, where, hostile.Markdown(rows))
 			if *path != "" {
 				if err := os.WriteFile(*path, []byte(text), 0o644); err != nil {
 					return err
@@ -90,7 +99,7 @@ func attackElsewhere(ctx context.Context, k *hostile.Kind, t hostile.Target, pee
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "chrt", "--idle", "0", exe, peersCommand, k.Name, t.Addr, strconv.Itoa(t.PID), strconv.Itoa(peers))
+	cmd := exec.CommandContext(ctx, "chrt", "--idle", "0", exe, peersCommand, k.Name, t.Addr, strconv.Itoa(t.PID), strconv.Itoa(t.Rooms), strconv.Itoa(peers))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // Ctrl-C is for us
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	var errs strings.Builder
@@ -110,22 +119,21 @@ func attackElsewhere(ctx context.Context, k *hostile.Kind, t hostile.Target, pee
 func hostilePeers() *ffcli.Command {
 	return &ffcli.Command{Name: peersCommand, ShortHelp: "(used by hostile)",
 		Exec: func(ctx context.Context, args []string) error {
-			if len(args) != 4 {
-				return usageError("want a kind, an address, a process and a number")
+			if len(args) != 5 {
+				return usageError("want a kind, an address, a process, and how many rooms and peers")
 			}
 			ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 			defer stop()
-			pid, err := strconv.Atoi(args[2])
-			if err != nil {
-				return usageError("process %q", args[2])
-			}
-			peers, err := strconv.Atoi(args[3])
-			if err != nil {
-				return usageError("number %q", args[3])
+			var numbers [3]int
+			for i, arg := range args[2:] {
+				var err error
+				if numbers[i], err = strconv.Atoi(arg); err != nil {
+					return usageError("number %q", arg)
+				}
 			}
 			for _, k := range hostile.Kinds {
 				if k.Name == args[0] {
-					return k.Attack(ctx, hostile.Target{Addr: args[1], PID: pid}, peers)
+					return k.Attack(ctx, hostile.Target{Addr: args[1], PID: numbers[0], Rooms: numbers[1]}, numbers[2])
 				}
 			}
 			return usageError("kind %q", args[0])

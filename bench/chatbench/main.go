@@ -26,7 +26,7 @@ const (
 // errUsage marks errors in flags.
 var errUsage = errors.New("")
 
-var errFaults = errors.New("the server lost, repeated, reordered or damaged deliveries, brought those of other rooms, or cut clients off")
+var errFaults = errors.New("the server lost, repeated, reordered or damaged deliveries, brought those of other rooms, told of gaps, or cut clients off")
 
 func usageError(format string, args ...any) error {
 	return fmt.Errorf("%w"+format, append([]any{errUsage}, args...)...)
@@ -67,7 +67,8 @@ func command(out io.Writer) *ffcli.Command {
 		{"storm", "connect and hang up as fast as possible: handshakes per second, CPU of each"},
 		{"stuck", "clients that never read beside healthy ones: who is dropped, who loses, memory"},
 		{"ramp", "raise the rate until deliveries come late or not at all: the highest sustained rate"},
-		{"rooms", "many rooms, and in turn the same beside a flooded one, or one room with all messages: p99, CPU and wake-ups of a message"},
+		{"rooms", "many rooms, and in turn the same beside a flooded one, one room with all messages, or raw frames: p99, CPU and wake-ups of a message"},
+		{"herd", "clients cut at once that come back to where they were, while messages go on: time until all are caught up, p99 of those who stayed, memory"},
 	} {
 		root.Subcommands = append(root.Subcommands, scenarioCommand(c.name, c.help, out))
 	}

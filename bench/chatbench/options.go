@@ -20,6 +20,7 @@ import (
 // options are the flags of a scenario.
 type options struct {
 	url, server, name, json string
+	dialect                 string
 	pid, share              int
 	header                  http.Header
 	duration, warmup, limit time.Duration
@@ -51,11 +52,16 @@ func flags(name string) (*options, *flag.FlagSet) {
 	fs.StringVar(&o.name, "name", "", "what to call the server (default: its URL)")
 	fs.StringVar(&o.json, "json", "", "write the figures to this `file`, too")
 	fs.DurationVar(&o.duration, "duration", 10*time.Second, "measured time (ramp: of each step; rooms: of each run)")
+	spoken := load.Raw
+	if name == "herd" {
+		spoken = load.Chat
+	}
+	fs.StringVar(&o.dialect, "dialect", spoken, "what server and clients speak: raw: every frame is a message; chat: chat.v1; centrifuge: the JSON protocol of centrifugal/centrifuge")
 	if name != "storm" {
 		fs.IntVar(&o.share, "clients-per-process", 0, "clients of one process of the harness, which starts as many as it takes; 0: what the descriptor limit allows")
 	}
 	if sends(name) {
-		fs.IntVar(&o.params.MessageBytes, "size", 128, "message size in `bytes`")
+		fs.IntVar(&o.params.MessageBytes, "size", 128, "message size in `bytes`; of other dialects than raw that of the text")
 		fs.DurationVar(&o.warmup, "warmup", time.Second, "time before measuring")
 		fs.BoolVar(&o.syscalls, "syscalls", false, "count the server's system calls, too, with perf; each costs a little more then")
 	}
@@ -63,8 +69,11 @@ func flags(name string) (*options, *flag.FlagSet) {
 		o.roomsFlags(fs)
 		return &o, fs
 	}
+	if name == "herd" {
+		o.herdFlags(fs)
+	}
 	fs.IntVar(&o.params.Rooms, "rooms", 1, "rooms, over which the clients are spread evenly; 1: that of the URL; otherwise /r0, /r1 … behind it")
-	if name != "storm" {
+	if name != "storm" && name != "herd" {
 		fs.IntVar(&o.params.Clients, "clients", 1000, "healthy clients")
 	}
 	if sends(name) {
@@ -90,9 +99,17 @@ func (o *options) roomsFlags(fs *flag.FlagSet) {
 	fs.IntVar(&o.params.Rooms, "rooms", 500, "rooms")
 	fs.IntVar(&o.members, "members", 10, "clients of each room, one of which sends")
 	fs.Float64Var(&o.params.Rate, "rate", 0, "messages per second, over all rooms; 0: one in each room")
-	fs.StringVar(&o.versus, "versus", versusFlood, "`what` the rooms are compared with, in turn: flood: the same beside a flooded room; single: one room that gets all messages")
+	fs.StringVar(&o.versus, "versus", versusFlood, "`what` the rooms are compared with, in turn: flood: the same beside a flooded room; single: one room that gets all messages; raw: the same in raw frames as long as those of -dialect")
 	fs.IntVar(&o.params.Outstanding, "outstanding", 256, "messages under way in the flooded room: as many as may wait for a client")
 	fs.IntVar(&o.pairs, "pairs", 3, "how often each of both is run")
+}
+
+// herdFlags are those that only the scenario herd has.
+func (o *options) herdFlags(fs *flag.FlagSet) {
+	fs.IntVar(&o.params.Clients, "clients", 10000, "clients that are cut and come back, of one process of their own")
+	fs.IntVar(&o.params.Staying, "staying", 1000, "clients that are not cut; some of them send")
+	fs.IntVar(&o.params.Missed, "missed", 50, "messages of each room while they are away; those that come meanwhile are missed, too")
+	fs.Float64Var(&o.params.Rate, "rate", 10, "messages per second, over all senders")
 }
 
 // sends reports whether a scenario's clients send messages.
@@ -117,7 +134,7 @@ func (o *options) complete(name string) {
 	if name == "rooms" {
 		p.Clients = p.Rooms * o.members
 		p.Rate = cmp.Or(p.Rate, float64(p.Rooms))
-		if o.versus == versusSingle {
+		if o.versus != versusFlood {
 			p.Outstanding = 0
 		}
 	}
@@ -133,29 +150,43 @@ func (o *options) complete(name string) {
 func (o *options) check(name string, args []string) error {
 	o.complete(name)
 	p, sends := o.params, sends(name)
+	least, gather := load.MinMessage(o.dialect), p.Clients
+	if name == "herd" {
+		gather = p.Staying // those from whom the senders are
+	}
 	switch {
 	case len(args) > 0:
 		return usageError("unexpected argument %q", args[0])
+	case least == 0:
+		return usageError("-dialect is %q: must be %s, %s or %s", o.dialect, load.Raw, load.Chat, load.Centrifuge)
+	case name == "herd" && !load.Resumes(o.dialect):
+		return usageError("-dialect is %s: its clients have no places to come back to; must be %s or %s", o.dialect, load.Chat, load.Centrifuge)
+	case name == "herd" && p.Staying < 1:
+		return usageError("-staying is %d: must be at least 1", p.Staying)
+	case name == "herd" && p.Missed < 1:
+		return usageError("-missed is %d: must be at least 1", p.Missed)
 	case p.Rooms < 1 || p.Rooms > load.MaxRooms-1:
 		return usageError("-rooms is %d: must be from 1 to %d", p.Rooms, load.MaxRooms-1)
 	case name == "rooms" && o.members < 1:
 		return usageError("-members is %d: must be at least 1", o.members)
 	case name != "storm" && p.Clients < 1:
 		return usageError("-clients is %d: must be at least 1", p.Clients)
-	case name == "rooms" && o.versus != versusFlood && o.versus != versusSingle:
-		return usageError("-versus is %q: must be %s or %s", o.versus, versusFlood, versusSingle)
+	case name == "rooms" && o.versus != versusFlood && o.versus != versusSingle && o.versus != versusRaw:
+		return usageError("-versus is %q: must be %s, %s or %s", o.versus, versusFlood, versusSingle, versusRaw)
+	case name == "rooms" && o.versus == versusRaw && o.dialect == load.Raw:
+		return usageError("-versus raw needs another -dialect than raw to compare with")
 	case name == "rooms" && o.pairs < 1:
 		return usageError("-pairs is %d: must be at least 1", o.pairs)
-	case name != "storm" && p.Rooms > p.Clients:
-		return usageError("-rooms is %d: must be at most the number of clients, %d", p.Rooms, p.Clients)
+	case name != "storm" && p.Rooms > min(p.Clients, gather):
+		return usageError("-rooms is %d: must be at most the number of clients, %d", p.Rooms, min(p.Clients, gather))
 	case o.duration <= 0:
 		return usageError("-duration is %s: must be more than 0", o.duration)
 	case o.share < 0:
 		return usageError("-clients-per-process is %d: must not be negative", o.share)
-	case sends && (p.Senders < 1 || p.Senders > p.Clients):
-		return usageError("-senders is %d: must be from 1 to the number of clients, %d", p.Senders, p.Clients)
-	case sends && p.MessageBytes < load.MinMessage:
-		return usageError("-size is %d: must be at least %d, which sender, number and time take", p.MessageBytes, load.MinMessage)
+	case sends && (p.Senders < 1 || p.Senders > gather):
+		return usageError("-senders is %d: must be from 1 to the number of clients, %d", p.Senders, gather)
+	case sends && p.MessageBytes < least:
+		return usageError("-size is %d: must be at least %d, which sender, number and time take", p.MessageBytes, least)
 	case sends && o.warmup < 0:
 		return usageError("-warmup is %s: must not be negative", o.warmup)
 	case sends && name != "flood" && p.Rate <= 0:
@@ -183,6 +214,8 @@ func (o *options) check(name string, args []string) error {
 		return usageError("-clients-per-process is %d: the file descriptor limit allows %d (ulimit -n)", o.share, possible)
 	case name == "rooms" && o.members > o.share:
 		return usageError("-members is %d: must be at most the clients of one process, %d", o.members, o.share)
+	case name == "herd" && max(p.Clients, p.Staying) > o.share:
+		return usageError("-clients is %d and -staying %d: must be at most the clients of one process each, %d", p.Clients, p.Staying, o.share)
 	case p.Senders > p.Rooms*load.MaxRooms:
 		return usageError("-senders is %d: must be at most %d for each room", p.Senders, load.MaxRooms)
 	case p.Senders > o.share:

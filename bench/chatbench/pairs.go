@@ -18,6 +18,7 @@ var pairFigures = []struct {
 	{"p99 of last delivery", "ms", func(r *result.Run) (float64, bool) {
 		return orNone(r.Last, func(l *result.Latency) float64 { return l.P99 })
 	}},
+	{"a frame", "bytes", func(r *result.Run) (float64, bool) { return r.FrameBytes, r.FrameBytes > 0 }},
 	{"CPU of a message", "µs", func(r *result.Run) (float64, bool) {
 		return orNone(r.PerMessage, func(c *result.Cost) float64 { return c.CPU.Total() })
 	}},
@@ -47,6 +48,7 @@ func orNone[T any](from *T, value func(*T) float64) (float64, bool) {
 var versusTitles = map[string][2]string{
 	versusFlood:  {"without a flood", "beside a flooded room"},
 	versusSingle: {"in a single room", "over all rooms"},
+	versusRaw:    {"raw frames", "the dialect's"},
 }
 
 // printPairs writes the medians of the pairs' figures, with their least and

@@ -6,24 +6,46 @@ import (
 	"time"
 
 	"chatd/bench/htmlreport"
+	"chatd/bench/load"
 	"chatd/bench/result"
 )
 
 // contestant is a server that is compared. It takes -addr.
-type contestant struct{ name, binary, what, flags string }
+type contestant struct {
+	name, binary, what, flags string
+	resumes                   string // the dialect in which clients come back to it; "": they can't
+	noRaw                     bool   // it does nothing else
+}
+
+// runs reports whether it takes part in a step.
+func (k contestant) runs(s step) bool {
+	if s.scenario == "herd" {
+		return k.resumes != ""
+	}
+	return !k.noRaw
+}
+
+// speaks is the dialect of a step.
+func (k contestant) speaks(s step) string {
+	if s.scenario == "herd" {
+		return k.resumes
+	}
+	return load.Raw
+}
 
 // contestants are the servers that a comparison is of.
 var contestants = []contestant{
-	{"chatd", "chatd", "this project", ""},
-	{"chatd-plain", "chatd", "this project with plain sends (-io-uring off)", "-io-uring off"},
-	{"channels", "peers/channels", "the original's shape: gorilla/websocket, two goroutines and a channel for each client", ""},
-	{"netpoll", "peers/netpoll", "gobwas/ws with easygo/netpoll, a pool task for each write", ""},
-	{"nbio", "peers/nbio", "lesismal/nbio", ""},
-	{"gws", "peers/gws", "lxzan/gws with its Broadcaster", ""},
-	{"melody", "peers/melody", "olahol/melody on gorilla/websocket", ""},
-	{"gnet", "peers/gnet", "panjf2000/gnet with gobwas/ws frames", ""},
-	{"floor", "peers/floor", "the least possible server in C, one send for each message and client", ""},
-	{"floor-coalesce", "peers/floor", "the same, one send for all messages of a round and each client", "-coalesce"},
+	{name: "chatd", binary: "chatd", what: "this project", resumes: load.Chat},
+	{name: "chatd-plain", binary: "chatd", what: "this project with plain sends (-io-uring off)", flags: "-io-uring off"},
+	{name: "channels", binary: "peers/channels", what: "the original's shape: gorilla/websocket, two goroutines and a channel for each client"},
+	{name: "netpoll", binary: "peers/netpoll", what: "gobwas/ws with easygo/netpoll, a pool task for each write"},
+	{name: "nbio", binary: "peers/nbio", what: "lesismal/nbio"},
+	{name: "gws", binary: "peers/gws", what: "lxzan/gws with its Broadcaster"},
+	{name: "melody", binary: "peers/melody", what: "olahol/melody on gorilla/websocket"},
+	{name: "gnet", binary: "peers/gnet", what: "panjf2000/gnet with gobwas/ws frames"},
+	{name: "floor", binary: "peers/floor", what: "the least possible server in C, one send for each message and client"},
+	{name: "floor-coalesce", binary: "peers/floor", what: "the same, one send for all messages of a round and each client", flags: "-coalesce"},
+	{name: "centrifuge", binary: "peers/centrifuge", what: "centrifugal/centrifuge with its memory broker; for the herd only", resumes: load.Centrifuge, noRaw: true},
 }
 
 // older are those besides, if there is an older chatd to compare with.
@@ -37,16 +59,17 @@ type step struct {
 	scenario         string
 	params           result.Params
 	duration, warmup time.Duration
+	flags            string // of the servers that take part
 }
 
 // fanoutStep offers about 50,000 deliveries a second, whatever the number of
 // clients.
 func fanoutStep(clients int, duration time.Duration) step {
-	return step{"fanout", result.Params{Clients: clients, Senders: 1, MessageBytes: 128, Rate: 50000 / float64(clients)}, duration, time.Second}
+	return step{scenario: "fanout", params: result.Params{Clients: clients, Senders: 1, MessageBytes: 128, Rate: 50000 / float64(clients)}, duration: duration, warmup: time.Second}
 }
 
 func floodStep(outstanding int, duration time.Duration) step {
-	return step{"flood", result.Params{Clients: 1000, Senders: 1, MessageBytes: 128, Outstanding: outstanding}, duration, 300 * time.Millisecond}
+	return step{scenario: "flood", params: result.Params{Clients: 1000, Senders: 1, MessageBytes: 128, Outstanding: outstanding}, duration: duration, warmup: 300 * time.Millisecond}
 }
 
 // stuckStep has as many stuck clients as healthy ones. The kernel takes about
@@ -54,7 +77,15 @@ func floodStep(outstanding int, duration time.Duration) step {
 // begins to fill: the messages have to be so many for the stuck to be dropped
 // within the run.
 func stuckStep(clients, size int, rate float64, duration time.Duration) step {
-	return step{"stuck", result.Params{Clients: clients, StuckClients: clients, Senders: 1, MessageBytes: size, Rate: rate}, duration, 0}
+	return step{scenario: "stuck", params: result.Params{Clients: clients, StuckClients: clients, Senders: 1, MessageBytes: size, Rate: rate}, duration: duration}
+}
+
+// herdStep has servers keep more than a slow one lets clients miss.
+func herdStep(clients, missed int, rate float64) step {
+	return step{
+		scenario: "herd", params: result.Params{Clients: clients, Staying: 1000, Senders: 1, MessageBytes: 128, Rate: rate, Missed: missed},
+		warmup: time.Second, flags: "-history 1000",
+	}
 }
 
 // plan is the steps of a comparison, the quick one or the full one. Fan-outs
@@ -64,8 +95,8 @@ func plan(quick bool) []step {
 		return []step{
 			fanoutStep(1000, 1500*time.Millisecond),
 			floodStep(1, time.Second), floodStep(16, time.Second), floodStep(128, time.Second),
-			{"idle", result.Params{Clients: 4000}, time.Second, 0},
-			{"storm", result.Params{}, time.Second, 0},
+			{scenario: "idle", params: result.Params{Clients: 4000}, duration: time.Second},
+			{scenario: "storm", duration: time.Second},
 		}
 	}
 	steps := []step{
@@ -79,10 +110,11 @@ func plan(quick bool) []step {
 		steps = append(steps, floodStep(outstanding, 1500*time.Millisecond))
 	}
 	return append(steps,
-		step{"idle", result.Params{Clients: 19000}, 2 * time.Second, 0},
-		step{"storm", result.Params{}, 2 * time.Second, 0},
+		step{scenario: "idle", params: result.Params{Clients: 19000}, duration: 2 * time.Second},
+		step{scenario: "storm", duration: 2 * time.Second},
 		stuckStep(100, 16<<10, 100, 5*time.Second),
 		stuckStep(1000, 2<<10, 50, 8*time.Second),
+		herdStep(10000, 50, 10),
 	)
 }
 
@@ -93,21 +125,19 @@ type estimate struct {
 	total, ended time.Duration // as planned
 }
 
-// newEstimate is for so many runs of each step.
-func newEstimate(steps []step, times int) *estimate {
-	e := &estimate{started: time.Now()}
-	for _, s := range steps {
-		e.total += time.Duration(times) * s.planned()
-	}
-	return e
-}
+// add is for so many more runs of a step.
+func (e *estimate) add(s step, times int) { e.total += time.Duration(times) * s.planned() }
 
 // planned is about how long a run of the step takes, with starting the server,
 // connecting the clients and waiting for what is under way.
 func (s step) planned() time.Duration {
 	about := s.duration + s.warmup + 400*time.Millisecond + time.Duration(s.params.Clients)*120*time.Microsecond
-	if s.scenario == "stuck" {
+	switch s.scenario {
+	case "stuck":
 		about += withoutStuck
+	case "herd":
+		away := time.Duration(float64(s.params.Missed) / s.params.Rate * float64(time.Second))
+		about += away + time.Duration(s.params.Clients)*time.Millisecond // they come back, and as long without that
 	}
 	return about
 }

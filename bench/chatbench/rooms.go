@@ -15,14 +15,22 @@ import (
 const (
 	versusFlood  = "flood"
 	versusSingle = "single"
+	versusRaw    = "raw"
 )
 
 // rooms sends at a rate over all rooms, and in turn does so beside a flooded
-// room, or in a single one. Each run has clients of its own. The pairs' runs
+// room, in a single one, or in raw frames of the same length. Each run has clients of its own. The pairs' runs
 // take turns at being the first.
 func (s *scenario) rooms(ctx context.Context, run *result.Run) error {
 	run.Rooms = &result.Rooms{Versus: s.versus}
 	files := s.server.files()
+	if s.versus == versusRaw {
+		s.progress.prefix = "how long frames are: "
+		if err := s.try(ctx); err != nil {
+			return err
+		}
+		s.rid(ctx, files)
+	}
 	for i := range s.pairs {
 		var p result.Pair
 		s.progress.prefix = fmt.Sprintf("pair %d of %d: ", i+1, s.pairs)
@@ -67,10 +75,34 @@ func (s *scenario) rid(ctx context.Context, files int) {
 	}
 }
 
-// base is the single room, or the many without the flood.
-func (s *scenario) base(ctx context.Context, run *result.Run) error {
+// try finds out how long frames are.
+func (s *scenario) try(ctx context.Context) error {
+	short := *s
+	short.duration = min(s.duration, time.Second)
+	var run result.Run
+	if err := short.part(ctx, &run); err != nil {
+		return err
+	}
+	s.framed(&run)
+	return nil
+}
+
+// framed has raw frames be as long as those of run. (They get longer as numbers
+// do.)
+func (s *scenario) framed(run *result.Run) {
+	s.rawBytes = max(load.PayloadBytes(run.FrameBytes), load.MinMessage(load.Raw))
+}
+
+// base is the single room, the many without the flood, or those with raw frames.
+func (s *scenario) base(ctx context.Context, run *result.Run) (err error) {
 	one := *s
-	if s.versus == versusSingle {
+	switch s.versus {
+	case versusRaw:
+		one.dialect, one.params.MessageBytes = load.Raw, s.rawBytes
+		if one.target, err = load.NewTarget(s.url, load.Raw, s.header); err != nil {
+			return err
+		}
+	case versusSingle:
 		one.params.Clients, one.params.Rooms, one.params.Senders = s.params.Clients/s.params.Rooms, 1, 1
 	}
 	return one.part(ctx, run)
@@ -78,7 +110,8 @@ func (s *scenario) base(ctx context.Context, run *result.Run) error {
 
 // against is what the base is compared with.
 func (s *scenario) against(ctx context.Context, run *result.Run) error {
-	if s.versus == versusSingle {
+	if s.versus != versusFlood {
+		defer s.framed(run)
 		return s.part(ctx, run)
 	}
 	f, err := startFlood(s)
@@ -98,6 +131,9 @@ func (s *scenario) against(ctx context.Context, run *result.Run) error {
 func (s *scenario) part(ctx context.Context, run *result.Run) error {
 	run.Schema, run.Scenario, run.Started, run.Params = result.Schema, "fanout", time.Now(), s.params
 	run.Params.Outstanding = 0
+	if s.dialect != load.Raw {
+		run.Dialect = s.dialect
+	}
 	return s.fanout(ctx, run)
 }
 
@@ -113,7 +149,7 @@ type flood struct {
 
 func startFlood(s *scenario) (f *flood, err error) {
 	f = &flood{clients: s.params.Clients / s.params.Rooms, outstanding: s.params.Outstanding}
-	f.helper, err = startHelper(s.fleet(load.Rooms{First: s.params.Rooms, Count: 1}), "chrt", "--idle", "0")
+	f.helper, err = startHelper(s.fleet(load.Rooms{First: s.params.Rooms, Count: 1}, load.AtOnce), "chrt", "--idle", "0")
 	if err != nil {
 		return nil, err
 	}

@@ -11,11 +11,11 @@ import (
 
 // run runs a scenario, prints what it found and says whether all was well.
 func (o *options) run(ctx context.Context, name string, out io.Writer) error {
-	target, err := load.NewTarget(o.url, o.header)
+	target, err := load.NewTarget(o.url, o.dialect, o.header)
 	if err != nil {
 		return usageError("%v", err)
 	}
-	s := &scenario{params: o.params, url: o.url, header: o.header, target: target, share: o.share, duration: o.duration, warmup: o.warmup, limit: o.limit,
+	s := &scenario{params: o.params, url: o.url, dialect: o.dialect, header: o.header, target: target, share: o.share, duration: o.duration, warmup: o.warmup, limit: o.limit,
 		versus: o.versus, pairs: o.pairs, syscalls: o.syscalls, progress: newProgress(os.Stderr, "")}
 	pid := o.pid
 	if o.server != "" {

@@ -15,8 +15,9 @@ import (
 type scenario struct {
 	params   result.Params
 	url      string
+	dialect  string
 	header   http.Header
-	target   *load.Target // url and header, understood
+	target   *load.Target // url, dialect and header, understood
 	share    int          // clients of one process of the harness
 	server   *process     // nil: no figures of the server
 	duration time.Duration
@@ -24,6 +25,7 @@ type scenario struct {
 	limit    time.Duration // ramp: the highest p99 of last deliveries
 	versus   string        // rooms: what they are compared with
 	pairs    int           // rooms: how often
+	rawBytes int           // rooms versus raw: of a message, so that frames are as long
 	syscalls bool          // count the server's
 	beside   *flood        // rooms: what goes on beside it
 	progress *progress
@@ -38,6 +40,7 @@ var scenarios = map[string]func(*scenario, context.Context, *result.Run) error{
 	"stuck":  (*scenario).stuck,
 	"ramp":   (*scenario).ramp,
 	"rooms":  (*scenario).rooms,
+	"herd":   (*scenario).herd,
 }
 
 // spread is how the clients are spread over rooms.
@@ -52,6 +55,9 @@ func (s *scenario) spread() load.Rooms {
 // end of ctx, the run has what was found out by then.
 func (s *scenario) run(ctx context.Context, name, server string) (*result.Run, error) {
 	run := &result.Run{Schema: result.Schema, Scenario: name, Server: server, Started: time.Now(), Params: s.params}
+	if s.dialect != load.Raw {
+		run.Dialect = s.dialect
+	}
 	err := scenarios[name](s, ctx, run)
 	s.progress.done()
 	return run, err
@@ -130,12 +136,13 @@ func (s *scenario) measured(ctx context.Context, c *crowd, senders []*load.Sende
 	}
 	from := load.Now()
 	c.measure(from, from+s.duration.Nanoseconds())
-	delivered, sent := c.counts().Delivered, sentBy(senders)
+	counted, sent := c.counts(), sentBy(senders)
 	own, busiest := c.usage()
 
 	s.sleep(ctx, c, "measuring", s.duration)
 	run.Seconds = float64(load.Now()-from) / 1e9
-	run.Deliveries = c.counts().Delivered - delivered
+	now := c.counts()
+	run.Deliveries = now.Delivered - counted.Delivered
 	run.Messages = sentBy(senders) - sent
 	if err := m.end(run); err != nil {
 		return err
@@ -144,6 +151,9 @@ func (s *scenario) measured(ctx context.Context, c *crowd, senders []*load.Sende
 	run.GeneratorCPU = ownAfter.since(own, run.Deliveries)
 	run.Busy = (busiestAfter - busiest) / run.Seconds
 	run.Achieved = float64(run.Deliveries) / run.Seconds
+	if run.Deliveries > 0 {
+		run.FrameBytes = float64(now.Bytes-counted.Bytes) / float64(run.Deliveries)
+	}
 	run.Memory = s.server.memory()
 	return nil
 }

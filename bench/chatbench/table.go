@@ -16,6 +16,9 @@ func printRun(out io.Writer, r *result.Run) {
 		fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, values...))
 	}
 	what := fmt.Sprintf("%s against %s, %d clients", r.Scenario, r.Server, r.Params.Clients)
+	if r.Dialect != "" {
+		what = fmt.Sprintf("%s (%s) against %s, %d clients", r.Scenario, r.Dialect, r.Server, r.Params.Clients)
+	}
 	if r.Params.Rooms > 1 {
 		what += fmt.Sprintf(" in %d rooms", r.Params.Rooms)
 	}
@@ -41,6 +44,9 @@ func printRun(out io.Writer, r *result.Run) {
 	if c := r.PerMessage; c != nil {
 		row("a message", "%s", costText(c))
 	}
+	if r.FrameBytes > 0 {
+		row("a frame", "%.1f bytes a delivery, with its header", r.FrameBytes)
+	}
 	if c := r.GeneratorCPU; c != nil {
 		row("generator CPU", "%.2f µs a delivery, %.0f %% busy", c.Total(), r.Busy*100)
 	}
@@ -60,12 +66,18 @@ func printRun(out io.Writer, r *result.Run) {
 		row("stuck clients", "%d of %d hung up on, the first after %d messages", s.Dropped, r.Params.StuckClients, s.FirstDropped)
 		row("server memory", "%.1f MiB without them, %.1f MiB with", float64(s.RSSWithout)/(1<<20), float64(s.RSSWith)/(1<<20))
 	}
+	if h := r.Herd; h != nil {
+		printHerd(row, h, r.Params)
+	}
 	if m := r.Ramp; m != nil {
 		row("sustained", "%.0f messages/s; %.0f was too much: %s", m.Sustained, m.Failed, m.Why)
 	}
 	f := r.Faults
 	row("faults", "%d lost, %d duplicated, %d out of order, %d clients with another order, %d corrupt, %d of another room, %d disconnected",
 		f.Lost, f.Duplicated, f.Disordered, f.OrderDiffers, f.Corrupt, f.Foreign, f.Disconnected)
+	if r.Dialect != "" {
+		row("positions", "%d misnumbered, %d gaps", f.Misnumbered, f.Gaps)
+	}
 	for _, warning := range r.Warnings {
 		row("note", "%s", warning)
 	}

@@ -14,8 +14,8 @@ func slowHandshake(ctx context.Context, t Target) {
 			return
 		}
 		defer c.end()
-		for i := range len(request) {
-			if !c.write([]byte(request[i : i+1])) {
+		for i := range len(c.request) {
+			if !c.write([]byte(c.request[i : i+1])) {
 				return
 			}
 			pause(ctx, time.Second)
@@ -31,7 +31,7 @@ func endlessHeaders(ctx context.Context, t Target) {
 			return
 		}
 		defer c.end()
-		for ok := c.write([]byte(request)); ok && ctx.Err() == nil; {
+		for ok := c.write([]byte(c.request)); ok && ctx.Err() == nil; {
 			ok = c.write(field)
 		}
 	})
@@ -45,7 +45,7 @@ func connectAndReset(ctx context.Context, t Target) {
 		}
 		_ = c.SetLinger(0)
 		if rand.N(2) == 0 {
-			c.write([]byte(request[:rand.N(len(request))]))
+			c.write([]byte(c.request[:rand.N(len(c.request))]))
 		}
 		c.end()
 	})

@@ -42,26 +42,37 @@ func TestMain(m *testing.M) {
 // chatd counts what it did about them, and is rid of them when they are gone.
 func TestHealthyClientsLoseNothingBesideHostilePeers(t *testing.T) {
 	for _, k := range Kinds {
-		t.Run(k.Name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-			defer cancel()
-			trial := Trial{Program: program, Healthy: 500, Peers: 500, Rate: 10, Duration: time.Second}
-			out, err := trial.Run(ctx, k)
-			if errors.Is(err, ErrPrivilege) && os.Geteuid() != 0 {
-				t.Skip(err)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if out.Faults != (result.Faults{}) {
-				t.Errorf("%+v %v\n%s", out.Faults, out.Causes, out.Log)
-			}
-			if out.Counted == 0 {
-				t.Error("not counted")
-			}
-			if n := strings.Count(out.Log, "out of file descriptors"); k.Name == "descriptors run out" && n == 0 {
-				t.Errorf("the log does not say that descriptors ran out:\n%s", out.Log)
-			}
-		})
+		t.Run(k.Name, func(t *testing.T) { besides(t, k, 1) })
+	}
+}
+
+// The same of those who get, or say, what is said in a room, in several.
+func TestHealthyClientsLoseNothingBesideHostilePeersInTheirRooms(t *testing.T) {
+	for _, k := range Kinds {
+		if k.Size > 0 || k.Talks {
+			t.Run(k.Name, func(t *testing.T) { besides(t, k, 10) })
+		}
+	}
+}
+
+func besides(t *testing.T, k *Kind, rooms int) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	trial := Trial{Program: program, Healthy: 500, Peers: 500, Rooms: rooms, Rate: 10, Duration: time.Second}
+	out, err := trial.Run(ctx, k)
+	if errors.Is(err, ErrPrivilege) && os.Geteuid() != 0 {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Faults != (result.Faults{}) {
+		t.Errorf("%+v %v\n%s", out.Faults, out.Causes, out.Log)
+	}
+	if out.Counted == 0 {
+		t.Error("not counted")
+	}
+	if n := strings.Count(out.Log, "out of file descriptors"); k.Name == "descriptors run out" && n == 0 {
+		t.Errorf("the log does not say that descriptors ran out:\n%s", out.Log)
 	}
 }

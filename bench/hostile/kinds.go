@@ -1,6 +1,9 @@
 package hostile
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Kind is one way to be hostile.
 type Kind struct {
@@ -35,8 +38,26 @@ func (b bound) most(peers int, seconds, messages float64) float64 {
 
 // Target is the server under attack.
 type Target struct {
-	Addr string // host:port
-	PID  int
+	Addr  string // host:port
+	PID   int
+	Rooms int // that the peers are spread over, as the healthy are; 0 or 1: one, that of /ws
+	room  int // of one peer
+}
+
+// of is the target of the i-th peer.
+func (t Target) of(i int) Target {
+	t.room = i % max(t.Rooms, 1)
+	return t
+}
+
+// request begins a handshake for the peer's room.
+func (t Target) request() string {
+	path := "/ws"
+	if t.Rooms > 1 {
+		path = fmt.Sprintf("/ws/r%d", t.room)
+	}
+	return "GET " + path + " HTTP/1.1\r\nHost: chat.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 }
 
 // Kinds is all there are.

@@ -18,14 +18,12 @@ import (
 // patience is how long a peer waits for what should come at once.
 const patience = 10 * time.Second
 
-const request = "GET /ws HTTP/1.1\r\nHost: chat.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-
 // conn is a peer's connection. It is closed when the peer's ctx ends.
 type conn struct {
 	*net.TCPConn
-	r    *bufio.Reader
-	stop func() bool
+	r       *bufio.Reader
+	request string // begins its handshake
+	stop    func() bool
 }
 
 // dial connects, or returns nil: the server may have no room.
@@ -45,7 +43,7 @@ func dialWith(ctx context.Context, t Target, control func(fd int)) *conn {
 		return nil
 	}
 	tcp := c.(*net.TCPConn)
-	return &conn{tcp, bufio.NewReaderSize(tcp, 512), context.AfterFunc(ctx, func() { tcp.Close() })}
+	return &conn{tcp, bufio.NewReaderSize(tcp, 512), t.request(), context.AfterFunc(ctx, func() { tcp.Close() })}
 }
 
 // narrow has a socket's peer buffer little for it: a small window, of small
@@ -60,7 +58,7 @@ func (c *conn) join(extensions string) bool {
 	if extensions != "" {
 		extensions = "Sec-WebSocket-Extensions: " + extensions + "\r\n"
 	}
-	if !c.write([]byte(request + extensions + "\r\n")) {
+	if !c.write([]byte(c.request + extensions + "\r\n")) {
 		return false
 	}
 	c.SetReadDeadline(time.Now().Add(patience))

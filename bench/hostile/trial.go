@@ -26,8 +26,9 @@ const (
 type Trial struct {
 	Program  string // chatd's binary
 	Healthy  int
-	Peers    int // 0: without
-	Rate     float64
+	Peers    int           // 0: without
+	Rooms    int           // that both are spread over; 0 or 1: one, that of /ws
+	Rate     float64       // messages per second in each room
 	Duration time.Duration // measured; it goes on until the counter shows the peers
 
 	// Attack has the peers at it until ctx ends; nil: [Kind.Attack], here.
@@ -63,8 +64,8 @@ func (k *Kind) Attack(ctx context.Context, t Target, peers int) error {
 		return k.all(ctx, t, peers)
 	}
 	var all sync.WaitGroup
-	for range peers {
-		all.Go(func() { k.one(ctx, t) })
+	for i := range peers {
+		all.Go(func() { k.one(ctx, t.of(i)) })
 	}
 	all.Wait()
 	return nil
@@ -84,11 +85,12 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 			err = errors.Join(err, errors.New("chatd has a bug:\n"+out.Log))
 		}
 	}()
-	target, err := load.NewTarget("ws://"+chatd.Addr+"/ws", nil)
+	chatd.Rooms = t.Rooms
+	target, err := load.NewTarget("ws://"+chatd.Addr+"/ws", load.Raw, nil)
 	if err != nil {
 		return out, err
 	}
-	fleet, err := load.NewFleet(target, load.Rooms{}, cmp.Or(k.Size, messageSize))
+	fleet, err := load.NewFleet(target, t.rooms(), cmp.Or(k.Size, messageSize), load.AtOnce)
 	if err != nil {
 		return out, err
 	}
@@ -102,7 +104,7 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 	if err := chatd.Until(ctx, "chatd_members", func(v float64) bool { return v == float64(t.Healthy) }); err != nil {
 		return out, err
 	}
-	senders, err := fleet.Senders(1, 0)
+	senders, err := fleet.Senders(t.rooms().Len(), 0)
 	if err != nil {
 		return out, err
 	}
@@ -110,10 +112,11 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 	if err != nil {
 		return out, err
 	}
-	if err := t.heard(ctx, fleet, senders[0].Sent()); err != nil {
+	sent := fleet.Sent(senders)
+	if err := t.heard(ctx, fleet, sent); err != nil {
 		return out, err
 	}
-	verdict := fleet.Verdict(fleet.Expected(fleet.Sent(senders)))
+	verdict := fleet.Verdict(fleet.Expected(sent))
 	out.Faults, out.Causes = verdict.Sum(), verdict.Lines()
 	if k.Talks {
 		out.Faults.Corrupt = 0 // the peers' messages; of the others', what is damaged is lost, too
@@ -125,11 +128,22 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 	return out, served(ctx, chatd.Target)
 }
 
+// rooms is how the healthy are spread.
+func (t Trial) rooms() load.Rooms {
+	if t.Rooms > 1 {
+		return load.Rooms{Count: t.Rooms}
+	}
+	return load.Rooms{}
+}
+
+// rate is that of all rooms.
+func (t Trial) rate() float64 { return t.Rate * float64(t.rooms().Len()) }
+
 // paced sends while during runs.
 func (t Trial) paced(ctx context.Context, senders []*load.Sender, during func() error) error {
 	pacing, stop := context.WithCancel(ctx)
 	var sending sync.WaitGroup
-	sending.Go(func() { load.Pace(pacing, senders, t.Rate) })
+	sending.Go(func() { load.Pace(pacing, senders, t.rate()) })
 	err := during()
 	stop()
 	sending.Wait()
@@ -195,7 +209,7 @@ func (t Trial) took(ctx context.Context, k *Kind, chatd *Chatd, before map[strin
 		return fmt.Errorf("%s does not grow", k.Also)
 	}
 	if b := k.Bound; b.series != "" {
-		if n, most := grew(b.series), b.most(t.Peers, seconds, t.Rate*seconds+1); n > most {
+		if n, most := grew(b.series), b.most(t.Peers, seconds, t.rate()*seconds+1); n > most {
 			return fmt.Errorf("%s grows by %.0f in %.1f s, not by at most %.0f", b.series, n, seconds, most)
 		}
 	}
@@ -230,17 +244,17 @@ func (t Trial) attack(ctx context.Context, k *Kind, target Target) error {
 
 // heard waits until everybody has heard everything, or been cut off, or nothing
 // comes any more.
-func (t Trial) heard(ctx context.Context, fleet *load.Fleet, sent uint64) error {
+func (t Trial) heard(ctx context.Context, fleet *load.Fleet, sent load.Sent) error {
 	waiting, cancel := context.WithTimeout(ctx, tidyTime)
 	defer cancel()
-	for {
+	for all := sent.Deliveries(t.rooms(), t.Healthy); ; {
 		n := fleet.Counts()
-		if n.Delivered >= sent*uint64(n.Open) || n.Open < t.Healthy {
+		if n.Delivered >= all || n.Open < t.Healthy {
 			return nil
 		}
 		select {
 		case <-waiting.Done():
-			return fmt.Errorf("%d deliveries of %d messages to %d clients", n.Delivered, sent, n.Open)
+			return fmt.Errorf("%d deliveries to %d clients, and not %d", n.Delivered, n.Open, all)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

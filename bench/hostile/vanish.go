@@ -42,8 +42,10 @@ func vanish(ctx context.Context, t Target, peers int) error {
 		alive.Wait()
 	}()
 	err = n.within(func() error {
-		for range peers {
-			c := dial(ctx, Target{Addr: net.JoinHostPort(n.nearAddr, port)})
+		near := t
+		near.Addr = net.JoinHostPort(n.nearAddr, port)
+		for i := range peers {
+			c := dial(ctx, near.of(i))
 			if c == nil {
 				return errors.New("the server can't be reached over the link: it has to listen on all addresses")
 			}

@@ -40,6 +40,8 @@ func faultText(f result.Faults) string {
 		{f.OrderDiffers, "%s clients in another order"},
 		{f.Corrupt, "%s corrupt"},
 		{f.Foreign, "%s of another room"},
+		{f.Misnumbered, "%s misnumbered"},
+		{f.Gaps, "%s gaps"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf(p.what, grouped(p.n)))
@@ -52,7 +54,7 @@ func faultText(f result.Faults) string {
 // something went wrong.
 func faultNotes(c *result.Comparison) []string {
 	var notes []string
-	for _, server := range names(c) {
+	for _, server := range everybody(c) {
 		for _, scenario := range scenarios(c) {
 			for _, g := range groups(c, scenario) {
 				f, bad := faultsOf(server, g.Runs)

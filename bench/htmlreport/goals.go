@@ -82,4 +82,13 @@ var targets = []target{
 	{what: "Memory with 1,000 stuck clients beside 1,000 healthy", format: mebibytes,
 		scenario: "stuck", params: result.Params{Clients: 1000, StuckClients: 1000}, value: rssWith, without: rssWithout,
 		goals: []goal{{ours, atMost, 1.1, "without them"}}},
+	{what: "Until 10,000 clients who came back had heard 50 missed messages", unit: "s", format: short,
+		scenario: "herd", params: result.Params{Clients: 10000, Missed: 50}, value: caughtUp,
+		goals: []goal{{ours, atMost, 0.5, centrifuge}}},
+	{what: "Memory that they added", format: mebibytes,
+		scenario: "herd", params: result.Params{Clients: 10000, Missed: 50}, value: herdAdded,
+		goals: []goal{{ours, atMost, 0.2, centrifuge}}},
+	{what: "p99 of those who stayed, meanwhile", unit: "ms", format: short,
+		scenario: "herd", params: result.Params{Clients: 10000, Missed: 50}, value: stayedP99, without: calmP99,
+		goals: []goal{{ours, atMost, 2, "without them"}}},
 }

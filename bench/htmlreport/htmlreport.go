@@ -70,6 +70,8 @@ type view struct {
 	Rows         []rowView
 	Growth       []growthView
 	Stuck        []stuckView
+	Herds        []herdView
+	HerdHeader   []string
 	Params       [][2]string
 	Plots        []plotView
 	Faults       []string
@@ -121,6 +123,8 @@ func newView(c *result.Comparison) view {
 		Figures:    figures(c),
 		Faults:     faultNotes(c),
 		Stuck:      stuckViews(c),
+		Herds:      herdViews(c),
+		HerdHeader: herdHeader,
 		Goals:      outcomes(c),
 	}
 	if !c.Started.IsZero() {

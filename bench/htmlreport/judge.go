@@ -56,7 +56,8 @@ func (t target) runs(c *result.Comparison) group {
 		return want.Clients != 0 && want.Clients != have.Clients ||
 			want.Rate != 0 && want.Rate != have.Rate ||
 			want.Outstanding != 0 && want.Outstanding != have.Outstanding ||
-			want.StuckClients != 0 && want.StuckClients != have.StuckClients
+			want.StuckClients != 0 && want.StuckClients != have.StuckClients ||
+			want.Missed != 0 && want.Missed != have.Missed
 	}))
 }
 

@@ -105,9 +105,19 @@ func floods(c *result.Comparison) []group {
 	})
 }
 
-// names returns the servers in the comparison's order, then those that only
-// its runs name; but not older versions, which [Before] is about.
+// names returns the servers that broadcast: all but those that only herds came
+// back to.
 func names(c *result.Comparison) []string {
+	return slices.DeleteFunc(everybody(c), func(name string) bool {
+		of := func(r result.Run) bool { return r.Server == name }
+		return slices.ContainsFunc(c.Runs, of) &&
+			!slices.ContainsFunc(c.Runs, func(r result.Run) bool { return of(r) && r.Scenario != "herd" })
+	})
+}
+
+// everybody returns the servers in the comparison's order, then those that only
+// its runs name; but not older versions, which [Before] is about.
+func everybody(c *result.Comparison) []string {
 	var all []string
 	add := func(name string) {
 		if name != OursBefore && name != PlainBefore && !slices.Contains(all, name) {
@@ -137,6 +147,8 @@ func describe(p result.Params) string {
 	add(p.Senders > 0, "%s senders", grouped(p.Senders))
 	add(p.MessageBytes > 0, "%s-byte messages", grouped(p.MessageBytes))
 	add(p.Rate > 0, "%s messages/s", short(p.Rate))
+	add(p.Missed > 0, "cut until they had missed %s", grouped(p.Missed))
+	add(p.Staying > 0, "%s more that stay", grouped(p.Staying))
 	add(p.Outstanding > 0, "%s outstanding", grouped(p.Outstanding))
 	return strings.Join(parts, ", ")
 }

@@ -16,7 +16,14 @@ var bases = []string{ours, "floor"}
 // each server, with medians and, after several rounds, their spread.
 func Table(c *result.Comparison) string {
 	header, rows := cells(c)
-	return aligned(header, rows) + notes(c, "  ")
+	text := ""
+	if len(rows) > 0 {
+		text = aligned(header, rows)
+	}
+	for _, v := range herdViews(c) {
+		text += "\nherd: " + v.Params + "\n\n" + aligned(herdHeader, v.Rows)
+	}
+	return text + notes(c, "  ")
 }
 
 // Markdown returns the same for a README.

@@ -18,27 +18,36 @@ import (
 type client struct {
 	poller.Conn
 	fleet  *Fleet
+	number int
+	slot   int // in fleet.clients
 	phase  phase
 	kind   Kind
+	gapped bool // the server has told of a gap
 	room   int
 	tail   []byte
 	check  checker
+	place  place   // of dialects that have them
 	sender *Sender // nil: it only listens
+
+	former *client // when it begins: whose place it takes, as it was cut
+	back   comeback
 }
 
 type phase uint8
 
 const (
-	fresh phase = iota
-	shaking
+	fresh    phase = iota
+	shaking        // until the handshake is answered
+	greeting       // until it is a member
 	open
+	cut // it will come back
 	closed
 )
 
 // Run implements poller.Runner.
 func (c *client) Run(w *poller.Worker) {
 	switch c.phase {
-	case closed:
+	case closed, cut:
 		return
 	case fresh:
 		c.begin(w)
@@ -51,12 +60,15 @@ func (c *client) Run(w *poller.Worker) {
 			return
 		}
 	}
-	for c.phase != closed && c.read(w) {
+	for c.connected() && c.read(w) {
 	}
 	if c.sender != nil && c.phase == open {
 		c.sender.refill(w, c)
 	}
 }
+
+// connected reports whether it has a socket, whatever it is waiting for.
+func (c *client) connected() bool { return c.phase < cut }
 
 // Writable implements poller.Handler.
 func (c *client) Writable(w *poller.Worker) { c.ScheduleOn(w) }
@@ -66,16 +78,34 @@ func (c *client) Panicked(_ *poller.Worker, cause any) { c.lost(fmt.Errorf("harn
 
 func (c *client) begin(w *poller.Worker) {
 	c.phase = shaking
-	if c.kind != Fleeting {
+	if c.former != nil {
+		c.replace(c.former)
+	} else if c.kind != Fleeting {
+		c.slot = len(c.fleet.clients)
 		c.fleet.clients = append(c.fleet.clients, c)
+	}
+	if c.kind == Stuck {
+		c.place.last = &event{} // it would keep all that came since
+	} else if c.place.last == nil {
+		c.place.last = c.fleet.newest[c.room-c.fleet.rooms.First]
 	}
 	if err := c.fleet.poller.Watch(&c.Conn); err != nil {
 		c.lost(err)
 		return
 	}
-	request := c.fleet.target.request(c.fleet.rooms.name(c.room))
+	t := c.fleet.target
+	request := t.dialect.request(t, c.roomName(), &c.place)
 	if n := w.Send(c.FD(), request); n != len(request) {
 		c.lost(errors.New("can't send the handshake"))
+	}
+}
+
+func (c *client) roomName() string { return c.fleet.rooms.name(c.room) }
+
+// send is for what is short enough to find room.
+func (c *client) send(w *poller.Worker, frame []byte) {
+	if n := w.Send(c.FD(), frame); n != len(frame) {
+		c.lost(errors.New("can't send a few bytes"))
 	}
 }
 
@@ -95,9 +125,9 @@ func (c *client) read(w *poller.Worker) bool {
 	}
 	b := w.Scratch[:kept+n]
 	if c.phase == shaking {
-		b = c.shake(b)
+		b = c.shake(w, b)
 	}
-	if c.phase == open {
+	if c.phase == greeting || c.phase == open {
 		b = c.hear(w, b)
 	}
 	c.tail = append(c.tail[:0], b...)
@@ -110,7 +140,7 @@ func (c *client) read(w *poller.Worker) bool {
 var endOfHead = []byte("\r\n\r\n")
 
 // shake looks at the answer to the handshake and returns what follows it.
-func (c *client) shake(b []byte) []byte {
+func (c *client) shake(w *poller.Worker, b []byte) []byte {
 	end := bytes.Index(b, endOfHead)
 	if end < 0 {
 		return b
@@ -127,37 +157,51 @@ func (c *client) shake(b []byte) []byte {
 		c.lost(errors.New("upgrade answered with a wrong Sec-WebSocket-Accept"))
 	case r.Header.Get("Sec-WebSocket-Extensions") != "":
 		c.lost(errCompressed)
+	case c.fleet.target.dialect.subprotocol() != "" && r.Header.Get("Sec-WebSocket-Protocol") != c.fleet.target.dialect.subprotocol():
+		c.lost(fmt.Errorf("the server does not speak %s", c.fleet.target.dialect.subprotocol()))
 	default:
-		c.phase = open
-		c.fleet.open.Add(1)
-		c.fleet.opened.Add(1)
-		<-c.fleet.permits
-		if c.kind == Fleeting {
-			c.close()
+		c.phase = greeting
+		if c.fleet.target.dialect.greet(w, c) || c.kind == Stuck { // a stuck one does not hear what it is answered
+			c.joined()
 		}
 		return b[end:]
 	}
 	return nil
 }
 
+// joined is called when it has become a member.
+func (c *client) joined() {
+	if c.phase != greeting {
+		return
+	}
+	c.phase = open
+	c.fleet.open.Add(1)
+	c.fleet.opened.Add(1)
+	<-c.fleet.permits
+	if c.kind == Fleeting {
+		c.close()
+	}
+}
+
 // hear works on the whole frames in b and returns the rest.
 func (c *client) hear(w *poller.Worker, b []byte) []byte {
 	now := Now()
-	heard := uint64(0)
-	for c.phase == open {
-		op, payload, n, err := nextFrame(b)
+	heard, bytes := uint64(0), 0
+	for c.phase == greeting || c.phase == open {
+		op, payload, size, err := nextFrame(b)
 		if err != nil {
 			c.lost(err)
 			break
 		}
-		if n == 0 {
+		if size == 0 {
 			break
 		}
-		b = b[n:]
+		b = b[size:]
 		switch op {
 		case ws.OpText, ws.OpBinary:
-			if c.message(payload, now) {
-				heard++
+			if n := c.fleet.target.dialect.hear(w, c, payload, now); n > 0 {
+				heard += n
+				bytes += size
 			}
 		case ws.OpPing:
 			f, body := appendFrame(nil, ws.OpPong, len(payload))
@@ -170,28 +214,30 @@ func (c *client) hear(w *poller.Worker, b []byte) []byte {
 		}
 	}
 	c.fleet.delivered.Add(heard)
+	c.fleet.bytes.Add(uint64(bytes))
 	return b
 }
 
-// message takes in a message and reports whether it is a good one, heard for
-// the first time.
-func (c *client) message(payload []byte, now int64) bool {
-	m, err := decode(payload, c.fleet.size)
-	if err != nil {
-		c.check.faults.Corrupt++
-		c.fleet.note(err)
-		return false
-	}
+// corrupt takes in what can't be used.
+func (c *client) corrupt(err error) {
+	c.check.faults.Corrupt++
+	c.fleet.note(err)
+}
+
+// message takes in a message, and returns 1 if it is a good one, heard for the
+// first time.
+func (c *client) message(m message, now int64) uint64 {
 	if int(m.room) != c.room {
 		c.check.faults.Foreign++
 		c.fleet.note(fmt.Errorf("a message of room %d came to a client in room %d", m.room, c.room))
-		return false
+		return 0
 	}
 	if !c.check.hear(m) {
-		return false
+		return 0
 	}
 	c.fleet.window.record(m, now)
-	return true
+	c.back.heard(c.fleet, m, now)
+	return 1
 }
 
 // lost is called when the client can't go on, because of the server unless
@@ -201,8 +247,11 @@ func (c *client) lost(why error) {
 	if !f.ending {
 		f.note(why)
 		switch {
-		case c.phase == shaking:
+		case c.phase == shaking || c.phase == greeting:
 			f.failed.Add(1)
+			if c.back.began != 0 { // it was one of the server's before
+				f.cutOff.Add(1)
+			}
 		case c.kind == Stuck:
 			f.dropped.Add(1)
 		default:
@@ -210,11 +259,12 @@ func (c *client) lost(why error) {
 		}
 	}
 	c.close()
+	c.place = place{}
 }
 
 func (c *client) close() {
 	switch c.phase {
-	case closed:
+	case closed, cut:
 		return
 	case open:
 		c.fleet.open.Add(-1)

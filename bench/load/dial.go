@@ -18,6 +18,7 @@ const perSource = 15000
 // Target is a server's WebSocket.
 type Target struct {
 	addr        netip.AddrPort
+	dialect     dialect
 	path, query string // of the request
 	head        string // what follows its first line
 }
@@ -28,8 +29,13 @@ const (
 	secAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// NewTarget understands a ws: URL. Header is sent with each handshake.
-func NewTarget(rawURL string, header http.Header) (*Target, error) {
+// NewTarget understands a ws: URL, where that dialect is spoken. Header is sent
+// with each handshake.
+func NewTarget(rawURL, dialect string, header http.Header) (*Target, error) {
+	d := dialects[dialect]
+	if d == nil {
+		return nil, fmt.Errorf("there is no dialect %q", dialect)
+	}
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return nil, fmt.Errorf("-url: %w", err)
@@ -54,24 +60,32 @@ func NewTarget(rawURL string, header http.Header) (*Target, error) {
 	if err := header.Write(&b); err != nil {
 		return nil, err
 	}
-	b.WriteString("\r\n")
 	path, query, _ := strings.Cut(u.RequestURI(), "?")
 	if u.RawQuery != "" || u.ForceQuery {
 		query = "?" + query
 	}
-	return &Target{addr: addr, path: path, query: query, head: b.String()}, nil
+	return &Target{addr: addr, dialect: d, path: path, query: query, head: b.String()}, nil
 }
 
-// request is the handshake for the room of that name, behind the path.
-func (t *Target) request(room string) []byte {
+// request is the handshake for the room of that name, behind the path, with more
+// to the query and the head.
+func (t *Target) request(room, query, head string) []byte {
 	path := t.path
 	if room != "" {
 		path = strings.TrimSuffix(path, "/") + "/" + room
 	}
-	return []byte("GET " + path + t.query + " HTTP/1.1\r\n" + t.head)
+	switch {
+	case query != "" && t.query != "":
+		query = t.query + "&" + query
+	case query != "":
+		query = "?" + query
+	default:
+		query = t.query
+	}
+	return []byte("GET " + path + query + " HTTP/1.1\r\n" + t.head + head + "\r\n")
 }
 
-// connect opens the n-th connection.
+// connect opens the connection of that number.
 func (t *Target) connect(n int, kind Kind) (fd int, err error) {
 	return Dial(t.addr, n/perSource, kind == Stuck)
 }

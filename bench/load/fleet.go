@@ -11,8 +11,13 @@ import (
 	"chatd/poller"
 )
 
-// dialing is how many connections may be in their handshake at a time.
-const dialing = 128
+// How many connections may be in their handshake at a time.
+const (
+	AtOnce = 128
+	// AtOnceHerd is as many as find room in what kernels keep until a server
+	// accepts (net.core.somaxconn is 4096).
+	AtOnceHerd = 2048
+)
 
 // Fleet is a number of clients of one server.
 type Fleet struct {
@@ -30,17 +35,24 @@ type Fleet struct {
 	cutOff    atomic.Int64  // clients that the server disconnected, but stuck ones
 	dropped   atomic.Int64  // stuck clients that the server disconnected
 	delivered atomic.Uint64 // messages heard, by all clients
+	bytes     atomic.Uint64 // of frames in which they came
+	back      atomic.Int64  // clients that were cut and have heard all that they missed
 
 	// Owned by the worker.
 	clients []*client
-	ending  bool // disconnects are ours
+	ending  bool     // disconnects are ours
+	newest  []*event // by room, from rooms.First on: what who comes new comes after
 	window  window
 	causes  map[string]int // what went wrong, and how often
 }
 
-// NewFleet makes a fleet without clients. Its messages are size bytes long.
-func NewFleet(target *Target, rooms Rooms, size int) (*Fleet, error) {
-	f := &Fleet{target: target, rooms: rooms, size: size, permits: make(chan struct{}, dialing), causes: make(map[string]int)}
+// NewFleet makes a fleet without clients, of which so many shake hands at once.
+// Its messages are size bytes long.
+func NewFleet(target *Target, rooms Rooms, size, atOnce int) (*Fleet, error) {
+	f := &Fleet{target: target, rooms: rooms, size: size, permits: make(chan struct{}, atOnce), causes: make(map[string]int)}
+	for range rooms.Len() {
+		f.newest = append(f.newest, &event{})
+	}
 	f.window.init(rooms)
 	// All of it runs on the poller's goroutine.
 	f.pool = poller.NewPool(0, poller.NewPlain, slog.Default())
@@ -107,7 +119,7 @@ func (f *Fleet) Connect(number int, kind Kind) error {
 		<-f.permits
 		return err
 	}
-	c := &client{fleet: f, kind: kind, room: f.rooms.of(number)}
+	c := &client{fleet: f, number: number, kind: kind, room: f.rooms.of(number)}
 	c.Attach(fd, f.pool, c)
 	c.Schedule()
 	return nil
@@ -115,10 +127,10 @@ func (f *Fleet) Connect(number int, kind Kind) error {
 
 // Settled waits until no handshake is under way.
 func (f *Fleet) Settled() {
-	for range dialing {
+	for range cap(f.permits) {
 		f.permits <- struct{}{}
 	}
-	for range dialing {
+	for range cap(f.permits) {
 		<-f.permits
 	}
 }
@@ -130,6 +142,8 @@ type Counts struct {
 	Open      int    // clients that are connected
 	Dropped   int    // stuck clients that the server disconnected
 	Delivered uint64 // good messages heard, by all clients
+	Bytes     uint64 // of the frames in which they came
+	Back      int    // clients that were cut and have heard all that they missed
 }
 
 // Counts may be called from anywhere.
@@ -140,6 +154,8 @@ func (f *Fleet) Counts() Counts {
 		Open:      int(f.open.Load()),
 		Dropped:   int(f.dropped.Load()),
 		Delivered: f.delivered.Load(),
+		Bytes:     f.bytes.Load(),
+		Back:      int(f.back.Load()),
 	}
 }
 

@@ -3,6 +3,7 @@ package load
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 
 	"github.com/gobwas/ws"
 )
@@ -50,6 +51,19 @@ func nextFrame(b []byte) (op ws.OpCode, payload []byte, n int, err error) {
 	}
 	n = header + int(length)
 	return op, b[header:n], n, nil
+}
+
+// PayloadBytes is how long a message is in frames of so many bytes, their headers
+// included.
+func PayloadBytes(frame float64) int {
+	header := 2.
+	switch {
+	case frame >= 1<<16+10:
+		header = 10
+	case frame >= 126+4:
+		header = 4
+	}
+	return int(math.Round(frame - header))
 }
 
 // mask is the harness's: masking is there to confuse proxies, and there are

@@ -52,13 +52,13 @@ func TestRoomIsBehindThePath(t *testing.T) {
 		{"ws://127.0.0.1:9000/chat/", Rooms{Count: 3}, 0, "GET /chat/r0 HTTP/1.1"},
 		{"ws://127.0.0.1:9000", Rooms{First: 7, Count: 1}, 7, "GET /r7 HTTP/1.1"},
 	} {
-		target, err := NewTarget(tt.url, http.Header{"X-Test": {"1"}})
+		target, err := NewTarget(tt.url, Raw, http.Header{"X-Test": {"1"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := tt.line + "\r\nHost: 127.0.0.1:9000\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " + secKey +
 			"\r\nSec-WebSocket-Version: 13\r\nX-Test: 1\r\n\r\n"
-		if got := string(target.request(tt.rooms.name(tt.room))); got != want {
+		if got := string(raw{}.request(target, tt.rooms.name(tt.room), nil)); got != want {
 			t.Errorf("%s, room %d:\n%s", tt.url, tt.room, got)
 		}
 	}

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"chatd/poller"
 )
 
@@ -74,10 +72,8 @@ func (s *Sender) Sent() uint64 { return s.sent.Load() }
 
 // add puts a message that is due now into out.
 func (s *Sender) add(due int64) {
-	var payload []byte
-	s.out, payload = appendFrame(s.out, ws.OpBinary, s.fleet.size)
-	message{room: uint16(s.room), sender: s.id, seq: s.sent.Load(), due: due}.encode(payload)
-	ws.Cipher(payload, mask, 0)
+	m := message{room: uint16(s.room), sender: s.id, seq: s.sent.Load(), due: due}
+	s.out = s.fleet.target.dialect.say(s.out, s.fleet.rooms.name(s.room), m, s.fleet.size)
 	s.sent.Add(1)
 }
 

@@ -70,6 +70,9 @@ func (f *Fleet) Measure(from, to int64) {
 	})
 }
 
+// MeasureUntil ends what Measure began without an end.
+func (f *Fleet) MeasureUntil(to int64) { f.Do(func() { f.window.to = to }) }
+
 // Latencies is what was collected.
 type Latencies struct {
 	All  *hdrhistogram.Snapshot // of all deliveries, in microseconds

@@ -12,8 +12,9 @@ const Schema = 1
 // does not have are absent.
 type Run struct {
 	Schema   int       `json:"schema"`
-	Scenario string    `json:"scenario"` // idle, fanout, flood, storm, stuck, ramp or rooms
-	Server   string    `json:"server"`   // a name; the URL if it has none
+	Scenario string    `json:"scenario"`          // idle, fanout, flood, storm, stuck, ramp, rooms or herd
+	Server   string    `json:"server"`            // a name; the URL if it has none
+	Dialect  string    `json:"dialect,omitempty"` // what was spoken: chat or centrifuge; absent: raw
 	Started  time.Time `json:"started"`
 	Params   Params    `json:"params"`
 
@@ -22,6 +23,10 @@ type Run struct {
 	Deliveries uint64  `json:"deliveries,omitempty"`     // received in that time, by all clients
 	Offered    float64 `json:"offered_per_s,omitempty"`  // deliveries per second that were asked for
 	Achieved   float64 `json:"achieved_per_s,omitempty"` // deliveries per second that came
+
+	// FrameBytes is what a delivery takes on a connection: frames that had messages
+	// in them, their headers included.
+	FrameBytes float64 `json:"frame_bytes_per_delivery,omitempty"`
 
 	// Delivery is the latency of each delivery, Last that of each message's
 	// last delivery, both from the time at which sending was due.
@@ -39,6 +44,7 @@ type Run struct {
 	Ramp       *Ramp   `json:"ramp,omitempty"`
 	Flood      *Flood  `json:"flood,omitempty"` // beside which the figures above were taken
 	Rooms      *Rooms  `json:"rooms,omitempty"`
+	Herd       *Herd   `json:"herd,omitempty"`
 
 	Faults   Faults   `json:"faults"`
 	Warnings []string `json:"warnings,omitempty"`
@@ -53,6 +59,8 @@ type Params struct {
 	Rate         float64 `json:"rate,omitempty"`        // messages per second, open loop
 	Outstanding  int     `json:"outstanding,omitempty"` // messages, closed loop
 	StuckClients int     `json:"stuck_clients,omitempty"`
+	Staying      int     `json:"staying,omitempty"` // clients that are not cut, besides Clients that are
+	Missed       int     `json:"missed,omitempty"`  // messages of each room before those that were cut come back
 }
 
 // Latency is in milliseconds.
@@ -123,15 +131,34 @@ type Flood struct {
 
 // Rooms is how a load on many rooms compares with another one, in turn.
 type Rooms struct {
-	Versus string `json:"versus"` // flood: the same beside a flooded room; single: one room that gets all messages
+	Versus string `json:"versus"` // flood: the same beside a flooded room; single: one room that gets all messages; raw: the same in raw frames
 	Pairs  []Pair `json:"pairs"`
 }
 
 // Pair is two runs, one after the other.
 type Pair struct {
-	Base    Run `json:"base"`    // without the flood, or the single room
-	Against Run `json:"against"` // with it, or many rooms
+	Base    Run `json:"base"`    // without the flood, the single room, or raw frames
+	Against Run `json:"against"` // with it, many rooms, or frames of another dialect
 }
+
+// Herd is clients that were cut all at once and came back, each from where it was,
+// while messages went on.
+type Herd struct {
+	CaughtUp float64  `json:"caught_up_s"`    // from when the first began to connect until all had heard what they missed; 0: not all did
+	Each     *Latency `json:"each,omitempty"` // the same for each of them by itself
+
+	// Stayed is the latency of the deliveries to those who stayed, of messages that
+	// were due in that time, Calm of those due in an equal time after it.
+	Stayed *Latency `json:"stayed,omitempty"`
+	Calm   *Latency `json:"calm,omitempty"`
+
+	CPU       *CPU   `json:"cpu,omitempty"`        // of the server in that time, for each that came back
+	RSSBefore uint64 `json:"rss_before,omitempty"` // bytes, when all were there, before they were cut
+	RSSPeak   uint64 `json:"rss_peak,omitempty"`   // bytes, at the most, while they came back
+}
+
+// Added is what the server's memory grew by.
+func (h *Herd) Added() uint64 { return max(h.RSSPeak, h.RSSBefore) - h.RSSBefore }
 
 // Faults is what went wrong. A correct server under a load that it can bear
 // has none.
@@ -143,6 +170,10 @@ type Faults struct {
 	Corrupt      uint64 `json:"corrupt"`       // deliveries that were not what was sent
 	Foreign      uint64 `json:"foreign"`       // deliveries of another room's messages
 	Disconnected uint64 `json:"disconnected"`  // clients that the server cut off
+
+	// In dialects that number messages:
+	Misnumbered uint64 `json:"misnumbered,omitempty"` // deliveries with another number than the next one, though nothing was missing
+	Gaps        uint64 `json:"gaps,omitempty"`        // times that a client was told, or had to conclude, that it missed something
 }
 
 // Any reports whether anything went wrong.
@@ -150,7 +181,7 @@ func (f Faults) Any() bool { return f != Faults{} }
 
 // Sum is how much went wrong.
 func (f Faults) Sum() uint64 {
-	return f.Lost + f.Duplicated + f.Disordered + f.OrderDiffers + f.Corrupt + f.Foreign + f.Disconnected
+	return f.Lost + f.Duplicated + f.Disordered + f.OrderDiffers + f.Corrupt + f.Foreign + f.Disconnected + f.Misnumbered + f.Gaps
 }
 
 // Add adds other faults.
@@ -162,6 +193,8 @@ func (f *Faults) Add(other Faults) {
 	f.Corrupt += other.Corrupt
 	f.Foreign += other.Foreign
 	f.Disconnected += other.Disconnected
+	f.Misnumbered += other.Misnumbered
+	f.Gaps += other.Gaps
 }
 
 // Comparison is several servers under the same scenarios, interleaved. Its file

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"chatd/bench/load"
+	"chatd/bench/result"
+)
+
+// smallHerd makes the scenario one of 20 clients that are cut and 10 that are not.
+func smallHerd(s *scenario) {
+	s.dialect, s.params.Staying, s.params.Missed = load.Chat, 10, 20
+	s.params.Rate, s.warmup = 200, 300*time.Millisecond
+}
+
+func TestHerdIsCaughtUpAndNothingIsMissing(t *testing.T) {
+	for _, rooms := range []int{1, 3} {
+		run, _, _, err := against(t, "chat: none", "herd", func(s *scenario) {
+			smallHerd(s)
+			s.params.Rooms, s.params.Senders = rooms, rooms
+		})
+		if err != nil || run.Faults.Any() || len(run.Warnings) > 0 {
+			t.Fatalf("%d rooms: %v %+v %v", rooms, err, run.Faults, run.Warnings)
+		}
+		h := run.Herd
+		if h.CaughtUp <= 0 || h.CaughtUp > run.Seconds || h.Each == nil || h.Each.Max > h.CaughtUp*1001 || h.Calm == nil || h.CPU == nil || h.RSSBefore == 0 || h.RSSPeak == 0 {
+			t.Errorf("%d rooms: %+v in %g s", rooms, h, run.Seconds)
+		}
+		// Each that came back heard what it missed.
+		if least := uint64(20 * 20); run.Deliveries < least {
+			t.Errorf("%d rooms: %d deliveries while they came back", rooms, run.Deliveries)
+		}
+		var out strings.Builder
+		printRun(&out, run)
+		for _, want := range []string{"herd (chat) against", "caught up", "in an equal time without", "MiB added", "0 misnumbered, 0 gaps"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no %q in\n%s", want, out.String())
+			}
+		}
+	}
+}
+
+func TestFaultsAtTheSeamAreReportedAsWhatTheyAre(t *testing.T) {
+	const herd = 20 // to each of which it happens
+	for _, tt := range []struct {
+		fault string
+		want  result.Faults
+		says  string
+	}{
+		{"loses the first missed", result.Faults{Lost: herd}, ""},
+		{"loses the last missed", result.Faults{Lost: herd}, ""},
+		{"repeats at the seam", result.Faults{Duplicated: herd}, ""},
+		{"repeats the last missed", result.Faults{Duplicated: herd}, ""},
+		{"swaps at the seam", result.Faults{Disordered: herd, OrderDiffers: 1}, ""}, // or more: where they were cut is chance
+		{"tells of a gap", result.Faults{Gaps: herd}, "a gap: 1 to"},
+		{"lets nobody back", result.Faults{Disconnected: herd}, "upgrade refused: 503 Service Unavailable: you were here before"},
+	} {
+		t.Run(tt.fault, func(t *testing.T) {
+			run, _, _, err := against(t, "chat: "+tt.fault, "herd", smallHerd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if run.Faults.OrderDiffers > 0 {
+				run.Faults.OrderDiffers = 1
+			}
+			if all := strings.Join(run.Warnings, "\n"); run.Faults != tt.want || !strings.Contains(all, tt.says) {
+				t.Errorf("%+v, not %+v\n%s", run.Faults, tt.want, all)
+			}
+		})
+	}
+}
+
+func TestMembersThatAreNumberedAsMessagesAreFound(t *testing.T) {
+	run, _, _, err := against(t, "chat: counts members", "fanout", func(s *scenario) { s.dialect = load.Chat })
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := run.Faults
+	rest.Misnumbered = 0
+	if n := run.Faults.Misnumbered; n < 20 || rest.Any() || !strings.Contains(strings.Join(run.Warnings, "\n"), "though nothing is missing") {
+		t.Errorf("%+v %v", run.Faults, run.Warnings)
+	}
+}
+
+func TestServerThatDoesNotSpeakTheDialectIsTold(t *testing.T) {
+	for fault, says := range map[string]string{
+		"chat: does not speak it":        "the server does not speak chat.v1",
+		"chat: sends before the welcome": "an event before the welcome",
+	} {
+		_, _, _, err := against(t, fault, "fanout", func(s *scenario) { s.dialect = load.Chat })
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", fault, err)
+		}
+	}
+}
+
+func TestEveryScenarioSpeaksChat(t *testing.T) {
+	for name := range scenarios {
+		if name == "ramp" || name == "rooms" { // they are fan-outs
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			run, _, _, err := against(t, "chat: none", name, func(s *scenario) {
+				smallHerd(s)
+				s.duration, s.params.Rooms, s.params.Senders = 300*time.Millisecond, 2, 2
+			})
+			if err != nil || run.Faults.Any() {
+				t.Fatalf("%v %+v %v", err, run.Faults, run.Warnings)
+			}
+			if run.Deliveries > 0 && (run.FrameBytes < 64+100 || run.FrameBytes > 64+200) {
+				t.Errorf("%g bytes a delivery", run.FrameBytes)
+			}
+		})
+	}
+}
+
+func TestHerdRecoversFromCentrifuge(t *testing.T) {
+	peer := filepath.Join(t.TempDir(), "centrifuge")
+	build := exec.Command("go", "build", "-o", peer, "./centrifuge")
+	build.Dir = "../peers"
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for history, gaps := range map[string]uint64{"100": 0, "5": 20} {
+		addr, err := freeAddr()
+		if err != nil {
+			t.Fatal(err)
+		}
+		url := "ws://" + addr + "/ws"
+		server, err := startServer(t.Context(), peer+" -addr "+addr+" -history "+history, url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.stop()
+		process, err := findProcess(server.cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		target, err := load.NewTarget(url, load.Centrifuge, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &scenario{params: result.Params{Clients: 20, Senders: 1, MessageBytes: 64}, url: url, target: target, share: 1000, server: process,
+			progress: newProgress(os.NewFile(^uintptr(0), ""), "")}
+		smallHerd(s)
+		s.dialect = load.Centrifuge
+		run, err := s.run(t.Context(), "herd", "centrifuge")
+		if err != nil || run.Faults.Gaps != gaps || run.Faults.Any() != (gaps > 0) {
+			t.Fatalf("history of %s: %v %+v %v", history, err, run.Faults, run.Warnings)
+		}
+		if gaps == 0 && (run.Herd.CaughtUp == 0 || run.Herd.Calm == nil) {
+			t.Errorf("%+v", run.Herd)
+		}
+	}
+}
+
+func TestDialectIsComparedWithRawFramesOfTheSameLength(t *testing.T) {
+	run, _, _, err := against(t, "chat: none", "rooms", func(s *scenario) {
+		small(versusRaw)(s)
+		s.dialect = load.Chat
+	})
+	if err != nil || run.Faults.Any() || len(run.Rooms.Pairs) != 2 {
+		t.Fatalf("%v %+v %v", err, run.Faults, run.Warnings)
+	}
+	for _, p := range run.Rooms.Pairs {
+		if p.Base.Dialect != "" || p.Against.Dialect != load.Chat || p.Base.PerMessage == nil || p.Against.PerMessage == nil {
+			t.Errorf("%+v against %+v", p.Base, p.Against)
+		}
+		if d := p.Base.FrameBytes - p.Against.FrameBytes; d < -2 || d > 2 || p.Base.FrameBytes < 64+100 {
+			t.Errorf("frames of %g bytes against %g", p.Base.FrameBytes, p.Against.FrameBytes)
+		}
+	}
+}

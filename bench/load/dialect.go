@@ -1,0 +1,84 @@
+package load
+
+import (
+	"github.com/gobwas/ws"
+
+	"chatd/poller"
+)
+
+// The dialects: what servers and clients say in their frames.
+const (
+	Raw        = "raw"        // messages are what is in the frames, as they came
+	Chat       = "chat"       // chat.v1
+	Centrifuge = "centrifuge" // the JSON protocol of centrifugal/centrifuge
+)
+
+// dialect is stateless: what it has to know of a client is in the client's place.
+type dialect interface {
+	// subprotocol is what the handshake asks for, and must get; "": none.
+	subprotocol() string
+	// request is the handshake of a client, whose place is nil if it needs none.
+	request(t *Target, room string, p *place) []byte
+	// greet is called once the handshake is answered. It reports whether the
+	// client is a member by that; otherwise hear has to call joined.
+	greet(w *poller.Worker, c *client) bool
+	// hear takes in a frame's payload and returns how many good messages were in
+	// it, heard for the first time.
+	hear(w *poller.Worker, c *client, payload []byte, now int64) (heard uint64)
+	// say appends a frame that says m, of size bytes.
+	say(b []byte, room string, m message, size int) []byte
+	// shortest is the size of the shortest message that can be recognised.
+	shortest() int
+	// resumes reports whether clients have places at which they go on.
+	resumes() bool
+}
+
+var dialects = map[string]dialect{Raw: raw{}, Chat: chat{}, Centrifuge: centrifuge{}}
+
+// MinMessage is the size of the shortest message that the harness can recognise;
+// 0 if there is no such dialect.
+func MinMessage(dialect string) int {
+	if d := dialects[dialect]; d != nil {
+		return d.shortest()
+	}
+	return 0
+}
+
+// Resumes reports whether a dialect's clients can come back to where they were.
+func Resumes(dialect string) bool {
+	d := dialects[dialect]
+	return d != nil && d.resumes()
+}
+
+// raw has neither greetings nor places.
+type raw struct{}
+
+func (raw) subprotocol() string                             { return "" }
+func (raw) request(t *Target, room string, _ *place) []byte { return t.request(room, "", "") }
+func (raw) greet(*poller.Worker, *client) bool              { return true }
+func (raw) shortest() int                                   { return headBytes + 1 }
+func (raw) resumes() bool                                   { return false }
+
+func (raw) hear(_ *poller.Worker, c *client, payload []byte, now int64) uint64 {
+	m, err := decode(payload, c.fleet.size)
+	if err != nil {
+		c.corrupt(err)
+		return 0
+	}
+	return c.message(m, now)
+}
+
+func (raw) say(b []byte, _ string, m message, size int) []byte {
+	b, payload := appendFrame(b, ws.OpBinary, size)
+	m.encode(payload)
+	ws.Cipher(payload, mask, 0)
+	return b
+}
+
+// appendText appends a client's text frame.
+func appendText(b, text []byte) []byte {
+	b, payload := appendFrame(b, ws.OpText, len(text))
+	copy(payload, text)
+	ws.Cipher(payload, mask, 0)
+	return b
+}
