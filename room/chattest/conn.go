@@ -90,7 +90,7 @@ func (c *Conn) Next() (*Event, error) {
 	case err != nil:
 		return nil, err
 	case binary:
-		return nil, fmt.Errorf("a binary frame: %.100q", b)
+		return nil, fmt.Errorf("%w: a binary frame: %.100q", ErrNoEvent, b)
 	}
 	return Read(b)
 }

@@ -2,6 +2,7 @@ package chattest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -16,6 +17,9 @@ const (
 	FromClient = "fromClient" // all events of a client
 )
 
+// ErrNoEvent is that what came is none by the schema, or no text at all.
+var ErrNoEvent = errors.New("no event")
+
 // Validate holds a JSON value against what the schema defines.
 func Validate(definition string, b []byte) error {
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
@@ -23,7 +27,7 @@ func Validate(definition string, b []byte) error {
 		err = schemas()[definition].Validate(value)
 	}
 	if err != nil {
-		return fmt.Errorf("no event by the schema (%s): %.300q: %w", definition, b, err)
+		return fmt.Errorf("%w: %.300q by %s of the schema: %w", ErrNoEvent, b, definition, err)
 	}
 	return nil
 }
