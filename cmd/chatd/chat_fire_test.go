@@ -19,8 +19,8 @@ import (
 func TestClientsCutAtRandomMissNothingThatTheyAreNotTold(t *testing.T) {
 	const (
 		clients, writers = 200, 5
-		each             = 300
-		history          = 60
+		each             = 4_000
+		history          = 500
 		total            = writers * each
 	)
 	seed := rand.Uint64()

@@ -6,6 +6,12 @@ import (
 	"chatd/room/chattest"
 )
 
+// startChat starts chatd, and returns its address.
+var startChat = func(t testing.TB, args ...string) string {
+	t.Helper()
+	return startChatd(t, args...).Addr
+}
+
 // talker is a client of chat.v1 in a test that is about it.
 type talker struct {
 	*chattest.Conn
