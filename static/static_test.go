@@ -72,6 +72,8 @@ func TestEveryFileOfThePageIsServedWithItsType(t *testing.T) {
 		"/chat.js":     "text/javascript; charset=utf-8",
 		"/favicon.svg": "image/svg+xml",
 		"/status.json": "application/json",
+
+		"/chat.v1.schema.json": "application/json",
 	} {
 		response := ask(t, h, "GET", path)
 		if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != want {

@@ -1,0 +1,83 @@
+package chattest
+
+import (
+	"encoding/json"
+	"sync"
+)
+
+// Event is an event of the server, of whatever type: the members that it does not
+// have are zero.
+type Event struct {
+	Type, Room string
+
+	ID, Session, Name string
+	Epoch             string
+	Seq               uint64
+	Resumed           bool
+	Members           Members
+	Retry             struct {
+		Min int `json:"min_ms"`
+		Max int `json:"max_ms"`
+	}
+	Limits struct{ Message, Name, Rooms int }
+
+	From, To uint64
+	Why      string
+
+	At         int64
+	Text, Data *string
+	Nonce      string
+
+	Count int
+
+	Code, Message string
+}
+
+// Members is how many there are, or those that who tells.
+type Members struct {
+	Count int
+	List  []Member
+}
+
+// Member is one who is in a room.
+type Member struct{ ID, Name string }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *Members) UnmarshalJSON(b []byte) error {
+	if b[0] == '[' {
+		return json.Unmarshal(b, &m.List)
+	}
+	return json.Unmarshal(b, &m.Count)
+}
+
+// Said is what a say says, to compare: a text, or data as it came.
+func (e *Event) Said() string {
+	switch {
+	case e.Text != nil:
+		return "text " + *e.Text
+	case e.Data != nil:
+		return "data " + *e.Data
+	}
+	return ""
+}
+
+// read are the events that came, by their bytes: the members of a room all get
+// the same ones, which are judged once.
+var read sync.Map // string → *Event
+
+// Read reads an event of the server. What is none by the schema is an error. It
+// is shared with others who got the same, and not to be changed.
+func Read(b []byte) (*Event, error) {
+	if e, ok := read.Load(string(b)); ok {
+		return e.(*Event), nil
+	}
+	if err := Validate(FromServer, b); err != nil {
+		return nil, err
+	}
+	e := new(Event)
+	if err := json.Unmarshal(b, e); err != nil {
+		return nil, err
+	}
+	kept, _ := read.LoadOrStore(string(b), e)
+	return kept.(*Event), nil
+}
