@@ -8,62 +8,13 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/coder/websocket"
-
-	"chatd/static"
 )
-
-// scripted is a server of the page whose n-th WebSocket, from 1, does what it is
-// told.
-type scripted struct {
-	*httptest.Server
-	dialled  atomic.Int64
-	messages atomic.Uint64 // that it says the room has had
-	away     atomic.Bool   // it is, and a proxy in front of it says so
-}
-
-func newScripted(t *testing.T, each func(n int64, w http.ResponseWriter, r *http.Request)) *scripted {
-	t.Helper()
-	s := &scripted{}
-	page, err := static.Handler("", static.Facts{MaxMessage: 1000, Room: func(string) (uint64, uint64) { return 1, s.messages.Load() }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if s.away.Load() {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		page.ServeHTTP(w, r)
-	})
-	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) { each(s.dialled.Add(1), w, r) })
-	s.Server = httptest.NewServer(mux)
-	t.Cleanup(s.Close)
-	return s
-}
-
-// echo is a room with one member.
-func echo(w http.ResponseWriter, r *http.Request) {
-	conn, err := websocket.Accept(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow()
-	for {
-		typ, message, err := conn.Read(r.Context())
-		if err != nil || conn.Write(r.Context(), typ, message) != nil {
-			return
-		}
-	}
-}
 
 func TestPageSaysWhyItWasClosed(t *testing.T) {
 	browser := startBrowser(t)
@@ -96,7 +47,6 @@ func TestPageSaysWhyItWasClosed(t *testing.T) {
 				}
 				defer conn.CloseNow()
 				_, _, _ = conn.Read(r.Context()) // what it is closed for
-				s.messages.Add(1)
 				conn.Close(tt.code, tt.reason)
 			})
 			b := openURL(t, browser, s.URL+"/", "open")
@@ -144,127 +94,6 @@ func TestPageSaysThatItIsRefusedAndDoesNotHammer(t *testing.T) {
 			b.wait(`/^ in 1[0-9] s…$/.test(countdown.textContent)`)
 		})
 	}
-}
-
-// As behind a proxy that lets only the page and the WebSocket through.
-func TestConnectionIsKeptWhereTheServerCanNotBeAsked(t *testing.T) {
-	s := newScripted(t, func(_ int64, w http.ResponseWriter, r *http.Request) { echo(w, r) })
-	asked := `window.asked = 0;
-	window.fetch = (_, { signal }) => new Promise((_, reject) => {
-		asked++;
-		signal.addEventListener('abort', () => reject(signal.reason));
-	});`
-	b := openURL(t, startBrowser(t), s.URL+"/", "open", hasty, asked)
-	b.wait(`asked >= 5`) // one for each connection, the others of the idle one
-	b.waitForState("open")
-	if n := s.dialled.Load(); n > 2 {
-		t.Errorf("it has connected %d times", n)
-	}
-	b.say("hello")
-	b.waitForLast("hello")
-}
-
-func TestSameTextSaidAgainIsConfirmed(t *testing.T) {
-	var s *scripted
-	s = newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
-		if n > 1 {
-			echo(w, r)
-			return
-		}
-		conn, err := websocket.Accept(w, r, nil)
-		if err != nil {
-			return
-		}
-		_, _, _ = conn.Read(r.Context())
-		s.messages.Add(1)
-		conn.CloseNow()
-	})
-	b := openURL(t, startBrowser(t), s.URL+"/", "open")
-	say := func() {
-		t.Helper()
-		get[chromedp.Void](b, `void (input.value = '\ufeffyes?')`) // begins with what a decoder may swallow
-		b.say("")
-	}
-	say()
-	b.waitForPending("unsure: \ufeffyes?")
-	b.waitForState("open")
-	say()
-	b.waitForLast("\ufeffyes?")
-	b.waitForPending("unsure: \ufeffyes?")
-	if n := s.dialled.Load(); n != 2 {
-		t.Errorf("it has connected %d times", n)
-	}
-}
-
-// As over a satellite, or with a proxy that wakes its server.
-func TestSlowHandshakeIsWaitedForWhenQuickOnesFail(t *testing.T) {
-	s := newScripted(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-time.After(2 * time.Second): // 8 s of the page's
-			echo(w, r)
-		case <-r.Context().Done():
-		}
-	})
-	b := openURL(t, startBrowser(t), s.URL+"/", "open", hasty)
-	b.offline = true
-	if n := s.dialled.Load(); n < 2 {
-		t.Errorf("the first of %d attempts was waited for as long", n)
-	}
-}
-
-// deaf takes the connection, and then nothing comes from it any more.
-func deaf(w http.ResponseWriter, r *http.Request) {
-	conn, err := websocket.Accept(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow()
-	for err == nil {
-		_, _, err = conn.Read(r.Context())
-	}
-}
-
-// As behind a proxy that forgot one connection and serves all others, or whose
-// server is away.
-func TestConnectionIsDoubtedThoughSomebodyAnswersByHTTP(t *testing.T) {
-	browser := startBrowser(t)
-	for name, fail := range map[string]func(s *scripted){
-		"what the others say does not come": func(s *scripted) { s.messages.Add(1) },
-		"a proxy answers in its place":      func(s *scripted) { s.away.Store(true) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			var s *scripted
-			s = newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
-				if n > 1 && !s.away.Load() {
-					echo(w, r)
-					return
-				}
-				deaf(w, r)
-			})
-			b := openURL(t, browser, s.URL+"/", "open", hasty)
-			b.offline = true
-			b.wait(counts)
-			get[chromedp.Void](b, `void (window.began = performance.now())`)
-			fail(s)
-			b.waitForState("silent")
-			b.expect(`performance.now() - began < 15_000`)
-			s.away.Store(false)
-			b.waitForState("open")
-			b.say("hello")
-			b.waitForLast("hello")
-		})
-	}
-}
-
-// A page that is not heard has nothing to say of why.
-func TestProxyWithoutItsServerDoesNotRefuseThePage(t *testing.T) {
-	s := newScripted(t, func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
-	b := openURL(t, startBrowser(t), s.URL+"/", "retrying", `Math.random = () => 0`)
-	b.offline = true
-	s.away.Store(true)
-	get[chromedp.Void](b, `void performance.clearResourceTimings()`)
-	b.wait(`performance.getEntriesByType('resource').filter(({ name, responseStatus }) => name.endsWith('/status.json') && responseStatus === 502).length > 3`)
-	b.expectLog()
 }
 
 func TestTextThatIsTooLongIsToldBeforeItIsSent(t *testing.T) {
