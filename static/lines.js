@@ -16,8 +16,8 @@ export class Lines {
   #day = '';
 
   /** make returns the elements for an item. With begins it must not need any before. */
-  make({ kind, message, mine, text, left }, begins) {
-    if (kind === 'message') return this.#message(message, mine, begins);
+  make({ kind, message, text, left }, begins) {
+    if (kind === 'message') return this.#message(message, begins);
     this.#author = null;
     switch (kind) {
       case 'mark': return [line('h2', 'mark', text)];
@@ -26,7 +26,7 @@ export class Lines {
     }
   }
 
-  #message(message, mine, begins) {
+  #message(message, begins) {
     const lines = [];
     const day = dayOf(message.at);
     if (day !== this.#day) {
@@ -38,7 +38,7 @@ export class Lines {
     this.#day = day;
     this.#author = author;
     this.#at = message.at;
-    lines.push(messageElement(message, mine, continues));
+    lines.push(messageElement(message, continues));
     return lines;
   }
 }
@@ -50,14 +50,14 @@ function line(tag, kind, text) {
   return element;
 }
 
-function messageElement(message, mine, continues) {
+function messageElement(message, continues) {
   const element = document.createElement('div');
   element.className = continues ? 'message' : 'message first';
   if (continues) {
     element.dataset.time = timeOf(message.at);
     element.append(line('span', 'unseen', `${nameOf(message)}: `)); // but heard
   } else {
-    element.append(disc(message), head(message, mine));
+    element.append(disc(message), head(message));
     paint(element, message);
   }
   element.append(body(message));
@@ -65,11 +65,11 @@ function messageElement(message, mine, continues) {
 }
 
 /** head is the name and the time above a group. */
-function head(message, mine) {
+function head(message) {
   const element = document.createElement('div');
   element.className = 'head';
   element.append(nameElement(message), ' ');
-  if (mine) element.append(line('span', 'you', 'you'), ' ');
+  if (message.own) element.append(line('span', 'you', 'you'), ' ');
   const time = line('time', 'time', timeOf(message.at));
   time.dateTime = new Date(message.at).toISOString();
   element.append(time);

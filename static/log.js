@@ -37,7 +37,8 @@ export class LogView {
   #rounded = 0; // what the last scroll position lacks
   #total = 0; // messages that somebody may want to see
   #seen = 0; // of them, while the reader was at the bottom
-  #rate = new Rate(61); // the minute that the graph shows
+  #rate = new Rate(61); // of what is said, for a minute
+  #put = new Rate(2); // of what is put into the page
 
   constructor(log, end, changed) {
     this.#log = log;
@@ -72,10 +73,10 @@ export class LogView {
   }
 
   /** message adds what somebody said; an old one is nothing new to the reader. */
-  message(message, { mine, old }) {
-    this.#rate.add(1);
-    if (!mine && !old) this.#total++;
-    this.#add({ kind: 'message', message, mine });
+  message(message, old) {
+    if (!message.missed) this.#rate.add(1);
+    if (!message.own && !old) this.#total++;
+    this.#add({ kind: 'message', message });
   }
 
   /** note adds a line of the page's own. */
@@ -127,12 +128,13 @@ export class LogView {
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#timer);
     this.#frame = 0;
-    if (this.#visible) this.#put(this.#sample(this.#coming.splice(0), most));
+    if (this.#visible) this.#show(this.#sample(this.#coming.splice(0), most));
     this.#report();
   }
 
-  #put(items) {
-    const calm = this.#rate.ago(0) + this.#rate.ago(1) <= CALM_RATE && items.length <= CALM_RATE;
+  #show(items) {
+    this.#put.add(items.length);
+    const calm = Math.max(this.#put.ago(0), this.#put.ago(1)) <= CALM_RATE;
     // No screen reader could keep up with a flood.
     this.#log.setAttribute('aria-live', calm ? 'polite' : 'off');
     this.#append(items, calm);
@@ -225,4 +227,4 @@ export class LogView {
 }
 
 /** ofOthers reports whether an item may be left out: neither the page's own nor the reader's. */
-const ofOthers = ({ kind, mine }) => kind === 'message' && !mine;
+const ofOthers = ({ message }) => message !== undefined && !message.own;

@@ -2,7 +2,7 @@
 
 const LABELS = {
   waiting: 'Not sent yet',
-  sent: 'Sending…',
+  sent: 'Not confirmed yet',
   unsure: 'Perhaps not delivered',
   refused: 'Not taken by the server',
 };

@@ -63,7 +63,7 @@ export class RoomView {
   message(message) {
     if (message.missed) this.#mark();
     else this.#marking = false;
-    this.log.message(message, { mine: message.own, old: message.missed && !this.#again });
+    this.log.message(message, message.missed && !this.#again);
   }
 
   gap(gap) {
