@@ -95,6 +95,7 @@ export class Chat extends EventTarget {
 
   #base;
   #storage;
+  #closed = false; // for good
   #seconds = 0; // until the next attempt
   #failures = 0;
   #code = 0; // of the last close
@@ -240,11 +241,13 @@ export class Chat extends EventTarget {
 
   /** connect makes an attempt to connect at once, unless there is a connection that answers. */
   connect() {
+    if (this.#closed) return;
     if (!this.#connection.open || this.#connection.doubted) this.#connection.connect();
   }
 
-  /** close ends the chat. */
+  /** close ends the chat for good. */
   close() {
+    this.#closed = true;
     this.#watch.stop();
     this.#connection.close();
     this.#commands.close();
@@ -266,6 +269,7 @@ export class Chat extends EventTarget {
     const chat = this;
     return {
       get open() { return chat.#connection.open && !chat.#connection.doubted && chat.state === 'open'; },
+      get closed() { return chat.#closed; },
       get limits() { return chat.limits; },
       rooms: this.rooms,
       pace: this.#pace,

@@ -37,7 +37,7 @@ export class Commands {
   #notBefore = 0; // the next one goes; by performance.now()
   #timer = 0;
 
-  /** @param {{open: boolean, pace: import('./pace.js').Pace, send(event: object): number}} line */
+  /** @param {{open: boolean, closed: boolean, pace: import('./pace.js').Pace, send(event: object): number}} line */
   constructor(line) {
     this.#line = line;
   }
@@ -53,6 +53,7 @@ export class Commands {
     const asked = { prepare, resolve, reject };
     if (first) this.#queue.splice(this.#command ? 1 : 0, 0, asked);
     else this.#queue.push(asked);
+    if (this.#line.closed) this.close();
     this.flush();
     return promise;
   }

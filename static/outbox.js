@@ -102,6 +102,7 @@ export class Entry {
 /**
  * @typedef {object} Line what the outbox sends over
  * @property {boolean} open
+ * @property {boolean} closed for good
  * @property {Map<string, import('./rooms.js').Room>} rooms
  * @property {{message: number} | null} limits
  * @property {import('./pace.js').Pace} pace
@@ -150,7 +151,8 @@ export class Outbox {
     const entry = new Entry(this, `${this.#base}-${++this.#count}`, room, decoder.decode(bytes), promise);
     this.#entries.set(entry, { size: bytes.length, sentAt: 0, lost: false, resolve, reject });
     this.#line.changed(entry);
-    if (!bytes.length) this.#refuse(entry, 'bad_event', 'the text is empty');
+    if (this.#line.closed) this.close();
+    else if (!bytes.length) this.#refuse(entry, 'bad_event', 'the text is empty');
     else this.flush();
     return entry;
   }

@@ -33,6 +33,7 @@ func newScripted(t *testing.T, each func(n int64, w http.ResponseWriter, r *http
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if s.away.Load() {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
