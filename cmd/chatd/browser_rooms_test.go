@@ -22,7 +22,7 @@ func (b *tab) join(room string) {
 func (b *tab) waitForRoom(room string) {
 	b.t.Helper()
 	b.wait(fmt.Sprintf(`room.textContent === %q && members.textContent !== ''`, room))
-	b.expect(fmt.Sprintf(`rooms.querySelector('[aria-current=page]').innerText === %q && document.activeElement === input`, room))
+	b.expect(fmt.Sprintf(`rooms.querySelector('[aria-current=page] .label').textContent === %q && document.activeElement === input`, room))
 }
 
 func TestEachRoomHasAPage(t *testing.T) {
