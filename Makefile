@@ -59,7 +59,7 @@ cover: ## write the tests' coverage to cover.html
 	go test -coverprofile cover.out -coverpkg ./... ./...
 	go tool cover -html cover.out -o cover.html
 
-screenshot: tools ## take the README's picture of the page
+screenshot: tools ## take the README's pictures of the page
 	CHATD_SCREENSHOT=$(CURDIR)/static/doc/page.png go test -count 1 -run '^TestScreenshot$$' ./cmd/chatd
 
 idle: tools ## silent clients behind nginx, HAProxy and Caddy stay connected for IDLE (default 3m)

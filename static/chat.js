@@ -1,23 +1,28 @@
-// The chat page. Connection keeps the WebSocket up, Watch finds out when nobody
-// answers, Server asks for the limits, Outbox holds what was typed until it is
-// confirmed, LogView and PendingView show what came and what has not, Composer takes
-// what is typed. This file wires them together.
+// The chat page: what the chat says is shown, and what is done here is told it.
+//
+//	client.js ── events ─▶ chat.js ─▶ RoomViews ─▶ RoomView: LogView, PendingView
+//	    ▲                     │ ▲
+//	    └──── say, join … ────┘ └──── Composer, RoomList, Who, Me
 
+import { connect } from './client.js';
 import { Composer } from './composer.js';
-import { Connection } from './connection.js';
-import { LogView } from './log.js';
-import { Outbox } from './outbox.js';
-import { PendingView } from './pending.js';
-import { Server } from './server.js';
-import { Watch } from './watch.js';
-import { closed, count } from './words.js';
+import { Graph } from './graph.js';
+import { Me } from './me.js';
+import { RoomList, takeRooms } from './roomlist.js';
+import { RoomViews, addressOf, roomHere } from './roomviews.js';
+import { Store } from './store.js';
+import { Who } from './who.js';
+import { closed, count, number } from './words.js';
 
-const REFUSALS = 3; // in a row, after which it is asked whether they are any
+const NOTICE_MS = 8_000;
+const STATES = { connecting: 'Connecting…', open: 'Connected', silent: 'No answer', retrying: 'Reconnecting', stopped: 'Disconnected' };
 
 const find = (id) => document.getElementById(id);
 
-/** below is the address of something beside the page, whatever the path that a proxy serves it at. */
-const below = (name) => new URL(name, document.baseURI);
+/** tell puts text into an element, unless it is there: it would be announced again. */
+function tell(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
 
 /** show shows or hides a button; the focus must not vanish with it. */
 function show(button, visible) {
@@ -25,155 +30,188 @@ function show(button, visible) {
   button.hidden = !visible;
 }
 
-/** say puts text into an element, unless it is there: it would be announced again. */
-function say(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+let noticed = 0;
+
+/** notice says something that passes. */
+function notice(text) {
+  clearTimeout(noticed);
+  tell(find('notice'), text);
+  noticed = setTimeout(() => tell(find('notice'), ''), NOTICE_MS);
 }
 
-/** setState shows the state of the connection. */
-function setState(state, text, countdown = '') {
-  document.body.dataset.state = state;
-  say(find('status'), text);
-  // The countdown stands apart from the status, because nobody wants to hear it tick.
-  find('countdown').textContent = countdown;
-  find('now').textContent = state === 'stopped' ? 'Connect' : 'Now';
-  find('now').ariaLabel = state === 'stopped' ? 'Connect again' : 'Reconnect now';
-  show(find('now'), state === 'retrying' || state === 'stopped');
-  tell();
-}
+const stores = { tab: new Store('sessionStorage'), browser: new Store('localStorage') };
 
-const log = new LogView(find('log'), find('pending'), (total, unseen) => {
-  find('counter').textContent = count(total, 'message');
-  find('unseen').textContent = count(unseen, 'new message');
-  show(find('jump'), unseen > 0);
+const me = new Me({
+  button: find('me'), dialog: find('naming'), input: find('name'), hint: find('unnamed'), cancel: find('unchanged'),
+  nameless: find('nameless'), guest: find('guest'), choose: find('choose'),
+}, stores, (name) => {
+  me.show(chat.id);
+  composer.focus();
+  chat.rename(name).catch((error) => notice(`The server does not take this name: ${error.message}`));
 });
 
-/** The room that the page is for: / is the lobby's. */
-const room = location.pathname.slice(new URL(document.baseURI).pathname.length).match(/^r\/([^/]+)$/)?.[1] ?? 'lobby';
-if (room !== 'lobby') {
-  document.title = `${room} – chatd`;
-  find('room').textContent = room;
-}
-
-const socket = below(room === 'lobby' ? 'ws' : `ws/${room}`);
-socket.protocol = socket.protocol === 'https:' ? 'wss:' : 'ws:';
-const server = new Server(below(room === 'lobby' ? 'status.json' : `status.json?room=${room}`), () => {
-  composer.measure();
-  outbox.flush();
-});
-
-const connection = new Connection(socket, {
-  opened() {
-    told = false;
-    answeredAt = Infinity;
-    setState('open', 'Connected');
-    outbox.opened();
-    server.begin();
-    watch.heard();
-  },
-  received(data) {
-    server.received();
-    log.message(typeof data === 'string' ? data : `[binary, ${count(data.byteLength, 'byte')}]`);
-    if (typeof data === 'string') outbox.received(data);
-    watch.heard();
-  },
-  lost(close) {
-    log.note(closed(close.code, close.reason));
-    outbox.lost(close, close.reason);
-  },
-  replaced(end) {
-    log.note('Connection closed: nobody answered on it.');
-    outbox.replaced(end);
-  },
-  doubted() {
-    setState('silent', 'No answer');
-    outbox.flush();
-  },
-  trusted() {
-    setState('open', 'Connected');
-    outbox.flush();
-  },
-  retrying(seconds, failures) {
-    setState('retrying', 'Reconnecting', seconds ? ` in ${seconds} s…` : '…');
-    if (failures >= REFUSALS) tellRefusal(failures);
-  },
-  stopped: () => setState('stopped', 'Disconnected'),
-});
-
-let answeredAt = Infinity; // the failures after which the server answered
-let told = false; // that the connection is refused
-
-/** tellRefusal says so if it is not the network that keeps the page away. */
-async function tellRefusal(failures) {
-  if (told) return;
-  if (answeredAt < Infinity) {
-    if (failures < answeredAt + 2) return; // an attempt may have begun before the answer
-    told = true;
-    log.note('The server answers, but does not accept the connection: it may be full, or not allow this address. It is tried again, more seldom each time.');
-  } else if (await server.answers()) {
-    answeredAt = failures;
-  }
-}
-
-const pending = new PendingView(find('pending'), {
-  again(entry) {
-    outbox.again(entry);
-    composer.focus(); // the button is gone
-  },
-  remove(entry) {
-    outbox.remove(entry);
-    composer.focus();
-  },
-  edit(entry) {
-    outbox.remove(entry);
-    composer.put(entry.text);
-  },
-});
-
-const outbox = new Outbox(connection, server, () => {
-  pending.show(outbox.entries);
-  tell();
-});
-
-/** tell says what is to be known of the entries that are not confirmed. */
-function tell() {
-  say(find('kept'), notice(outbox.entries, document.body.dataset.state));
-}
-
-function notice(entries, state) {
-  const of = (...states) => entries.filter(({ state }) => states.includes(state)).length;
-  if (of('unsure', 'refused')) return `${count(of('unsure', 'refused'), 'text')} may not be delivered: see above.`;
-  if (!entries.length || state === 'open') return '';
-  return state === 'stopped' ? 'Your text is kept. Connect to send it.' : 'Your text is kept, and sent when the connection is back.';
-}
+const chat = connect({ url: document.baseURI, room: roomHere(), name: me.name, storage: stores.tab });
 
 const composer = new Composer({
   form: find('composer'),
   input: find('input'),
   hint: find('hint'),
   size: find('size'),
-  limit: () => server.limit,
-  send: (text) => outbox.add(text),
+  limit: () => chat.limits?.message ?? Infinity,
+  send: (text) => chat.say(text, { room: rooms.current.name }),
+  typed: (text) => { rooms.current.draft = text; },
 });
 
-const watch = new Watch(connection, outbox, server);
+const pending = {
+  again(entry) {
+    entry.again();
+    composer.focus(); // the button is gone
+  },
+  edit(entry) {
+    pending.remove(entry);
+    composer.put(entry.text);
+  },
+  remove(entry) {
+    entry.drop();
+    rooms.get(entry.room).pending.remove(entry);
+    refresh();
+    composer.focus();
+  },
+};
+
+const rooms = new RoomViews(chat, { template: find('view'), place: find('place'), actions: pending }, stores, {
+  opened(room) {
+    tell(find('room'), room.name);
+    find('input').placeholder = `Message ${room.name}`;
+    find('recent').replaceChildren(...rooms.recent.map((name) => new Option(name)));
+    find('side').hidePopover();
+    find('who').hidePopover();
+    composer.text = room.draft;
+    draw();
+  },
+  changed: refresh,
+  failed: notice,
+});
+
+const go = (name) => {
+  rooms.go(name);
+  composer.focus();
+};
+const list = new RoomList(find('rooms'), {
+  open: go,
+  leave(name) {
+    if (rooms.get(name).pending.entries.length) notice(`What you said in ${name} is not confirmed yet.`);
+    else rooms.leave(name);
+    composer.focus();
+  },
+});
+takeRooms({ form: find('join'), input: find('wanted'), hint: find('unwanted'), join: go });
+
+const graph = new Graph(find('graph'));
+const who = new Who(find('who'), () => chat.who(rooms.current.name).catch(() => {})); // the answer is an event
+
+/** refresh shows what has changed in any room. */
+function refresh() {
+  const { all, current } = rooms;
+  const unseen = all.reduce((sum, { log }) => sum + log.unseen, 0);
+  const title = `${unseen ? `(${number(unseen)}) ` : ''}${current.name} – chatd`;
+  if (document.title !== title) document.title = title;
+  list.show(all, current.name);
+  const elsewhere = unseen - current.log.unseen;
+  tell(find('elsewhere'), elsewhere ? `${number(elsewhere)} new` : '');
+  tell(find('members'), current.members ? `${number(current.members)} here` : '');
+  tell(find('unseen'), current.log.unseen ? count(current.log.unseen, 'new message') : 'Newest');
+  show(find('jump'), current.log.away);
+  tell(find('kept'), keptWords(all.flatMap((room) => room.pending.entries)));
+}
+
+/** keptWords says what is to be known of what is not confirmed. */
+function keptWords(entries) {
+  const doubtful = entries.filter(({ state }) => state === 'unsure' || state === 'refused').length;
+  if (doubtful) return `${count(doubtful, 'text')} may not be delivered: see above.`;
+  if (!entries.length || chat.state === 'open') return '';
+  return chat.state === 'stopped' ? 'Your text is kept. Connect to send it.' : 'Your text is kept, and sent when the connection is back.';
+}
+
+/** draw shows what a second has brought. */
+function draw() {
+  if (document.hidden) return;
+  graph.show(rooms.current.log.rate);
+  tell(find('flood'), rooms.current.log.flooded ? 'More than anybody could read: a sample is shown.' : '');
+}
+
+const events = {
+  state({ state, seconds, refused }) {
+    document.body.dataset.state = state;
+    tell(find('status'), STATES[state]);
+    // The countdown stands apart from the status, because nobody wants to hear it tick.
+    find('countdown').textContent = state !== 'retrying' ? '' : seconds ? ` in ${seconds} s…` : '…';
+    tell(find('now'), state === 'stopped' ? 'Connect' : 'Now');
+    find('now').ariaLabel = state === 'stopped' ? 'Connect again' : 'Reconnect now';
+    show(find('now'), state === 'retrying' || state === 'stopped');
+    if (refused) tell(find('refused'), 'The server answers, but does not accept the connection: it may be full, or not allow this address. It is tried again, more seldom each time.');
+    else if (state === 'open') tell(find('refused'), '');
+    refresh();
+  },
+  close({ code, reason }) {
+    rooms.current.log.note(code ? closed(code, reason) : 'Connection closed: nobody answered on it.');
+  },
+  welcome(welcome) {
+    me.show(welcome.id);
+    composer.measure(); // the limit may be another one
+    events.joined(welcome);
+  },
+  joined(joined) {
+    rooms.get(joined.room)?.joined(joined);
+    refresh();
+  },
+  left({ room, error }) {
+    if (error) rooms.get(room)?.log.note(`You are no more in this room: ${error.message}`);
+  },
+  message(message) {
+    rooms.get(message.room)?.message(message);
+  },
+  gap(gap) {
+    rooms.get(gap.room)?.gap(gap);
+  },
+  members({ room, count: members }) {
+    if (!rooms.get(room)) return;
+    rooms.get(room).members = members;
+    if (room === rooms.current.name) who.changed();
+    refresh();
+  },
+  who(answer) {
+    if (answer.room === rooms.current.name) who.show(answer, chat.id);
+  },
+  entry({ entry }) {
+    rooms.get(entry.room)?.pending.show(entry);
+    refresh();
+  },
+  error: ({ message }) => notice(message),
+};
+for (const [type, listener] of Object.entries(events)) chat.addEventListener(type, ({ detail }) => listener(detail));
 
 for (const id of ['jump', 'now', 'send']) {
   // A tap must not take the focus from the input, nor close a phone's keyboard.
   find(id).addEventListener('mousedown', (event) => event.preventDefault());
 }
-find('jump').addEventListener('click', () => log.jumpToBottom());
-find('now').addEventListener('click', () => connection.connect());
-
-window.addEventListener('beforeunload', (event) => {
-  if (outbox.entries.length) event.preventDefault(); // what is not confirmed would be lost
+find('jump').addEventListener('click', () => rooms.current.log.jumpToBottom());
+find('now').addEventListener('click', () => chat.connect());
+find('copy').addEventListener('click', async () => {
+  const address = addressOf(rooms.current.name).href;
+  try {
+    await navigator.clipboard.writeText(address);
+    notice('The link is copied.');
+  } catch { // not allowed, or only with encryption
+    notice(`The link to this room is ${address}`);
+  }
 });
 
-if ('WebSocket' in window) {
-  connection.connect();
-} else {
-  setState('unsupported', 'Not supported');
-  find('input').disabled = true;
-  find('send').disabled = true;
-  log.note('Your browser does not support WebSockets.');
-}
+window.addEventListener('beforeunload', (event) => {
+  if (rooms.all.some((room) => room.pending.entries.length)) event.preventDefault(); // it would be lost
+});
+document.addEventListener('visibilitychange', () => rooms.current.log.look());
+setInterval(draw, 1000);
+
+me.show('');
+rooms.begin();

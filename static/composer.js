@@ -1,10 +1,11 @@
 // Composer is where texts are typed.
 
-import { sizeOf } from './outbox.js';
 import { count } from './words.js';
 
 const NEAR = 0.9; // of the limit, from where the size is shown
 const UNIT_MOST = 3; // bytes of UTF-8 for a UTF-16 unit
+
+const encoder = new TextEncoder();
 
 /** Composer is the field at the bottom: Enter sends, what can't be sent stays. */
 export class Composer {
@@ -13,22 +14,32 @@ export class Composer {
   #size;
   #limit;
   #send;
+  #typed;
 
-  /** limit() is how many bytes a text may have; send(text) takes one. */
-  constructor({ form, input, hint, size, limit, send }) {
+  /** limit() is how many bytes a text may have; send(text) takes one; typed(text) is told of each change. */
+  constructor({ form, input, hint, size, limit, send, typed }) {
     this.#input = input;
     this.#hint = hint;
     this.#size = size;
     this.#limit = limit;
     this.#send = send;
+    this.#typed = typed;
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit();
     });
     input.addEventListener('keydown', (event) => this.#key(event));
-    input.addEventListener('input', () => this.#typed());
+    input.addEventListener('input', () => this.#changed());
     window.addEventListener('resize', () => this.#fit());
-    this.#typed(); // the browser may have restored a text
+  }
+
+  get text() {
+    return this.#input.value;
+  }
+
+  set text(text) {
+    this.#input.value = text;
+    this.#changed();
   }
 
   focus() {
@@ -37,8 +48,7 @@ export class Composer {
 
   /** put puts a text into the field, below what is there. */
   put(text) {
-    this.#input.value = [this.#input.value, text].filter(Boolean).join('\n');
-    this.#typed();
+    this.text = [this.text, text].filter(Boolean).join('\n');
     this.focus();
   }
 
@@ -52,25 +62,25 @@ export class Composer {
   }
 
   #submit() {
-    const text = this.#input.value;
+    const { text } = this;
     if (text.trim() === '' || this.measure()) return;
     this.#send(text);
-    this.#input.value = '';
-    this.#typed();
+    this.text = '';
     this.focus();
   }
 
-  #typed() {
+  #changed() {
     this.#fit();
     this.measure();
+    this.#typed(this.text);
   }
 
   /** measure tells a text that comes near the limit, and returns whether it is too long. */
   measure() {
-    const text = this.#input.value;
+    const { text } = this;
     const limit = this.#limit();
     // Most texts are far from it.
-    const size = text.length * UNIT_MOST > limit * NEAR ? sizeOf(text) : 0;
+    const size = text.length * UNIT_MOST > limit * NEAR ? encoder.encode(text).length : 0;
     const tooLong = size > limit;
     this.#size.textContent = size > limit * NEAR ? `${count(size, 'byte')} of ${count(limit, 'byte')}` : '';
     const words = tooLong ? 'Too long to be sent. The server takes no more: shorten it, or send it in parts.' : '';

@@ -1,36 +1,41 @@
 // Connection keeps the WebSocket up.
 
-const BACKOFF_MIN_MS = 500;
-const BACKOFF_MAX_MS = 15_000;
+const SUBPROTOCOL = 'chat.v1';
 const ATTEMPT_MS = 5_000; // after which the first attempt to connect is given up
 const ATTEMPT_TIMES = 3; // as long a later one may take: the network may be that slow
 const GRACE_MS = 2_000; // for a socket in doubt, once another one has opened
 const STABLE_MS = 5_000; // a connection that lasted so long was a good one
 
-// After these the same would happen again: the user has to decide.
-const FINAL_CODES = new Set([1003, 1008, 1009, 1010]);
+// After these the same would happen again: somebody has to decide.
+const FINAL_CODES = new Set([1003, 1008, 1009, 1010, 4401]);
 
 /**
- * Connection is a WebSocket that comes back. It calls the listener's
- *   opened() - there is a new socket;
- *   received(data);
- *   lost({ code, reason, clean }) - once for each socket that had been open;
- *   replaced(closed) - another socket has taken the place of one that was in doubt,
- *     opened() follows; closed is a promise of whether the old one was closed cleanly;
- *   doubted(), trusted() - whether anybody answers on the open socket is in doubt,
- *     and no more;
- *   retrying(seconds, failures) - the seconds until the next attempt, 0 during it;
- *   stopped() - it does not come back by itself.
+ * @typedef {object} Listener
+ * @property {() => URL} address where to connect
+ * @property {() => void} opened there is a new socket
+ * @property {(data: string) => void} received
+ * @property {(close: {code: number, reason: string, clean: boolean}) => void} lost once for each
+ *   socket that had opened; opened may follow at once, when another one has taken the place of one in doubt
+ * @property {() => void} doubted whether anybody answers on the open socket is in doubt
+ * @property {() => void} trusted and no more
+ * @property {(seconds: number, failures: number) => void} retrying the seconds until the next attempt, 0 during it
+ * @property {() => void} stopped it does not come back by itself
+ */
+
+/**
+ * Connection is a WebSocket that comes back.
  *
- * A socket that is in doubt, because nobody seems to answer, is not given up: it
- * may well come alive again, with all that was on its way. Others are tried beside
- * it, and one that opens takes its place if it stays silent all the same.
+ * A socket that is in doubt, because nobody seems to answer, is not given up: it may
+ * well come alive again, with all that was on its way. Others are tried beside it, and
+ * one that opens takes its place if it stays silent all the same.
  */
 export class Connection {
-  #url;
   #listener;
+  /** @type {WebSocket | null} */
   #socket = null; // the open one
+  /** @type {WebSocket | null} */
   #attempt = null; // one that is to be opened, or to take the open one's place
+  /** @type {string[]} */
   #ahead = []; // what came on that
   #timer = 0; // of the running attempt or the wait for the next one
   #failures = 0; // in a row
@@ -38,8 +43,12 @@ export class Connection {
   #doubted = false;
   #waiting = false;
 
-  constructor(url, listener) {
-    this.#url = url;
+  // Full jitter: clients of a server that restarts don't come back all together. Each
+  // waits for a random part of min, which doubles up to max.
+  backoff = { min: 500, max: 15_000 }; // ms; the server may tell others
+
+  /** @param {Listener} listener */
+  constructor(listener) {
     this.#listener = listener;
   }
 
@@ -51,17 +60,19 @@ export class Connection {
     return this.#doubted;
   }
 
-  /** send hands a text to the open socket. */
+  /**
+   * send hands a text to the open socket.
+   * @param {string} text
+   */
   send(text) {
-    this.#socket.send(text);
+    this.#socket?.send(text);
   }
 
   /** connect makes an attempt at once. */
   connect() {
     this.#abandon();
     if (!this.#socket && this.#failures) this.#listener.retrying(0, this.#failures);
-    const socket = new WebSocket(this.#url);
-    socket.binaryType = 'arraybuffer';
+    const socket = new WebSocket(this.#listener.address(), SUBPROTOCOL);
     socket.onopen = () => this.#opened(socket);
     socket.onclose = () => this.#failed(socket);
     this.#attempt = socket;
@@ -80,6 +91,14 @@ export class Connection {
     if (!this.#attempt) return;
     this.#abandon();
     this.#retry();
+  }
+
+  /** close ends it: nothing more is told. */
+  close() {
+    this.#abandon();
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket) silence(socket).close();
   }
 
   /** doubt says that nobody seems to answer on the open socket. */
@@ -105,7 +124,10 @@ export class Connection {
     if (performance.now() - this.#openedAt > STABLE_MS) this.#failures = 0;
   }
 
-  /** #opened takes a socket that has opened; but not at once while the old one may yet come alive. */
+  /**
+   * #opened takes a socket that has opened; but not at once while the old one may yet come alive.
+   * @param {WebSocket} socket
+   */
   #opened(socket) {
     clearTimeout(this.#timer);
     if (!this.open) {
@@ -116,6 +138,7 @@ export class Connection {
     this.#timer = setTimeout(() => this.#take(socket), GRACE_MS);
   }
 
+  /** @param {WebSocket} socket */
   #take(socket) {
     clearTimeout(this.#timer);
     const old = this.#socket;
@@ -123,29 +146,17 @@ export class Connection {
     this.#socket = socket;
     this.#doubted = false;
     this.#openedAt = performance.now();
-    socket.onmessage = (event) => this.#received(event.data);
+    socket.onmessage = (event) => this.#listener.received(event.data);
     socket.onclose = (event) => this.#closed(event);
-    if (old) this.#listener.replaced(this.#end(old));
-    for (const data of this.#ahead.splice(0)) this.#listener.received(data);
+    if (old) {
+      silence(old).close(); // what it still has for the server goes out before
+      this.#listener.lost({ code: 0, reason: '', clean: false });
+    }
     this.#listener.opened();
+    for (const data of this.#ahead.splice(0)) this.#listener.received(data);
   }
 
-  #received(data) {
-    // What comes on both is shown once.
-    const twice = this.#ahead.indexOf(data);
-    if (twice >= 0) this.#ahead.splice(twice, 1);
-    this.#listener.received(data);
-  }
-
-  /** #end closes a socket. What it still has for the server goes out before. */
-  #end(socket) {
-    return new Promise((resolve) => {
-      socket.onmessage = null;
-      socket.onclose = (event) => resolve(event.wasClean);
-      socket.close();
-    });
-  }
-
+  /** @param {CloseEvent} event */
   #closed({ code, reason, wasClean }) {
     this.#socket = null;
     this.#doubted = false;
@@ -163,7 +174,10 @@ export class Connection {
     }
   }
 
-  /** #failed is the end of an attempt. */
+  /**
+   * #failed is the end of an attempt.
+   * @param {WebSocket} socket
+   */
   #failed(socket) {
     if (socket !== this.#attempt) return;
     this.#abandon();
@@ -177,20 +191,17 @@ export class Connection {
     const socket = this.#attempt;
     this.#attempt = null;
     this.#ahead = [];
-    if (!socket) return;
-    socket.onopen = null;
-    socket.onmessage = null;
-    socket.onclose = null;
-    socket.close();
+    if (socket) silence(socket).close();
   }
 
   #retry() {
-    // Full jitter: clients of a server that restarts don't come back all together.
-    const limit = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** this.#failures++);
+    const { min, max } = this.backoff;
+    const limit = Math.min(max, min * 2 ** this.#failures++);
     this.#waiting = true;
     this.#countDown(performance.now() + Math.random() * limit);
   }
 
+  /** @param {number} deadline */
   #countDown(deadline) {
     const left = deadline - performance.now();
     if (left <= 0) {
@@ -200,4 +211,15 @@ export class Connection {
     if (!this.#socket) this.#listener.retrying(Math.ceil(left / 1000), this.#failures);
     this.#timer = setTimeout(() => this.#countDown(deadline), left % 1000 || 1000);
   }
+}
+
+/**
+ * silence makes a socket one that tells nothing more.
+ * @param {WebSocket} socket
+ */
+function silence(socket) {
+  socket.onopen = null;
+  socket.onmessage = null;
+  socket.onclose = null;
+  return socket;
 }

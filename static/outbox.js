@@ -1,175 +1,365 @@
-// Outbox holds what was typed until it is confirmed.
+// Outbox holds what was said until it is confirmed.
 
-const ANSWER_MS = 8_000; // in which a text should come back
+import { ChatError } from './error.js';
+
+const WINDOW = 8; // texts on their way at a time
+
+// In which a text should come back.
+const ANSWER_MS = 8_000;
 const ANSWER_MOST_MS = 13_000; // also for a long one
 const BYTES_PER_MS = 16; // of a slow uplink
 
-// A text that went out on a socket that is gone may still be in the kernel, which
-// tries again after as long a time as it has tried already.
-const LATE_MIN_MS = 2_000;
-const LATE_MAX_MS = 60_000;
+// After a room was joined again, what was missed comes at once and as fast as the
+// network lets it: it is all there when nothing has come for so long, or,
+// in a room that is never quiet, after so much time.
+const QUIET_MS = 1_000;
+const REPLAY_MOST_MS = 5_000;
 
-// The server closed the connection because of the text that it didn't take.
-const REFUSED_CODES = new Set([1003, 1008, 1009]);
-
-// It told everything that it took before it said goodbye. Other codes may be a
-// proxy's, or mean that it dropped what it had for the page.
+// The server told everything that it took before it said goodbye. Other codes may be
+// a proxy's, or mean that it dropped what it had for the client.
 const TOLD_CODES = new Set([1000, 1001]);
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** sizeOf is a text's length in bytes, as the server counts them. */
+/**
+ * sizeOf is a text's length in bytes, as the server counts them.
+ * @param {string} text
+ */
 export const sizeOf = (text) => encoder.encode(text).length;
 
+/** nonceBase is what tells this chat's nonces from all others'. */
+const nonceBase = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+
 /**
- * Outbox sends texts and keeps each until it is confirmed: the room sends
- * everybody what he said, in the order in which he said it, so one's own text that
- * comes back is the confirmation. An entry's state is
- *   waiting - no socket was given it: it is sent as soon as there is one, and those
- *     before it are confirmed;
- *   sent    - the open socket was given it;
- *   unsure  - a socket was given it that is gone: the server may have it, or may
- *             yet get it;
- *   refused - the server closed the connection because of it.
- *
- * Nothing is to be shown twice, so one that is unsure goes out again by itself only
- * when it is certain that nobody has seen it, nor will: the old socket was closed
- * in order, so that the server had all that was on its way, or so much time has
- * passed that nothing can be on its way; and this page has every message that the
- * room had since. Otherwise the user is asked.
+ * Entry is a text that was said. Its state is
+ *   waiting   - it has not been sent: there is no connection, or others are before it;
+ *   sent      - it is on its way. Should the connection break, it is sent again by itself
+ *     if it is certain that nobody has seen it, and else becomes
+ *   unsure    - it may be published, or not: whoever said it decides;
+ *   confirmed - it has come back: everybody in the room gets it;
+ *   refused   - the server did not take it: error says why;
+ *   dropped   - it was given up.
+ * It can be awaited, which is to await confirmed.
  */
-export class Outbox {
-  #connection;
-  #server;
-  #changed; // called when an entry may have changed
-  #entries = [];
-  #held = false; // until it is known what happened to older ones
-  #last = null; // that was sent
-  #timer = 0; // until the next one may be
+export class Entry {
+  /** @type {'waiting' | 'sent' | 'unsure' | 'confirmed' | 'refused' | 'dropped'} */
+  state = 'waiting';
+  /** @type {ChatError | null} */
+  error = null;
+  /** @type {Promise<{seq: number, at: number}>} its place, once it has one */
+  confirmed;
+  #outbox;
 
-  constructor(connection, server, changed) {
-    this.#connection = connection;
-    this.#server = server;
-    this.#changed = changed;
-  }
-
-  /** entries are those that are not confirmed, the oldest first. */
-  get entries() {
-    return this.#entries;
-  }
-
-  add(text) {
-    // As it will come back: a half of a surrogate pair can't be sent.
-    const bytes = encoder.encode(text);
-    this.#entries.push({ text: decoder.decode(bytes), size: bytes.length, state: 'waiting', sentAt: 0, account: null, why: '' });
-    this.flush();
+  /**
+   * @param {Outbox} outbox
+   * @param {string} nonce
+   * @param {string} room
+   * @param {string} text
+   * @param {Promise<{seq: number, at: number}>} confirmed
+   */
+  constructor(outbox, nonce, room, text, confirmed) {
+    this.#outbox = outbox;
+    this.nonce = nonce;
+    this.room = room;
+    this.text = text;
+    this.confirmed = confirmed;
+    confirmed.catch(() => {}); // not everybody wants to know
   }
 
   /**
-   * flush sends the oldest that is waiting, unless another one is on its way: no more
-   * than one is in doubt when the connection fails, however many were typed.
+   * then makes an entry something to be awaited.
+   * @template [T={seq: number, at: number}]
+   * @template [U=never]
+   * @param {((place: {seq: number, at: number}) => T | PromiseLike<T>) | null} [confirmed]
+   * @param {((error: ChatError) => U | PromiseLike<U>) | null} [failed]
+   * @returns {Promise<T | U>}
    */
-  flush() {
-    clearTimeout(this.#timer);
-    const [next] = this.#under('waiting');
-    if (next && !this.#held && this.#connection.open && !this.#under('sent').length) {
-      const now = performance.now();
-      const rest = this.#last ? this.#last.sentAt + this.#server.rest(this.#last.size) - now : 0;
-      if (rest > 0) {
-        this.#timer = setTimeout(() => this.flush(), rest);
-      } else {
-        next.state = 'sent';
-        next.sentAt = now;
-        this.#last = next;
-        this.#connection.send(next.text);
-      }
-    }
-    this.#changed();
+  then(confirmed, failed) {
+    return this.confirmed.then(confirmed, failed);
   }
 
-  /** received takes what came: it may confirm an entry. */
-  received(text) {
-    const confirmed = ['sent', 'unsure'].flatMap((state) => this.#under(state)).find((entry) => entry.text === text);
-    if (!confirmed) return;
-    this.remove(confirmed);
-    this.flush();
+  /** again sends an unsure one again. */
+  again() {
+    this.#outbox.again(this);
+  }
+
+  /** drop gives it up, unless it is on its way; whether it could, is returned. */
+  drop() {
+    return this.#outbox.drop(this);
+  }
+}
+
+/**
+ * @typedef {object} Kept what the outbox has of an entry
+ * @property {number} size in bytes
+ * @property {number} sentAt by performance.now()
+ * @property {boolean} lost the connection on which it went is gone
+ * @property {(place: {seq: number, at: number}) => void} resolve
+ * @property {(error: ChatError) => void} reject
+ */
+
+/**
+ * @typedef {object} Line what the outbox sends over
+ * @property {boolean} open
+ * @property {boolean} closed for good
+ * @property {Map<string, import('./rooms.js').Room>} rooms
+ * @property {{message: number} | null} limits
+ * @property {import('./pace.js').Pace} pace
+ * @property {(event: object) => number} send returns its size
+ * @property {(entry: Entry) => void} changed
+ */
+
+/**
+ * Outbox sends what was said, in order, and keeps each entry until it is confirmed:
+ * the room sends everybody what he said, with its nonce.
+ *
+ * Nothing may be published twice. A text that was on its way when the connection broke
+ * waits until the room has been resumed. If it was published, it is among what was
+ * missed, which confirms it. If it is not, and nothing is missing, it was not
+ * published, and is sent again, under its nonce: should the first one arrive after
+ * all, the server knows it. But if what was missed has a gap, nobody knows: unsure.
+ */
+export class Outbox {
+  #line;
+  #base = nonceBase();
+  #count = 0;
+  /** @type {Map<Entry, Kept>} those that are not confirmed, the oldest first */
+  #entries = new Map();
+  /** @type {Map<string, {missing: boolean, heard: number}>} rooms of which what was missed is still coming */
+  #resuming = new Map();
+  #timer = 0; // until the next one may be sent
+
+  /** @param {Line} line */
+  constructor(line) {
+    this.#line = line;
+  }
+
+  get entries() {
+    return [...this.#entries.keys()];
+  }
+
+  /**
+   * add takes a text.
+   * @param {string} room
+   * @param {string} text
+   */
+  add(room, text) {
+    const bytes = encoder.encode(text); // a half of a surrogate pair can't be sent
+    /** @type {PromiseWithResolvers<{seq: number, at: number}>} */
+    const { promise, resolve, reject } = Promise.withResolvers();
+    const entry = new Entry(this, `${this.#base}-${++this.#count}`, room, decoder.decode(bytes), promise);
+    this.#entries.set(entry, { size: bytes.length, sentAt: 0, lost: false, resolve, reject });
+    this.#line.changed(entry);
+    if (this.#line.closed) this.close();
+    else if (!bytes.length) this.#refuse(entry, 'bad_event', 'the text is empty');
+    else this.flush();
+    return entry;
+  }
+
+  /** flush sends what may be sent. */
+  flush() {
+    clearTimeout(this.#timer);
+    let free = WINDOW - this.#with('sent').length;
+    const { open, rooms, limits, pace } = this.#line;
+    for (const [entry, kept] of this.#entries) {
+      if (entry.state !== 'waiting') continue;
+      const room = rooms.get(entry.room);
+      if (!room) {
+        this.#refuse(entry, 'not_member', `you are not in ${entry.room}`);
+      } else if (limits && kept.size > limits.message) {
+        this.#refuse(entry, 'too_long', `the text has ${kept.size} bytes, and the server takes ${limits.message}`);
+      } else if (open && room.joined && !this.#resuming.has(room.name) && free > 0) {
+        const rest = pace.rest();
+        if (rest > 0) {
+          this.#timer = setTimeout(() => this.flush(), rest);
+          return;
+        }
+        free--;
+        kept.sentAt = performance.now();
+        kept.lost = false;
+        const { room, text, nonce } = entry;
+        pace.sent(this.#line.send({ type: 'say', room, text, nonce }), false);
+        this.#become(entry, 'sent');
+      }
+    }
+  }
+
+  /**
+   * mine reports whether a nonce is of this outbox.
+   * @param {string | undefined} nonce
+   */
+  mine(nonce) {
+    return nonce?.startsWith(this.#base) ?? false;
+  }
+
+  /**
+   * confirm takes a message that has come, and returns the entry that it confirms.
+   * @param {{room: string, nonce?: string, seq: number, at: number}} message
+   */
+  confirm({ room, nonce, seq, at }) {
+    const resuming = this.#resuming.get(room);
+    if (resuming) resuming.heard = performance.now();
+    if (!this.mine(nonce)) return;
+    const entry = this.#find(nonce);
+    if (entry) {
+      this.#entries.get(entry)?.resolve({ seq, at });
+      this.#end(entry, 'confirmed');
+      this.flush();
+    }
+    return entry;
+  }
+
+  /**
+   * refused takes an error of the server; whether it was about an entry, is returned.
+   * @param {ChatError} error
+   */
+  refused({ code, message, nonce }) {
+    const entry = this.#find(nonce);
+    if (entry) this.#refuse(entry, code, message);
+    return entry !== undefined;
   }
 
   /** overdue reports whether a text should have come back by now. */
   get overdue() {
     const now = performance.now();
-    return this.#entries.some(({ state, sentAt, size }) =>
-      state === 'sent' && now - sentAt > Math.min(ANSWER_MS + size / BYTES_PER_MS, ANSWER_MOST_MS));
-  }
-
-  /** lost says that the socket was closed. */
-  lost({ code, clean }, why) {
-    const [entry] = this.#under('sent');
-    if (!entry) return;
-    if (REFUSED_CODES.has(code)) {
-      entry.state = 'refused';
-      entry.why = why;
-    } else if (clean && TOLD_CODES.has(code)) {
-      entry.state = 'waiting';
-    } else {
-      this.#doubt(entry);
-    }
-    this.#changed();
+    return this.#with('sent').some(([, { lost, sentAt, size }]) =>
+      !lost && now - sentAt > Math.min(ANSWER_MS + size / BYTES_PER_MS, ANSWER_MOST_MS));
   }
 
   /**
-   * replaced says that another socket has taken the place of one that did not
-   * answer. Closed is a promise of whether that was closed cleanly.
+   * lost says that the connection is gone.
+   * @param {{code: number, clean: boolean}} close
    */
-  async replaced(closed) {
-    const [entry] = this.#under('sent');
-    if (!entry) return;
-    this.#doubt(entry);
-    this.#held = true;
-    if (await closed) await this.#settle(entry);
-    this.#held = false;
-    this.flush();
-  }
-
-  /** opened says that there is a new socket. */
-  opened() {
-    this.flush();
-    const now = performance.now();
-    for (const entry of this.#under('unsure')) {
-      const late = Math.min(Math.max(now - entry.sentAt, LATE_MIN_MS), LATE_MAX_MS);
-      setTimeout(() => this.#settle(entry), late);
+  lost({ code, clean }) {
+    this.#resuming.clear();
+    for (const [entry, kept] of this.#with('sent')) {
+      if (clean && TOLD_CODES.has(code) && !kept.lost) this.#become(entry, 'waiting');
+      else kept.lost = true;
     }
   }
 
-  /** again sends an entry again: the user wants it so. */
+  /**
+   * joined says that a room is joined, on a new connection perhaps, and whether
+   * something is missing of what was said there meanwhile.
+   * @param {string} room
+   * @param {boolean} missing
+   */
+  joined(room, missing) {
+    if (this.#lost(room).length) {
+      const resuming = { missing, heard: performance.now() };
+      this.#resuming.set(room, resuming);
+      this.#settle(room, resuming, resuming.heard + REPLAY_MOST_MS);
+    }
+    this.flush();
+  }
+
+  /**
+   * left says that a room is left: nothing more can be said there.
+   * @param {string} room
+   */
+  left(room) {
+    this.#resuming.delete(room);
+    for (const entry of this.entries) {
+      if (entry.room === room) this.#refuse(entry, 'not_member', `you are not in ${room}`);
+    }
+  }
+
+  /**
+   * again sends an unsure entry again.
+   * @param {Entry} entry
+   */
   again(entry) {
-    entry.state = 'waiting';
+    if (entry.state !== 'unsure') return;
+    this.#become(entry, 'waiting');
     this.flush();
   }
 
-  remove(entry) {
-    this.#entries = this.#entries.filter((e) => e !== entry);
-    this.#changed();
+  /**
+   * drop gives an entry up.
+   * @param {Entry} entry
+   */
+  drop(entry) {
+    if (entry.state !== 'waiting' && entry.state !== 'unsure') return false;
+    this.#entries.get(entry)?.reject(new ChatError('dropped', 'it was given up', entry.nonce));
+    this.#end(entry, 'dropped');
+    return true;
   }
 
-  #under(state) {
-    return this.#entries.filter((entry) => entry.state === state);
+  /** close gives all up. */
+  close() {
+    clearTimeout(this.#timer);
+    this.#resuming.clear();
+    for (const entry of this.entries) this.#refuse(entry, 'closed', 'the chat was closed');
   }
 
-  #doubt(entry) {
-    entry.state = 'unsure';
-    entry.account = this.#server.account;
-  }
-
-  /** #settle sends one again that nobody has seen. */
-  async #settle(entry) {
-    let certain = null;
-    while (certain === null) { // nobody has answered: a request may have gone over a connection that is forgotten
-      if (!this.#connection.open || entry.state !== 'unsure') return; // it is asked when it is open again
-      certain = await this.#server.missedNone(entry.account);
+  /**
+   * #settle decides what becomes of a room's lost texts once what was missed has come.
+   * @param {string} room
+   * @param {{missing: boolean, heard: number}} resuming
+   * @param {number} deadline
+   */
+  #settle(room, resuming, deadline) {
+    const at = Math.min(resuming.heard + QUIET_MS, deadline);
+    const wait = at - performance.now();
+    if (wait > 0) {
+      setTimeout(() => this.#settle(room, resuming, deadline), wait);
+      return;
     }
-    if (certain && entry.state === 'unsure') entry.state = 'waiting';
+    if (this.#resuming.get(room) !== resuming) return; // of another connection
+    this.#resuming.delete(room);
+    for (const [entry] of this.#lost(room)) this.#become(entry, resuming.missing ? 'unsure' : 'waiting');
     this.flush();
+  }
+
+  /**
+   * #find returns the entry with a nonce.
+   * @param {string | undefined} nonce
+   */
+  #find(nonce) {
+    return nonce === undefined ? undefined : this.entries.find((entry) => entry.nonce === nonce);
+  }
+
+  /** @param {Entry['state']} state */
+  #with(state) {
+    return [...this.#entries].filter(([entry]) => entry.state === state);
+  }
+
+  /**
+   * #lost are a room's texts that went on a connection that is gone.
+   * @param {string} room
+   */
+  #lost(room) {
+    return this.#with('sent').filter(([entry, kept]) => kept.lost && entry.room === room);
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {Entry['state']} state
+   */
+  #become(entry, state) {
+    entry.state = state;
+    this.#line.changed(entry);
+  }
+
+  /**
+   * #end forgets an entry.
+   * @param {Entry} entry
+   * @param {Entry['state']} state
+   */
+  #end(entry, state) {
+    this.#entries.delete(entry);
+    this.#become(entry, state);
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {string} code
+   * @param {string} message
+   */
+  #refuse(entry, code, message) {
+    entry.error = new ChatError(code, message, entry.nonce);
+    this.#entries.get(entry)?.reject(entry.error);
+    this.#end(entry, 'refused');
   }
 }

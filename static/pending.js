@@ -1,4 +1,4 @@
-// PendingView shows what is in the outbox, below the messages.
+// PendingView shows what was said and is not confirmed, below the messages.
 
 const LABELS = {
   waiting: 'Not sent yet',
@@ -7,7 +7,11 @@ const LABELS = {
   refused: 'Not taken by the server',
 };
 
-/** PendingView is a list of entries, some of which the user can do something about. */
+/**
+ * PendingView is a list of a room's entries, some of which the reader can do
+ * something about. The chat forgets an entry that was refused; here it stays until
+ * it was seen.
+ */
 export class PendingView {
   #list;
   #actions;
@@ -19,16 +23,24 @@ export class PendingView {
     this.#actions = actions;
   }
 
-  show(entries) {
-    for (const [entry, { line }] of this.#lines) {
-      if (entries.includes(entry)) continue;
-      line.remove();
-      this.#lines.delete(entry);
+  /** entries are those that are shown, the oldest first. */
+  get entries() {
+    return [...this.#lines.keys()];
+  }
+
+  /** show takes what an entry has become. */
+  show(entry) {
+    if (entry.state === 'confirmed' || entry.state === 'dropped') {
+      this.remove(entry);
+      return;
     }
-    for (const entry of entries) {
-      if (!this.#lines.has(entry)) this.#lines.set(entry, this.#add(entry));
-      this.#update(entry, this.#lines.get(entry));
-    }
+    if (!this.#lines.has(entry)) this.#lines.set(entry, this.#add(entry));
+    this.#update(entry, this.#lines.get(entry));
+  }
+
+  remove(entry) {
+    this.#lines.get(entry)?.line.remove();
+    this.#lines.delete(entry);
   }
 
   #add(entry) {
@@ -40,31 +52,30 @@ export class PendingView {
     const foot = document.createElement('p');
     foot.className = 'foot';
     const label = document.createElement('span');
-    const again = this.#button('Send again', () => this.#actions.again(entry));
-    const edit = this.#button('Edit', () => this.#actions.edit(entry));
-    const remove = this.#button('Remove', () => this.#actions.remove(entry));
+    const again = button('Send again', () => this.#actions.again(entry));
+    const edit = button('Edit', () => this.#actions.edit(entry));
+    const remove = button('Remove', () => this.#actions.remove(entry));
     foot.append(label, again, edit, remove);
     line.append(text, foot);
     this.#list.append(line);
     return { line, label, again, edit, remove };
   }
 
-  #update(entry, { line, label, again, edit, remove }) {
-    const { state, why } = entry;
+  #update({ state, error }, { line, label, again, edit, remove }) {
     line.dataset.state = state;
-    const words = why && state === 'refused' ? `${LABELS[state]}: ${why}` : LABELS[state];
+    const words = state === 'refused' && error?.message ? `${LABELS[state]}: ${error.message}` : LABELS[state];
     if (label.textContent !== words) label.textContent = words;
     again.hidden = state !== 'unsure';
     edit.hidden = state !== 'refused';
     remove.hidden = state !== 'unsure' && state !== 'refused';
   }
+}
 
-  #button(name, action) {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = name;
-    button.addEventListener('mousedown', (event) => event.preventDefault()); // keeps a phone's keyboard open
-    button.addEventListener('click', action);
-    return button;
-  }
+function button(name, action) {
+  const element = document.createElement('button');
+  element.type = 'button';
+  element.textContent = name;
+  element.addEventListener('mousedown', (event) => event.preventDefault()); // keeps a phone's keyboard open
+  element.addEventListener('click', action);
+  return element;
 }

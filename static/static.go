@@ -30,6 +30,11 @@ const roomPath = "/r/"
 // that of /. It is no file's name.
 const roomIndex = "r/*"
 
+// scriptSuffix ends the names of files that other sites may import, client.js above
+// all: any site can run a script in any case, and that of a module asks for leave. The
+// WebSocket is another matter: it is for the origins that may connect.
+const scriptSuffix = ".js"
+
 // inRoom makes the index that of a room, if it says where its base is.
 func inRoom(page []byte) []byte {
 	return bytes.Replace(page, []byte(`<base href="./">`), []byte(`<base href="../">`), 1)
@@ -53,6 +58,7 @@ var (
 	noStoreField    = []string{"no-store"}
 	varyField       = []string{"Accept-Encoding"}
 	bytesField      = []string{"bytes"}
+	anyOriginField  = []string{"*"}
 )
 
 // finder finds what is served under a name. Whatever may not be served does not
@@ -68,8 +74,11 @@ type finder interface {
 // Directories are not listed, and neither hidden files nor any outside of assets
 // are served.
 func Handler(assets string, facts Facts) (http.Handler, error) {
-	h := &handler{status: newStatus(facts)}
+	h := &handler{}
 	var err error
+	if h.status, err = newStatus(facts); err != nil {
+		return nil, err
+	}
 	if assets == "" {
 		h.files, err = newEmbedded()
 	} else {
@@ -84,7 +93,7 @@ func Handler(assets string, facts Facts) (http.Handler, error) {
 // handler serves files. All its fields are static.
 type handler struct {
 	files  finder
-	status *status
+	status status
 }
 
 // ServeHTTP implements [http.Handler].
@@ -108,6 +117,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		name = index
 	case strings.HasPrefix(r.URL.Path, roomPath):
 		name = roomIndex
+	}
+	if strings.HasSuffix(name, scriptSuffix) {
+		header["Access-Control-Allow-Origin"] = anyOriginField
 	}
 	found, err := h.files.find(name)
 	switch {

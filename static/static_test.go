@@ -39,8 +39,8 @@ func body(t *testing.T, response *http.Response) string {
 	return string(b)
 }
 
-// someFacts are those of a server that has had no message.
-var someFacts = Facts{MaxMessage: 65536, Room: func(string) (uint64, uint64) { return 1, 0 }}
+// someFacts are those of a server without rates.
+var someFacts = Facts{MaxMessage: 65536}
 
 func newHandler(t *testing.T, assets string) http.Handler {
 	t.Helper()
@@ -198,6 +198,20 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 		} {
 			if got := response.Header.Get(field); got != want {
 				t.Errorf("%s: %s %q, want %q", name, field, got, want)
+			}
+		}
+	}
+}
+
+func TestAnySiteMayImportTheScriptsAndNothingElse(t *testing.T) {
+	for _, assets := range []string{"", "."} {
+		h := newHandler(t, assets)
+		for path, want := range map[string]string{
+			"/client.js": "*", "/chat.js": "*", "/status.json": "*",
+			"/": "", "/index.html": "", "/chat.css": "", "/r/chat.js": "", "/favicon.svg": "",
+		} {
+			if got := ask(t, h, "GET", path).Header.Get("Access-Control-Allow-Origin"); got != want {
+				t.Errorf("%s of %q: Access-Control-Allow-Origin %q, want %q", path, assets, got, want)
 			}
 		}
 	}

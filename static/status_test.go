@@ -9,24 +9,14 @@ func TestStatusIsTheServersOwnAndNeverStored(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "index.html", "x")
 	write(t, dir, "status.json", "a file of that name")
-	messages := uint64(7)
-	facts := Facts{MaxMessage: 99, RateMessages: 5, RateBytes: 600, Room: func(name string) (uint64, uint64) {
-		if name != "side" {
-			return 0, 0
-		}
-		return 1, messages
-	}}
+	facts := Facts{MaxMessage: 99, RateMessages: 5, RateBytes: 600}
 	for _, assets := range []string{"", dir} {
 		h, err := Handler(assets, facts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		run := h.(*handler).status.run
-		response := ask(t, h, "GET", "/status.json?room=side", "Accept-Encoding", "br")
-		if got, want := body(t, response), `{"run":"`+run+`.1","maxMessage":99,"rateMessages":5,"rateBytes":600,"messages":7}`; got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
-		if got, want := body(t, ask(t, h, "GET", "/status.json?room=gone")), `{"run":"`+run+`.0","maxMessage":99,"rateMessages":5,"rateBytes":600,"messages":0}`; got != want {
+		response := ask(t, h, "GET", "/status.json", "Accept-Encoding", "br")
+		if got, want := body(t, response), `{"maxMessage":99,"rateMessages":5,"rateBytes":600}`; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 		for field, want := range map[string]string{"Cache-Control": "no-store", "Content-Type": "application/json", "ETag": ""} {

@@ -1,44 +1,56 @@
 // Watch finds out when nobody answers any more.
 
 const TICK_MS = 1_000;
-const IDLE_MS = 7_000; // without a message, after which the server is asked
+const IDLE_MS = 7_000; // without anything, after which the server is asked
 const ASLEEP_MS = 10_000; // between two ticks: the machine slept
 
 /**
- * Watch doubts the connection when a text of one's own does not come back, when the
- * server does not answer, or when what the others say does not come. A page can't
- * ping, and on the connection itself nothing is said that the others would not see;
- * so an idle one asks by HTTP.
+ * @typedef {object} Watched
+ * @property {import('./connection.js').Connection} connection
+ * @property {(heard: number) => boolean} overdue whether something should have come by now
+ * @property {() => void} ask asks the server for something that it answers
+ */
+
+/**
+ * Watch doubts the connection when an answer is overdue, or a text of one's own that
+ * should have come back. An idle connection is asked; but not on a page that nobody
+ * looks at, until somebody does.
  */
 export class Watch {
-  #connection;
-  #outbox;
-  #server;
-  #heard = Date.now(); // when somebody answered; goes on while the machine sleeps
-  #ticked = Date.now();
-  #asking = false;
+  #watched;
+  #heard = 0; // when anything came, by performance.now()
+  #ticked = Date.now(); // goes on while the machine sleeps
+  #ticks;
+  #end = new AbortController();
 
-  constructor(connection, outbox, server) {
-    this.#connection = connection;
-    this.#outbox = outbox;
-    this.#server = server;
-    setInterval(() => this.#tick(), TICK_MS);
-    window.addEventListener('offline', () => connection.doubt());
-    window.addEventListener('pagehide', () => connection.leave());
-    for (const event of ['online', 'pageshow']) window.addEventListener(event, () => this.look());
-    document.addEventListener('visibilitychange', () => this.look());
+  /** @param {Watched} watched */
+  constructor(watched) {
+    this.#watched = watched;
+    const { connection } = watched;
+    this.#ticks = setInterval(() => this.#tick(), TICK_MS);
+    this.#on('offline', () => connection.doubt());
+    this.#on('pagehide', () => connection.leave());
+    for (const event of ['online', 'pageshow']) this.#on(event, () => this.#look());
+    globalThis.document?.addEventListener('visibilitychange', () => this.#look(), this.#end);
   }
 
-  /** heard says that somebody answers. */
+  /** heard says that something has come. */
   heard() {
-    this.#heard = Date.now();
-    if (!this.#outbox.overdue) this.#connection.trust();
+    this.#heard = performance.now();
+    const { connection } = this.#watched;
+    if (connection.doubted && !this.#watched.overdue(this.#heard)) connection.trust();
   }
 
-  /** look looks at once: something has changed. */
-  look() {
-    if (document.hidden) return;
-    this.#connection.hurry();
+  /** stop ends it. */
+  stop() {
+    clearInterval(this.#ticks);
+    this.#end.abort();
+  }
+
+  /** #look looks at once: something has changed. */
+  #look() {
+    if (this.#hidden) return;
+    this.#watched.connection.hurry();
     this.#ask();
   }
 
@@ -46,23 +58,24 @@ export class Watch {
     const now = Date.now();
     const slept = now - this.#ticked > ASLEEP_MS;
     this.#ticked = now;
-    if (this.#outbox.overdue) this.#connection.doubt();
-    // Nobody looks at a hidden page, and it is asked for as soon as somebody does.
-    else if (!document.hidden && (slept || now - this.#heard > IDLE_MS)) this.#ask();
+    if (this.#watched.overdue(this.#heard)) this.#watched.connection.doubt();
+    else if (!this.#hidden && (slept || performance.now() - this.#heard > IDLE_MS)) this.#ask();
   }
 
-  async #ask() {
-    if (this.#asking || !this.#connection.open || this.#connection.doubted) return;
-    this.#asking = true;
-    const reached = await this.#server.reaches();
-    this.#asking = false;
-    if (reached) {
-      this.heard();
-    } else if (!this.#server.mute && Date.now() - this.#heard > IDLE_MS) {
-      // Only once: should another connection open, and there still be no answer, then
-      // it is HTTP that doesn't come through.
-      this.#server.mute = true;
-      this.#connection.doubt();
-    }
+  #ask() {
+    const { connection } = this.#watched;
+    if (connection.open && !connection.doubted) this.#watched.ask();
+  }
+
+  get #hidden() {
+    return globalThis.document?.hidden ?? false; // a worker has none
+  }
+
+  /**
+   * @param {string} event
+   * @param {() => void} listener
+   */
+  #on(event, listener) {
+    globalThis.addEventListener?.(event, listener, this.#end);
   }
 }

@@ -1,9 +1,18 @@
 // What the page says.
 
 const numbers = new Intl.NumberFormat();
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+const calendar = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
+
+/** number writes a number out. */
+export const number = (n) => numbers.format(n);
 
 /** count says how many of something there are. */
-export const count = (n, what) => `${numbers.format(n)} ${what}${n === 1 ? '' : 's'}`;
+export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
+
+/** timeOf is a time of day, dayOf its day. */
+export const timeOf = (at) => clock.format(at);
+export const dayOf = (at) => calendar.format(at);
 
 // Why a connection was closed, by its code (RFC 6455 §7.4.1).
 const CLOSED = {
@@ -20,10 +29,34 @@ const CLOSED = {
   1013: 'this page was too slow, or the server has too much to do',
   1014: 'a proxy on the way has a fault',
   1015: 'its encryption failed',
+  4401: 'the permission to be here has expired',
 };
 
 /** closed says why a connection was closed. The reason is the server's own words. */
 export function closed(code, reason) {
   const why = CLOSED[code] ?? 'the server ended it';
   return `Connection closed: ${why} (${code}${reason ? `: ${reason}` : ''}).`;
+}
+
+// Why messages are missing.
+const MISSING = {
+  history: 'the server keeps no more than the last ones',
+  epoch: 'the server has started again and forgotten what was before',
+  future: 'the server has started again and forgotten what was before',
+  mismatch: 'the server has another past than this page has seen',
+};
+
+/** missing says what a gap is. */
+export function missing({ count: n, why }) {
+  const reason = MISSING[why] ?? why;
+  if (why !== 'history') return `Messages may be missing here: ${reason}.`;
+  return `${count(n, 'message is', 'messages are')} missing here: ${reason}.`;
+}
+
+const SHOWN_BYTES = 12;
+
+/** binary says what bytes there are. */
+export function binary(data) {
+  const hex = [...data.subarray(0, SHOWN_BYTES)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  return `${count(data.length, 'byte')} of binary data: ${hex}${data.length > SHOWN_BYTES ? ' …' : ''}`;
 }

@@ -78,12 +78,10 @@ func exit(out *logging.Writer, status int) {
 // serve runs the server until the first of signals, and then sends everybody
 // away. Its log is written to out.
 func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer) error {
-	var server *room.Server
 	page, err := static.Handler(opts.assets, static.Facts{
 		MaxMessage:   opts.maxMessage,
 		RateMessages: opts.rateMessages,
 		RateBytes:    opts.rateBytes,
-		Room:         func(name string) (uint64, uint64) { return server.Room(name) },
 	})
 	if err != nil {
 		return usageError{fmt.Errorf("-assets: %w", err)}
@@ -123,7 +121,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	}
 	defer epoll.Close()
 
-	server = room.New(config, pool, epoll, listener.Resume)
+	server := room.New(config, pool, epoll, listener.Resume)
 	if err := listener.Start(epoll, pool, server); err != nil {
 		return err
 	}

@@ -115,11 +115,17 @@ func (p *process) Stop() {
 	}
 }
 
-// dial connects a client that is no browser. It reads what it gets, or it would
-// be dropped.
+// dial connects a raw client to the lobby.
 func (p *process) dial(t *testing.T) *client {
 	t.Helper()
-	conn, _, err := websocket.Dial(t.Context(), "ws://"+p.Addr+"/ws", nil)
+	return p.dialRoom(t, "lobby")
+}
+
+// dialRoom connects a raw client to a room. It reads what it gets, or it would be
+// dropped.
+func (p *process) dialRoom(t *testing.T, room string) *client {
+	t.Helper()
+	conn, _, err := websocket.Dial(t.Context(), "ws://"+p.Addr+"/ws/"+room, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,538 @@
+// The client of chat.v1: any page or program may import it.
+//
+//   import { connect } from 'https://chat.example/client.js';
+//   const chat = connect({ room: 'lobby', name: 'Ana' });
+//   chat.addEventListener('message', ({ detail }) => console.log(detail.name, detail.text));
+//   await chat.say('hello');
+//
+//	Chat ─▶ Connection  one WebSocket, and another when it is gone
+//	  │ ◀── Watch       finds out when nobody answers
+//	  ├───▶ Outbox      what was said, until it is confirmed
+//	  ├───▶ Commands    join, leave, who, name and their answers
+//	  └───▶ Room        how far each room has been heard
+
+import { Commands } from './commands.js';
+import { Connection } from './connection.js';
+import { ChatError } from './error.js';
+import { Entry, Outbox, sizeOf } from './outbox.js';
+import { Pace } from './pace.js';
+import { Room } from './rooms.js';
+import { Status } from './status.js';
+import { Watch } from './watch.js';
+
+export { ChatError, sizeOf };
+
+/**
+ * @typedef {object} Options
+ * @property {string | URL} [url] the server's root, http(s) or ws(s); else where this module is from
+ * @property {string} [room] else the lobby
+ * @property {string} [name] else none
+ * @property {string} [session] that proves an id one has had; else what storage has, or a new id
+ * @property {string} [since] a room's position to begin at, or 'now'; else the history
+ * @property {string} [token] if the server wants one
+ * @property {Pick<Storage, 'getItem' | 'setItem'>} [storage] keeps the session, as sessionStorage does
+ */
+
+/** @typedef {'connecting' | 'open' | 'silent' | 'retrying' | 'stopped'} State */
+/** @typedef {import('./rooms.js').Place} Place */
+/** @typedef {{id: string, name?: string}} Member */
+/** @typedef {{room: string, count: number, members: Member[]}} Who */
+
+/**
+ * @typedef {object} Message
+ * @property {string} room
+ * @property {number} seq its number in the room, one more than that of the one before
+ * @property {number} at when it was published, in ms
+ * @property {string} id whose it is; '' if the sender has none
+ * @property {string} name
+ * @property {string} [text]
+ * @property {Uint8Array} [data] in place of a text
+ * @property {string} [nonce]
+ * @property {boolean} own it was said with the own id
+ * @property {boolean} missed it was published before the room was joined on this connection
+ * @property {Entry} [entry] that it confirms
+ */
+
+/**
+ * What listeners find in an event's detail.
+ * @typedef {object} Events
+ * @property {{state: State, seconds: number, failures: number, refused: boolean, code: number, reason: string}} state
+ *   seconds until the next attempt, 0 during it; attempts that failed in a row; refused: the
+ *   server answers, but does not take the connection; code and reason of the last close
+ * @property {{code: number, reason: string}} close a connection has ended; code 0: it was given up
+ * @property {{room: string, id: string, name: string, members: number, resumed: boolean, again: boolean}} welcome
+ *   there is a connection; again: it is not the first one
+ * @property {{room: string, members: number, resumed: boolean, again: boolean}} joined a further room
+ * @property {{room: string, error?: ChatError}} left a room; error: it could not be joined again
+ * @property {Message} message each once, in order
+ * @property {{room: string, from: number, to: number, why: string, count: number}} gap messages that are missing before the next one
+ * @property {{room: string, count: number}} members
+ * @property {Who} who also one that nobody asked for
+ * @property {{entry: Entry}} entry one is new, or has another state
+ * @property {ChatError} error that nobody else was told
+ */
+
+/**
+ * connect begins a chat, which keeps itself connected until it is closed.
+ * @param {Options} [options]
+ */
+export function connect(options = {}) {
+  return new Chat(options);
+}
+
+/** Chat is a chat on one connection, in one room or several. */
+export class Chat extends EventTarget {
+  /** @type {State} */
+  state = 'connecting';
+  id = ''; // the own one, which others see
+  session = ''; // proves it
+  name = '';
+  token = ''; // for the next connection
+  /** @type {{message: number, name: number, rooms: number} | null} */
+  limits = null; // none is known before the first welcome
+  /** @type {Map<string, Room>} those that the chat is to be in, the first one's own connection */
+  rooms = new Map();
+
+  #base;
+  #storage;
+  #closed = false; // for good
+  #seconds = 0; // until the next attempt
+  #failures = 0;
+  #code = 0; // of the last close
+  #reason = '';
+  #ahead = 0; // ms that the server's clock is ahead of the own one, at least
+  #connection;
+  #watch;
+  #status;
+  #pace;
+  #outbox;
+  #commands;
+  /** @type {Set<Room>} */
+  #entering = new Set(); // rooms whose join is asked for
+
+  /** @param {Options} options */
+  constructor({ url = new URL('.', import.meta.url), room = 'lobby', name = '', session, since = '', token = '', storage }) {
+    super();
+    this.#base = new URL(url, globalThis.location?.href);
+    this.#base.protocol = this.#base.protocol.replace(/^ws/, 'http');
+    this.#base.pathname = this.#base.pathname.replace(/[^/]$/, '$&/');
+    this.#storage = storage;
+    this.name = name;
+    this.token = token;
+    this.session = session ?? this.#stored() ?? '';
+    this.rooms.set(room, new Room(room, since));
+
+    this.#status = new Status(this.#below('status.json'), () => this.#learnt());
+    this.#pace = new Pace(this.#status);
+    this.#connection = new Connection({
+      address: () => this.#address(),
+      opened: () => {}, // it begins with the welcome
+      received: (data) => this.#received(data),
+      lost: (close) => this.#lost(close),
+      doubted: () => this.#become('silent'),
+      trusted: () => {
+        this.#become('open');
+        this.#flush();
+      },
+      retrying: (seconds, failures) => this.#retrying(seconds, failures),
+      stopped: () => this.#become('stopped'),
+    });
+    const line = this.#line();
+    this.#outbox = new Outbox(line);
+    this.#commands = new Commands(line);
+    this.#watch = new Watch({
+      connection: this.#connection,
+      overdue: (heard) => this.#outbox.overdue || this.#commands.overdue(heard),
+      ask: () => this.#probe(),
+    });
+    this.#connection.connect();
+  }
+
+  /** entries are those that are not confirmed, the oldest first. */
+  get entries() {
+    return this.#outbox.entries;
+  }
+
+  /**
+   * @template {keyof Events} T
+   * @overload
+   * @param {T} type
+   * @param {((event: CustomEvent<Events[T]>) => void) | EventListenerObject | null} listener
+   * @param {boolean | AddEventListenerOptions} [options]
+   * @returns {void}
+   */
+  /**
+   * addEventListener is as any target's; its types say what there is to listen to.
+   * @param {string} type
+   * @param {any} listener
+   * @param {boolean | AddEventListenerOptions} [options]
+   */
+  addEventListener(type, listener, options) {
+    super.addEventListener(type, listener, options);
+  }
+
+  /**
+   * say says a text in a room, else in the first one. What is said while there is no
+   * connection is sent later.
+   * @param {string} text
+   * @param {{room?: string}} [where]
+   */
+  say(text, { room = this.#first } = {}) {
+    return this.#outbox.add(room, text);
+  }
+
+  /**
+   * rename takes another name, or none.
+   * @param {string} name
+   * @returns {Promise<void>}
+   */
+  async rename(name) {
+    // A name is answered only if it is refused; so something is asked behind it.
+    await this.#commands.ask(() => {
+      const room = this.#first;
+      return { events: [{ type: 'name', name }, { type: 'who', room }], answer: 'who', room };
+    });
+    this.name = name;
+  }
+
+  /**
+   * join joins a further room.
+   * @param {string} name
+   * @param {string} [since] as in the options
+   * @returns {Promise<Room>}
+   */
+  async join(name, since = '') {
+    if (this.rooms.has(name)) throw new ChatError('bad_event', `you are in ${name}`);
+    const room = new Room(name, since);
+    this.rooms.set(name, room);
+    try {
+      await this.#enter(room);
+    } catch (error) {
+      this.#left(room, /** @type {ChatError} */ (error));
+      throw error;
+    }
+    return room;
+  }
+
+  /**
+   * leave leaves a room. The last one can't be left: a connection is to a room.
+   * @param {string} name
+   * @returns {Promise<void>}
+   */
+  async leave(name) {
+    const room = this.rooms.get(name);
+    if (!room || room.leaving) throw new ChatError('not_member', `you are not in ${name}`);
+    if (this.#staying.length === 1) throw new ChatError('no_room', 'the last room can not be left: join another one before, or close the chat');
+    room.leaving = true;
+    await this.#commands.ask(() => (room.joined ? { events: [{ type: 'leave', room: name }], answer: 'left', room: name } : null));
+    this.#left(room);
+  }
+
+  /**
+   * who asks who is in a room, else in the first one.
+   * @param {string} [room]
+   * @returns {Promise<Who>}
+   */
+  async who(room = this.#first) {
+    const who = await this.#commands.ask(() => (this.rooms.has(room) ? { events: [{ type: 'who', room }], answer: 'who', room } : null));
+    if (!who) throw new ChatError('not_member', `you are not in ${room}`);
+    return { room, count: who.count, members: who.members };
+  }
+
+  /** connect makes an attempt to connect at once, unless there is a connection that answers. */
+  connect() {
+    if (this.#closed) return;
+    if (!this.#connection.open || this.#connection.doubted) this.#connection.connect();
+  }
+
+  /** close ends the chat for good. */
+  close() {
+    this.#closed = true;
+    this.#watch.stop();
+    this.#connection.close();
+    this.#commands.close();
+    this.#outbox.close();
+    this.#become('stopped');
+  }
+
+  /** #staying are the rooms that are not to be left. */
+  get #staying() {
+    return [...this.rooms.values()].filter(({ leaving }) => !leaving);
+  }
+
+  get #first() {
+    return this.#staying[0].name;
+  }
+
+  /** #line is what the outbox and the commands send over. */
+  #line() {
+    const chat = this;
+    return {
+      get open() { return chat.#connection.open && !chat.#connection.doubted && chat.state === 'open'; },
+      get closed() { return chat.#closed; },
+      get limits() { return chat.limits; },
+      rooms: this.rooms,
+      pace: this.#pace,
+      /** @param {object} event */
+      send(event) {
+        const text = JSON.stringify(event);
+        chat.#connection.send(text);
+        return sizeOf(text);
+      },
+      /** @param {Entry} entry */
+      changed(entry) { chat.#tell('entry', { entry }); },
+    };
+  }
+
+  /** @param {string} name */
+  #below(name) {
+    return new URL(name, this.#base);
+  }
+
+  /** #address is where the next connection goes. */
+  #address() {
+    const [room] = this.#staying;
+    const url = this.#below(`ws/${room.name}`);
+    url.protocol = url.protocol.replace(/^http/, 'ws');
+    const { name, session, token } = this;
+    const query = Object.entries({ name, since: room.position || room.since, session, token }).filter(([, value]) => value);
+    url.search = new URLSearchParams(query).toString();
+    return url;
+  }
+
+  /** @param {string} data */
+  #received(data) {
+    const event = read(data);
+    if (!event) return;
+    const room = this.rooms.get(event.room);
+    switch (event.type) {
+      case 'welcome':
+        this.#welcomed(event);
+        break;
+      case 'joined':
+        if (room) this.#joined(room, event, {});
+        break;
+      case 'say':
+        if (room) this.#heard(room, event);
+        break;
+      case 'gap':
+        if (room) this.#missed(room, event);
+        break;
+      case 'members':
+      case 'who':
+        if (room) this.#counted(room, event);
+        break;
+      case 'error':
+        this.#failed(new ChatError(event.code, event.message, event.nonce));
+        break;
+    }
+    this.#commands.answered(event);
+    this.#watch.heard();
+  }
+
+  /**
+   * #welcomed begins with a connection.
+   * @param {Place & {id: string, session: string, name: string, limits: Chat['limits'], retry: {min_ms: number, max_ms: number}, room: string}} welcome
+   */
+  #welcomed({ id, session, name, limits, retry, ...place }) {
+    this.id = id;
+    this.session = session;
+    this.name = name;
+    this.limits = limits;
+    this.#store();
+    this.#status.opened();
+    this.#connection.backoff = { min: retry.min_ms, max: retry.max_ms };
+    const room = this.rooms.get(place.room);
+    if (room) this.#joined(room, place, { id, name });
+    else void this.#commands.ask(() => ({ events: [{ type: 'leave', room: place.room }], answer: 'left', room: place.room })); // left since it was named
+    // The last one first, as each goes before all others.
+    for (const room of this.#staying.reverse()) {
+      if (room.joined || this.#entering.has(room)) continue;
+      this.#enter(room).catch((error) => this.#left(room, error));
+    }
+    this.#code = 0;
+    this.#reason = '';
+    this.#become('open');
+    this.#flush();
+  }
+
+  /**
+   * #joined begins with a room.
+   * @param {Room} room
+   * @param {Place} place
+   * @param {{id?: string, name?: string}} welcome whether it came with one
+   */
+  #joined(room, place, welcome) {
+    const again = room.epoch !== '';
+    room.begin(place);
+    const { name, members } = room;
+    const { resumed } = place;
+    this.#tell(welcome.id === undefined ? 'joined' : 'welcome', { room: name, members, resumed, again, ...welcome });
+    this.#outbox.joined(name, !resumed);
+  }
+
+  /**
+   * #heard takes a message.
+   * @param {Room} room
+   * @param {{seq: number, at: number, id?: string, name?: string, text?: string, data?: string, nonce?: string}} say
+   */
+  #heard(room, { seq, at, id = '', name = '', text, data, nonce }) {
+    // The first one's event, if it is told again, may be ahead of what is still to come.
+    const entry = this.#outbox.confirm({ room: room.name, seq, at, nonce });
+    const own = this.#outbox.mine(nonce) || (id !== '' && id === this.id);
+    if (seq > room.seq + 1) {
+      if (this.#outbox.mine(nonce)) return;
+      this.#missed(room, { from: room.seq + 1, to: seq - 1, why: 'lost' });
+    }
+    if (!room.hear({ seq, at })) return;
+    this.#ahead = Math.max(this.#ahead, at - Date.now());
+    const missed = at - this.#ahead < room.begun;
+    /** @type {Message} */
+    const message = { room: room.name, seq, at, id, name, nonce, own, missed, entry };
+    if (data === undefined) message.text = text;
+    else message.data = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+    this.#tell('message', message);
+  }
+
+  /**
+   * #missed takes a gap.
+   * @param {Room} room
+   * @param {{from: number, to: number, why: string}} gap
+   */
+  #missed(room, gap) {
+    const missed = room.miss(gap);
+    if (missed) this.#tell('gap', missed);
+  }
+
+  /**
+   * #counted takes the number of a room's members, and who they are perhaps.
+   * @param {Room} room
+   * @param {{count: number, members?: Member[]}} event
+   */
+  #counted(room, { count, members }) {
+    room.members = count;
+    this.#tell('members', { room: room.name, count });
+    if (members) this.#tell('who', { room: room.name, count, members });
+  }
+
+  /**
+   * #left forgets a room.
+   * @param {Room} room
+   * @param {ChatError} [error] why it could not be joined again
+   */
+  #left(room, error) {
+    this.rooms.delete(room.name);
+    this.#outbox.left(room.name);
+    this.#tell('left', { room: room.name, error });
+  }
+
+  /** @param {ChatError} error */
+  #failed(error) {
+    const told = error.nonce === undefined ? this.#commands.failed(error) : this.#outbox.refused(error);
+    if (!told) this.#tell('error', error);
+  }
+
+  /** @param {{code: number, reason: string, clean: boolean}} close */
+  #lost(close) {
+    for (const room of this.rooms.values()) room.joined = false;
+    this.#commands.lost();
+    this.#outbox.lost(close);
+    this.#code = close.code;
+    this.#reason = close.reason;
+    this.#tell('close', { code: close.code, reason: close.reason });
+  }
+
+  /**
+   * @param {number} seconds
+   * @param {number} failures
+   */
+  #retrying(seconds, failures) {
+    this.#seconds = seconds;
+    this.#failures = failures;
+    void this.#status.failed(failures);
+    this.#become('retrying');
+  }
+
+  /** @param {State} state */
+  #become(state) {
+    this.state = state;
+    this.#tell('state', { state, seconds: this.#seconds, failures: this.#failures, refused: this.#status.refuses, code: this.#code, reason: this.#reason });
+  }
+
+  /** #flush sends what waits. */
+  #flush() {
+    this.#commands.flush();
+    this.#outbox.flush();
+  }
+
+  /** #learnt goes on with what the status has told. */
+  #learnt() {
+    if (this.#status.refuses) this.#become(this.state);
+    this.#flush();
+  }
+
+  /** #probe asks for what costs the server least. */
+  #probe() {
+    const joined = this.#staying.filter((room) => room.joined).sort((a, b) => a.members - b.members);
+    if (joined.length) void this.who(joined[0].name).catch(() => {});
+  }
+
+  /**
+   * #enter joins a room on the present connection.
+   * @param {Room} room
+   */
+  async #enter(room) {
+    const { name } = room;
+    this.#entering.add(room);
+    try {
+      await this.#commands.ask(() => {
+        if (room.joined || room.leaving) return null;
+        return { events: [{ type: 'join', room: name, since: room.position || room.since }], answer: 'joined', room: name };
+      }, { first: true });
+    } finally {
+      this.#entering.delete(room);
+    }
+  }
+
+  /**
+   * #tell tells the listeners.
+   * @template {keyof Events} T
+   * @param {T} type
+   * @param {Events[T]} detail
+   */
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  get #key() {
+    return `chat.v1 session ${this.#base}`;
+  }
+
+  /** #stored is the session that the storage has. */
+  #stored() {
+    try {
+      return this.#storage?.getItem(this.#key);
+    } catch { // the user does not let us
+      return null;
+    }
+  }
+
+  #store() {
+    try {
+      this.#storage?.setItem(this.#key, this.session);
+    } catch { // it goes without
+    }
+  }
+}
+
+/**
+ * read returns the event that a frame has, or null.
+ * @param {string} data
+ */
+function read(data) {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return null;
+  }
+}
