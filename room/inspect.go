@@ -194,8 +194,8 @@ func (s *Server) LogSize(ctx context.Context) (segments, bytes int, err error) {
 
 // logOf tells a room's logs apart.
 type logOf struct {
-	hub        *hub
-	compressed bool
+	hub    *hub
+	stream stream
 }
 
 // extent is how much of a log its readers hold.
@@ -205,7 +205,7 @@ type extent struct{ segments, bytes int }
 func (s *shard) extents(logs map[logOf]extent) {
 	include := func(r *roster, at framelog.Cursor) {
 		if segments, bytes := at.Extent(); segments > 0 {
-			key := logOf{r.hub, r.compressed}
+			key := logOf{r.hub, r.stream}
 			e := logs[key]
 			logs[key] = extent{max(e.segments, segments), max(e.bytes, bytes)}
 		}
