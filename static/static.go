@@ -2,7 +2,8 @@
 // description of the protocol (PROTOCOL.md, chat.v1.schema.json), embedded in
 // the binary and served with strict security headers. Of the chat itself it
 // knows nothing but what it is told to tell the page ([Facts]); the page finds
-// everything, the WebSocket included, relative to where it came from.
+// everything, the WebSocket included, relative to where it came from. What speaks
+// chat.v1 for it is client.js, which other sites may import as well.
 //
 //	request ─▶ path? ── status.json ─▶ status: the facts
 //	             │
