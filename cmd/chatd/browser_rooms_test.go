@@ -44,7 +44,7 @@ func TestEachRoomHasAPage(t *testing.T) {
 	named.expect(`document.title === 'lobby – chatd' && room.textContent === 'lobby'`)
 }
 
-func TestSeveralRoomsOnOneConnection(t *testing.T) {
+func TestPageInSeveralRooms(t *testing.T) {
 	browser := startBrowser(t)
 	chatd := startChatd(t)
 	b := open(t, browser, chatd, "open", `{
