@@ -29,9 +29,6 @@ func talk(t *testing.T, addr string, o chattest.Options) *talker {
 	return &talker{c, t}
 }
 
-// event is a client's.
-type event map[string]any
-
 func say(text string) event { return event{"type": "say", "text": text} }
 
 // tell sends an event.
