@@ -225,16 +225,27 @@ func TestATerminalWhoseNetworkVanishesMissesNothingAndShowsTheMark(t *testing.T)
 	c := startTerminal(t, nil, "-name", "Ana", network.Addr)
 	raw := server.dial(t)
 	c.shows("2 here")
-	network.stop()
+	network.become(holds, holds) // whatever is tried from now on
+	network.reset()
 	c.shows("offline")
 	raw.send(websocket.MessageText, "are you there?")
 	c.types("I am away\r")
 	c.shows("I am away")
-	network.restart(t)
+	network.become(passes, passes)
 	c.shows("back after")
 	c.shows("── missed while you were away ──")
 	c.shows(" are you there?\r\n")
 	c.shows(" Ana: I am away\r\n")
 	c.types("\x03")
+	c.ends(0)
+}
+
+func TestATerminalIsRestoredWhenWeAreTerminated(t *testing.T) {
+	server := startChatd(t)
+	c := startTerminal(t, nil, server.Addr)
+	c.shows("1 here")
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
 	c.ends(0)
 }
