@@ -59,7 +59,7 @@ func TestWhatISayIsShownUntilItIsConfirmed(t *testing.T) {
 	d.types("hello")
 	d.presses(tea.KeyEnter)
 	d.types(" ")
-	d.presses(tea.KeyEnter) // nothing
+	d.presses(tea.KeyEnter, tea.KeyBackspace) // nothing
 	d.shows("      hello", "── lobby · 2 here · Ana · 1 not confirmed ──")
 	first := <-d.says
 	if first.text != "hello" {
