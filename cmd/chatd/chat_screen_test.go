@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -84,6 +85,15 @@ func (c *terminal) types(keys string) {
 	}
 }
 
+// opens waits until it is in the room, as it tells if asked who is there. What is
+// below the transcript is drawn in bits, only what has changed.
+func (c *terminal) opens(who string) {
+	c.t.Helper()
+	c.shows("lobby")
+	c.types("/who\r")
+	c.shows(who)
+}
+
 // forget has shows look only at what is yet to come.
 func (c *terminal) forget() {
 	c.mu.Lock()
@@ -145,7 +155,7 @@ func (c *terminal) ends(status int) {
 func TestATalkInATerminal(t *testing.T) {
 	server := startChatd(t)
 	c := startTerminal(t, nil, "-name", "Ana", server.Addr)
-	c.shows("1 here · Ana")
+	c.opens("1 here: Ana")
 	if c.modes() == c.before {
 		t.Error("the terminal is not the program's")
 	}
@@ -177,38 +187,41 @@ func TestATalkInATerminal(t *testing.T) {
 	bob.ends(0)
 	c.types("\x03")
 	c.ends(0)
-	if raw := c.raw(); !strings.Contains(raw, "\x1b[3") && !strings.Contains(raw, "\x1b[9") {
+	if !colour.MatchString(c.raw()) {
 		t.Error("names have no colours")
 	}
 }
 
 func TestATerminalsLinesAreBrokenWhereItEnds(t *testing.T) {
 	server := startChatd(t)
-	c := startTerminal(t, nil, server.Addr)
 	raw := server.dial(t)
-	c.shows("2 here")
+	c := startTerminal(t, nil, server.Addr)
+	c.opens("2 here")
 	const text = "11111111 22222222 33333333 44444444 55555555 66666666"
 	raw.send(websocket.MessageText, text)
 	c.shows(" 11111111 22222222 33333333 44444444 55555555\r\n")
 	c.shows("      66666666\r\n")
 	c.forget()
 	c.resize(40)
-	c.shows("2 here") // again
+	c.shows("lobby") // again
 	raw.send(websocket.MessageText, text)
 	c.shows(" 11111111 22222222 33333333\r\n")
 	c.types("/quit\r")
 	c.ends(0)
 }
 
+// colour is what names may have.
+var colour = regexp.MustCompile(`\x1b\[[39][1-6]m`)
+
 func TestWithoutColoursNamesHaveNone(t *testing.T) {
 	server := startChatd(t)
 	c := startTerminal(t, []string{"NO_COLOR=1"}, "-name", "Ana", server.Addr)
-	c.shows("1 here · Ana")
+	c.opens("1 here: Ana")
 	c.types("hello\r")
 	c.shows(" Ana: hello\r\n")
 	c.types("\x04")
 	c.ends(0)
-	if raw := c.raw(); strings.Contains(raw, "\x1b[3") || strings.Contains(raw, "\x1b[9") {
+	if raw := c.raw(); colour.MatchString(raw) {
 		t.Errorf("%q", raw)
 	}
 }
@@ -222,19 +235,34 @@ func TestATerminalIsRestoredWhenTheServerSendsUsAway(t *testing.T) {
 func TestATerminalWhoseNetworkVanishesMissesNothingAndShowsTheMark(t *testing.T) {
 	server := startChatd(t)
 	network := newNetwork(t, server)
+	witness := startPiped(t, server.Addr)
 	c := startTerminal(t, nil, "-name", "Ana", network.Addr)
-	raw := server.dial(t)
-	c.shows("2 here")
-	network.stop()
-	c.shows("offline")
-	raw.send(websocket.MessageText, "are you there?")
+	c.shows("lobby")
+	c.types("hello\r")
+	witness.hears("Ana: hello")
+	network.become(holds, holds) // whatever is tried from now on
+	network.reset()
+	server.dial(t).send(websocket.MessageText, "are you there?")
+	witness.hears("are you there?")
 	c.types("I am away\r")
-	c.shows("I am away")
-	network.restart(t)
+	network.become(passes, passes)
 	c.shows("back after")
 	c.shows("── missed while you were away ──")
 	c.shows(" are you there?\r\n")
 	c.shows(" Ana: I am away\r\n")
+	witness.hears("Ana: I am away")
+	witness.in.Close()
+	witness.ends(0)
 	c.types("\x03")
+	c.ends(0)
+}
+
+func TestATerminalIsRestoredWhenWeAreTerminated(t *testing.T) {
+	server := startChatd(t)
+	c := startTerminal(t, nil, server.Addr)
+	c.opens("1 here")
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
 	c.ends(0)
 }

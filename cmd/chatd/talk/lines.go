@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,7 +28,8 @@ type lines struct {
 	offline  bool
 	refused  int // lines
 
-	ready chan int // once: the first welcome's limit of a text
+	ready      chan int    // once: the first welcome's limit of a text
+	unreadable atomic.Bool // not all was read; written by say
 }
 
 // runLines chats until all of in is said, or ctx is done.
@@ -50,6 +52,9 @@ func runLines(ctx context.Context, o options, in *os.File, out, errs io.Writer) 
 	}
 	if l.refused > 0 {
 		return fmt.Errorf("%d lines were refused", l.refused)
+	}
+	if l.unreadable.Load() {
+		return errors.New("not all of standard input was said")
 	}
 	return nil
 }
@@ -83,7 +88,8 @@ func (l *lines) say(ctx context.Context, in io.Reader) {
 		}
 		if err != nil {
 			if err != io.EOF {
-				fmt.Fprintln(l.errs, "chatd chat: standard input:", err)
+				l.unreadable.Store(true)
+				l.tell("standard input: %s", err)
 			}
 			return
 		}
@@ -120,13 +126,13 @@ func (l *lines) heard(e client.Event) error {
 		l.tell("%s", lost(e))
 	case client.Offline:
 		if !l.offline {
-			l.tell("%s; trying again", e.Err)
+			l.tell("%s; trying again", visible(e.Err.Error()))
 		}
 		l.offline = true
 	case client.Error:
 		if e.Mine {
 			l.refused++
-			l.tell("line %s: %s: %s", e.Nonce, e.Code, visible(e.Message))
+			l.tell("line %s: %s: %s", e.Nonce, visible(e.Code), visible(e.Message))
 		} else {
 			l.tell("%s: %s", visible(e.Code), visible(e.Message))
 		}
@@ -144,7 +150,7 @@ func (l *lines) heard(e client.Event) error {
 	return nil
 }
 
-// tell is for the one who started it.
+// tell is for the one who started it. It may be called by anybody.
 func (l *lines) tell(format string, args ...any) {
 	fmt.Fprintf(l.errs, "chatd chat: "+format+"\n", args...)
 }

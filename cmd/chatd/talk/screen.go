@@ -155,6 +155,8 @@ func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		switch msg.String() {
 		case "ctrl+c":
 			return s, s.leave()
+		case "ctrl+z":
+			return s, tea.Suspend
 		case "ctrl+d":
 			if s.input.Value() == "" {
 				return s, s.leave()
@@ -188,6 +190,9 @@ func (s *screen) hear(e client.Event) {
 	switch e.Type {
 	case client.Welcome:
 		s.welcomed, s.offline, s.count = true, nil, e.Count
+		if e.Name != "" {
+			s.name = e.Name // a token may have another one
+		}
 	case client.Members, client.Who:
 		s.count = e.Count
 	case client.Offline:
@@ -274,7 +279,7 @@ func (s *screen) status() string {
 	parts := []string{"── " + s.room}
 	switch {
 	case s.offline != nil:
-		parts = append(parts, "offline ("+s.offline.Error()+"), trying again")
+		parts = append(parts, "offline ("+visible(s.offline.Error())+"), trying again")
 	case !s.welcomed:
 		parts = append(parts, "connecting")
 	default:

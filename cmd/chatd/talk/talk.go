@@ -87,7 +87,7 @@ func Run(args []string, in, out, errs *os.File) int {
 		err = runLines(ctx, o, in, out, errs)
 	}
 	if err != nil {
-		fmt.Fprintln(errs, "chatd chat:", err)
+		fmt.Fprintln(errs, "chatd chat:", visible(err.Error())) // it may quote the server
 		return exitFailed
 	}
 	return exitSaid

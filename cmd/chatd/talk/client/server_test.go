@@ -35,10 +35,10 @@ func (s *server) refuse(down error, answer func(http.ResponseWriter)) {
 	s.down, s.answer = down, answer
 }
 
-func (s *server) refuses() (down error, answer func(http.ResponseWriter)) {
+func (s *server) refuses() (answer func(http.ResponseWriter), down error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.down, s.answer
+	return s.answer, s.down
 }
 
 // peer is a client, seen by the server.
@@ -88,7 +88,7 @@ func inBubble(t *testing.T, test func(t *testing.T, s *server)) {
 }
 
 func (s *server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	if down, _ := s.refuses(); down != nil {
+	if _, down := s.refuses(); down != nil {
 		return nil, down
 	}
 	ours, theirs := net.Pipe()
@@ -101,7 +101,7 @@ func (s *server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
-	if _, answer := s.refuses(); answer != nil {
+	if answer, _ := s.refuses(); answer != nil {
 		answer(w)
 		return
 	}
