@@ -69,7 +69,7 @@ var (
 	accepted   = desc("chatd_accepted_total", "Connections that were accepted.")
 	joined     = desc("chatd_joined_total", "Clients that became members of a room.")
 	created    = desc("chatd_rooms_created_total", "Rooms that were made, for their first member.")
-	removed    = desc("chatd_rooms_removed_total", "Rooms that were removed, having no members any more.")
+	removed    = desc("chatd_rooms_removed_total", "Rooms that were removed, having neither members nor history any more.")
 	messages   = desc("chatd_messages_total", "Messages that were published.")
 	due        = desc("chatd_deliveries_due_total", "Messages times the members that were present.")
 	deliveries = desc("chatd_deliveries_total", "Messages that were written whole to a member's socket.")
@@ -79,12 +79,18 @@ var (
 	failures   = desc("chatd_handshake_failures_total", "Handshakes that were refused or given up.", "reason")
 	dropped    = desc("chatd_dropped_total", "Members that the server sent away or lost.", "reason")
 	throttled  = desc("chatd_throttled_total", "Times that a client was not read for a while because it exceeded a limit.", "limit")
+	rejected   = desc("chatd_rejected_events_total", "Events of chat clients that were answered with an error.", "code")
 	pauses     = desc("chatd_accept_pauses_total", "Times that new connections had to wait.", "reason")
 	panics     = desc("chatd_panics_total", "Bugs that cost a connection.")
 	linesLost  = desc("chatd_log_lines_lost_total", "Lines that the server's own log did not take.")
 	compressed = desc("chatd_compressed_messages_total", "Messages that were compressed for the members that asked for it.")
 	input      = desc("chatd_compression_input_bytes_total", "Bytes of the compressed messages before.")
 	output     = desc("chatd_compression_output_bytes_total", "Bytes of the compressed messages after.")
+	kept       = desc("chatd_history_messages", "Messages that the rooms' histories keep.")
+	keptBytes  = desc("chatd_history_bytes", "Memory of the rooms' histories.")
+	caughtUp   = desc("chatd_catch_up_bytes_total", "Bytes that members were sent of what was said before they came.")
+	resumes    = desc("chatd_resumes_total", "Joins with a position, by whether everything since then was there.", "outcome")
+	gaps       = desc("chatd_gaps_total", "Joins with a position since which messages are missing.", "reason")
 	inflated   = desc("chatd_inflated_messages_total", "Messages that came compressed.")
 )
 
@@ -92,8 +98,8 @@ var (
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connections, members, rooms, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
-		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, pauses, panics, linesLost,
-		compressed, input, output, inflated,
+		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, rejected, pauses, panics, linesLost,
+		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps,
 	} {
 		ch <- d
 	}
@@ -142,9 +148,15 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(lost, st.Lost)
 	count(received, st.Received)
 	count(sent, st.Sent)
+	gauge(kept, float64(st.KeptMessages))
+	gauge(keptBytes, float64(st.KeptBytes))
+	count(caughtUp, st.CaughtUp)
+	byLabel(resumes, st.Resumed)
+	byLabel(gaps, st.Gaps)
 	byLabel(failures, st.Refused)
 	byLabel(dropped, st.Dropped)
 	byLabel(throttled, st.Throttled)
+	byLabel(rejected, st.Rejected)
 	for p, reason := range map[poller.Pause]string{poller.Full: "max_conns", poller.Exhausted: "descriptors"} {
 		times, now := c.s.Listener.Pauses(p)
 		count(pauses, times, reason)
