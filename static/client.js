@@ -9,68 +9,31 @@
 //	  │ ◀── Watch       finds out when nobody answers
 //	  ├───▶ Outbox      what was said, until it is confirmed
 //	  ├───▶ Commands    join, leave, who, name and their answers
-//	  └───▶ Room        how far each room has been heard
+//	  ├───▶ Rooms       where it is
+//	  └───▶ Room        how far each has been heard
 
 import { Commands } from './commands.js';
 import { Connection } from './connection.js';
 import { ChatError } from './error.js';
-import { Entry, Outbox, sizeOf } from './outbox.js';
+import { Outbox, sizeOf } from './outbox.js';
 import { Pace } from './pace.js';
-import { Room } from './rooms.js';
+import { Room } from './position.js';
+import { Rooms } from './rooms.js';
 import { Status } from './status.js';
 import { Watch } from './watch.js';
 
 export { ChatError, sizeOf };
 
-/**
- * @typedef {object} Options
- * @property {string | URL} [url] the server's root, http(s) or ws(s); else where this module is from
- * @property {string} [room] else the lobby
- * @property {string} [name] else none
- * @property {string} [session] that proves an id one has had; else what storage has, or a new id
- * @property {string} [since] a room's position to begin at, or 'now'; else the history
- * @property {string} [token] if the server wants one
- * @property {Pick<Storage, 'getItem' | 'setItem'>} [storage] keeps the session, as sessionStorage does
- */
+const WELCOME_MS = 4_000; // in which it should come
 
-/** @typedef {'connecting' | 'open' | 'silent' | 'retrying' | 'stopped'} State */
-/** @typedef {import('./rooms.js').Place} Place */
-/** @typedef {{id: string, name?: string}} Member */
-/** @typedef {{room: string, count: number, members: Member[]}} Who */
-
-/**
- * @typedef {object} Message
- * @property {string} room
- * @property {number} seq its number in the room, one more than that of the one before
- * @property {number} at when it was published, in ms
- * @property {string} id whose it is; '' if the sender has none
- * @property {string} name
- * @property {string} [text]
- * @property {Uint8Array} [data] in place of a text
- * @property {string} [nonce]
- * @property {boolean} own it was said with the own id
- * @property {boolean} missed it was published before the room was joined on this connection
- * @property {Entry} [entry] that it confirms
- */
-
-/**
- * What listeners find in an event's detail.
- * @typedef {object} Events
- * @property {{state: State, seconds: number, failures: number, refused: boolean, code: number, reason: string}} state
- *   seconds until the next attempt, 0 during it; attempts that failed in a row; refused: the
- *   server answers, but does not take the connection; code and reason of the last close
- * @property {{code: number, reason: string}} close a connection has ended; code 0: it was given up
- * @property {{room: string, id: string, name: string, members: number, resumed: boolean, again: boolean}} welcome
- *   there is a connection; again: it is not the first one
- * @property {{room: string, members: number, resumed: boolean, again: boolean}} joined a further room
- * @property {{room: string, error?: ChatError}} left a room; error: it could not be joined again
- * @property {Message} message each once, in order
- * @property {{room: string, from: number, to: number, why: string, count: number}} gap messages that are missing before the next one
- * @property {{room: string, count: number}} members
- * @property {Who} who also one that nobody asked for
- * @property {{entry: Entry}} entry one is new, or has another state
- * @property {ChatError} error that nobody else was told
- */
+/** @typedef {import('./outbox.js').Entry} Entry */
+/** @typedef {import('./types.js').Events} Events */
+/** @typedef {import('./types.js').Member} Member */
+/** @typedef {import('./types.js').Message} Message */
+/** @typedef {import('./types.js').Options} Options */
+/** @typedef {import('./types.js').State} State */
+/** @typedef {import('./types.js').Who} Who */
+/** @typedef {import('./position.js').Place} Place */
 
 /**
  * connect begins a chat, which keeps itself connected until it is closed.
@@ -96,6 +59,7 @@ export class Chat extends EventTarget {
   #base;
   #storage;
   #closed = false; // for good
+  #openedAt = Infinity; // a connection whose welcome is to come; by performance.now()
   #seconds = 0; // until the next attempt
   #failures = 0;
   #code = 0; // of the last close
@@ -107,8 +71,7 @@ export class Chat extends EventTarget {
   #pace;
   #outbox;
   #commands;
-  /** @type {Set<Room>} */
-  #entering = new Set(); // rooms whose join is asked for
+  #rooms;
 
   /** @param {Options} options */
   constructor({ url = new URL('.', import.meta.url), room = 'lobby', name = '', session, since = '', token = '', storage }) {
@@ -126,7 +89,7 @@ export class Chat extends EventTarget {
     this.#pace = new Pace(this.#status);
     this.#connection = new Connection({
       address: () => this.#address(),
-      opened: () => {}, // it begins with the welcome
+      opened: () => { this.#openedAt = performance.now(); },
       received: (data) => this.#received(data),
       lost: (close) => this.#lost(close),
       doubted: () => this.#become('silent'),
@@ -140,9 +103,10 @@ export class Chat extends EventTarget {
     const line = this.#line();
     this.#outbox = new Outbox(line);
     this.#commands = new Commands(line);
+    this.#rooms = new Rooms(this.rooms, this.#commands, (room, error) => this.#left(room, error));
     this.#watch = new Watch({
       connection: this.#connection,
-      overdue: (heard) => this.#outbox.overdue || this.#commands.overdue(heard),
+      overdue: (heard) => this.#outbox.overdue || this.#commands.overdue(heard) || performance.now() - this.#openedAt > WELCOME_MS,
       ask: () => this.#probe(),
     });
     this.#connection.connect();
@@ -177,7 +141,7 @@ export class Chat extends EventTarget {
    * @param {string} text
    * @param {{room?: string}} [where]
    */
-  say(text, { room = this.#first } = {}) {
+  say(text, { room = this.#rooms.first.name } = {}) {
     return this.#outbox.add(room, text);
   }
 
@@ -189,7 +153,7 @@ export class Chat extends EventTarget {
   async rename(name) {
     // A name is answered only if it is refused; so something is asked behind it.
     await this.#commands.ask(() => {
-      const room = this.#first;
+      const { name: room } = this.#rooms.first;
       return { events: [{ type: 'name', name }, { type: 'who', room }], answer: 'who', room };
     });
     this.name = name;
@@ -202,16 +166,7 @@ export class Chat extends EventTarget {
    * @returns {Promise<Room>}
    */
   async join(name, since = '') {
-    if (this.rooms.has(name)) throw new ChatError('bad_event', `you are in ${name}`);
-    const room = new Room(name, since);
-    this.rooms.set(name, room);
-    try {
-      await this.#enter(room);
-    } catch (error) {
-      this.#left(room, /** @type {ChatError} */ (error));
-      throw error;
-    }
-    return room;
+    return this.#rooms.join(name, since);
   }
 
   /**
@@ -220,12 +175,7 @@ export class Chat extends EventTarget {
    * @returns {Promise<void>}
    */
   async leave(name) {
-    const room = this.rooms.get(name);
-    if (!room || room.leaving) throw new ChatError('not_member', `you are not in ${name}`);
-    if (this.#staying.length === 1) throw new ChatError('no_room', 'the last room can not be left: join another one before, or close the chat');
-    room.leaving = true;
-    await this.#commands.ask(() => (room.joined ? { events: [{ type: 'leave', room: name }], answer: 'left', room: name } : null));
-    this.#left(room);
+    await this.#rooms.leave(name);
   }
 
   /**
@@ -233,7 +183,7 @@ export class Chat extends EventTarget {
    * @param {string} [room]
    * @returns {Promise<Who>}
    */
-  async who(room = this.#first) {
+  async who(room = this.#rooms.first.name) {
     const who = await this.#commands.ask(() => (this.rooms.has(room) ? { events: [{ type: 'who', room }], answer: 'who', room } : null));
     if (!who) throw new ChatError('not_member', `you are not in ${room}`);
     return { room, count: who.count, members: who.members };
@@ -253,15 +203,6 @@ export class Chat extends EventTarget {
     this.#commands.close();
     this.#outbox.close();
     this.#become('stopped');
-  }
-
-  /** #staying are the rooms that are not to be left. */
-  get #staying() {
-    return [...this.rooms.values()].filter(({ leaving }) => !leaving);
-  }
-
-  get #first() {
-    return this.#staying[0].name;
   }
 
   /** #line is what the outbox and the commands send over. */
@@ -291,7 +232,7 @@ export class Chat extends EventTarget {
 
   /** #address is where the next connection goes. */
   #address() {
-    const [room] = this.#staying;
+    const room = this.#rooms.first;
     const url = this.#below(`ws/${room.name}`);
     url.protocol = url.protocol.replace(/^http/, 'ws');
     const { name, session, token } = this;
@@ -335,6 +276,7 @@ export class Chat extends EventTarget {
    * @param {Place & {id: string, session: string, name: string, limits: Chat['limits'], retry: {min_ms: number, max_ms: number}, room: string}} welcome
    */
   #welcomed({ id, session, name, limits, retry, ...place }) {
+    this.#openedAt = Infinity;
     this.id = id;
     this.session = session;
     this.name = name;
@@ -344,12 +286,9 @@ export class Chat extends EventTarget {
     this.#connection.backoff = { min: retry.min_ms, max: retry.max_ms };
     const room = this.rooms.get(place.room);
     if (room) this.#joined(room, place, { id, name });
-    else void this.#commands.ask(() => ({ events: [{ type: 'leave', room: place.room }], answer: 'left', room: place.room })); // left since it was named
-    // The last one first, as each goes before all others.
-    for (const room of this.#staying.reverse()) {
-      if (room.joined || this.#entering.has(room)) continue;
-      this.#enter(room).catch((error) => this.#left(room, error));
-    }
+    this.#rooms.welcomed(place.room);
+    this.#seconds = 0;
+    this.#failures = 0;
     this.#code = 0;
     this.#reason = '';
     this.#become('open');
@@ -416,14 +355,13 @@ export class Chat extends EventTarget {
   }
 
   /**
-   * #left forgets a room.
-   * @param {Room} room
-   * @param {ChatError} [error] why it could not be joined again
+   * #left tells that a room is gone.
+   * @param {string} room
+   * @param {ChatError} [error]
    */
   #left(room, error) {
-    this.rooms.delete(room.name);
-    this.#outbox.left(room.name);
-    this.#tell('left', { room: room.name, error });
+    this.#outbox.left(room);
+    this.#tell('left', { room, error });
   }
 
   /** @param {ChatError} error */
@@ -434,7 +372,8 @@ export class Chat extends EventTarget {
 
   /** @param {{code: number, reason: string, clean: boolean}} close */
   #lost(close) {
-    for (const room of this.rooms.values()) room.joined = false;
+    this.#openedAt = Infinity;
+    this.#rooms.lost();
     this.#commands.lost();
     this.#outbox.lost(close);
     this.#code = close.code;
@@ -473,25 +412,8 @@ export class Chat extends EventTarget {
 
   /** #probe asks for what costs the server least. */
   #probe() {
-    const joined = this.#staying.filter((room) => room.joined).sort((a, b) => a.members - b.members);
-    if (joined.length) void this.who(joined[0].name).catch(() => {});
-  }
-
-  /**
-   * #enter joins a room on the present connection.
-   * @param {Room} room
-   */
-  async #enter(room) {
-    const { name } = room;
-    this.#entering.add(room);
-    try {
-      await this.#commands.ask(() => {
-        if (room.joined || room.leaving) return null;
-        return { events: [{ type: 'join', room: name, since: room.position || room.since }], answer: 'joined', room: name };
-      }, { first: true });
-    } finally {
-      this.#entering.delete(room);
-    }
+    const room = this.#rooms.least;
+    if (room && this.#commands.idle) this.who(room.name).catch(() => {});
   }
 
   /**

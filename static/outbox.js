@@ -103,7 +103,7 @@ export class Entry {
  * @typedef {object} Line what the outbox sends over
  * @property {boolean} open
  * @property {boolean} closed for good
- * @property {Map<string, import('./rooms.js').Room>} rooms
+ * @property {Map<string, import('./position.js').Room>} rooms
  * @property {{message: number} | null} limits
  * @property {import('./pace.js').Pace} pace
  * @property {(event: object) => number} send returns its size
@@ -152,36 +152,29 @@ export class Outbox {
     this.#entries.set(entry, { size: bytes.length, sentAt: 0, lost: false, resolve, reject });
     this.#line.changed(entry);
     if (this.#line.closed) this.close();
-    else if (!bytes.length) this.#refuse(entry, 'bad_event', 'the text is empty');
-    else this.flush();
+    else if (this.#fits(entry)) this.flush();
     return entry;
   }
 
   /** flush sends what may be sent. */
   flush() {
     clearTimeout(this.#timer);
-    let free = WINDOW - this.#with('sent').length;
-    const { open, rooms, limits, pace } = this.#line;
+    const { open, rooms, pace } = this.#line;
+    let free = open ? WINDOW - this.#with('sent').length : 0;
     for (const [entry, kept] of this.#entries) {
-      if (entry.state !== 'waiting') continue;
-      const room = rooms.get(entry.room);
-      if (!room) {
-        this.#refuse(entry, 'not_member', `you are not in ${entry.room}`);
-      } else if (limits && kept.size > limits.message) {
-        this.#refuse(entry, 'too_long', `the text has ${kept.size} bytes, and the server takes ${limits.message}`);
-      } else if (open && room.joined && !this.#resuming.has(room.name) && free > 0) {
-        const rest = pace.rest();
-        if (rest > 0) {
-          this.#timer = setTimeout(() => this.flush(), rest);
-          return;
-        }
-        free--;
-        kept.sentAt = performance.now();
-        kept.lost = false;
-        const { room, text, nonce } = entry;
-        pace.sent(this.#line.send({ type: 'say', room, text, nonce }), false);
-        this.#become(entry, 'sent');
+      if (free <= 0) return;
+      const { state, room, text, nonce } = entry;
+      if (state !== 'waiting' || this.#resuming.has(room) || !this.#fits(entry) || !rooms.get(room)?.joined) continue;
+      const rest = pace.rest();
+      if (rest > 0) {
+        this.#timer = setTimeout(() => this.flush(), rest);
+        return;
       }
+      free--;
+      kept.sentAt = performance.now();
+      kept.lost = false;
+      pace.sent(this.#line.send({ type: 'say', room, text, nonce }), false);
+      this.#become(entry, 'sent');
     }
   }
 
@@ -310,6 +303,19 @@ export class Outbox {
     this.#resuming.delete(room);
     for (const [entry] of this.#lost(room)) this.#become(entry, resuming.missing ? 'unsure' : 'waiting');
     this.flush();
+  }
+
+  /**
+   * #fits reports whether the server can take an entry, and refuses it if not.
+   * @param {Entry} entry
+   */
+  #fits(entry) {
+    const { rooms, limits } = this.#line;
+    const size = this.#entries.get(entry)?.size ?? 0;
+    if (size === 0) this.#refuse(entry, 'bad_event', 'the text is empty');
+    else if (!rooms.has(entry.room)) this.#refuse(entry, 'not_member', `you are not in ${entry.room}`);
+    else if (limits && size > limits.message) this.#refuse(entry, 'too_long', `the text has ${size} bytes, and the server takes ${limits.message}`);
+    return this.#entries.has(entry);
   }
 
   /**

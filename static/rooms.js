@@ -1,76 +1,129 @@
-// Room is how far a room has been heard.
+// Rooms are the rooms that the chat is to be in.
 
-/** @typedef {{epoch: string, seq: number, resumed: boolean, members: number}} Place what a welcome or a joined says of a room */
+import { ChatError } from './error.js';
+import { Room } from './position.js';
 
 /**
- * Room is a room that the chat is in. Its messages are numbered without a hole, so
- * that each is given once and in order, whatever comes twice.
+ * leave is the command to leave a room.
+ * @param {string} room
  */
-export class Room {
-  /** @type {string} */
-  name;
-  joined = false; // on the present connection
-  leaving = false; // it is to be left
-  members = 0; // as the server last told
-  epoch = ''; // of the life that seq belongs to; '' before the first welcome
-  seq = 0; // of the last message that was heard, or passed over
-  at = -1; // its time in ms; -1: not known
-  begun = 0; // when it was joined on the present connection, by the own clock
-  #heard = 0; // of this epoch, before the present connection
+const leave = (room) => ({ events: [{ type: 'leave', room }], answer: 'left', room });
+
+/**
+ * Rooms joins and leaves. The first room is the one that the connection is made to; the
+ * others are joined again on each new one.
+ */
+export class Rooms {
+  #rooms;
+  #commands;
+  #left;
+  /** @type {Set<Room>} */
+  #entering = new Set(); // those whose join is asked for
 
   /**
+   * @param {Map<string, Room>} rooms with the first one
+   * @param {import('./commands.js').Commands} commands
+   * @param {(room: string, error?: ChatError) => void} left is called when one is gone
+   */
+  constructor(rooms, commands, left) {
+    this.#rooms = rooms;
+    this.#commands = commands;
+    this.#left = left;
+  }
+
+  /** first is the first of those that the server has let one into, if there is one yet. */
+  get first() {
+    const staying = this.#staying;
+    return staying.find(({ epoch }) => epoch) ?? staying[0];
+  }
+
+  /** least is the smallest of those that are joined. */
+  get least() {
+    const joined = this.#staying.filter(({ joined }) => joined);
+    return joined.sort((a, b) => a.members - b.members).at(0);
+  }
+
+  /**
+   * join joins a further one.
    * @param {string} name
-   * @param {string} since where to begin: a position, 'now', or '' for the history
+   * @param {string} since
    */
-  constructor(name, since) {
-    this.name = name;
-    this.since = since;
-  }
-
-  /** position is where to resume; '' if nothing is known yet. */
-  get position() {
-    if (!this.epoch) return '';
-    return this.at < 0 ? `${this.epoch}.${this.seq}` : `${this.epoch}.${this.seq}.${this.at}`;
-  }
-
-  /**
-   * begin takes a welcome or a joined.
-   * @param {Place} place
-   */
-  begin({ epoch, seq, resumed, members }) {
-    this.joined = true;
-    this.members = members;
-    this.begun = Date.now();
-    this.#heard = epoch === this.epoch ? this.seq : 0;
-    // More may have been heard since the position was sent, on an old connection that came alive.
-    if (resumed && this.#heard >= seq) return;
-    this.epoch = epoch;
-    this.seq = seq;
-    this.at = -1;
+  async join(name, since) {
+    if (this.#rooms.has(name)) throw new ChatError('bad_event', `you are in ${name}`);
+    const room = new Room(name, since);
+    this.#rooms.set(name, room);
+    try {
+      await this.#enter(room);
+    } catch (error) {
+      this.#remove(room, /** @type {ChatError} */ (error));
+      throw error;
+    }
+    return room;
   }
 
   /**
-   * miss takes a gap, and returns what of it was not heard; null if it all was.
-   * @param {{from: number, to: number, why: string}} gap
+   * leave leaves one, but not the last.
+   * @param {string} name
    */
-  miss({ from, to, why }) {
-    const heard = why === 'history' ? this.#heard : 0; // else the numbers are others
-    this.seq = Math.max(to, heard);
-    this.at = -1;
-    const first = Math.max(from, heard + 1);
-    if (why === 'history' && first > to) return null;
-    return { room: this.name, from: first, to, why, count: Math.max(0, to - first + 1) };
+  async leave(name) {
+    const room = this.#rooms.get(name);
+    if (!room || room.leaving) throw new ChatError('not_member', `you are not in ${name}`);
+    if (!this.#staying.some((other) => other !== room && other.epoch)) {
+      throw new ChatError('no_room', 'the last room can not be left: join another one before, or close the chat');
+    }
+    room.leaving = true;
+    await this.#commands.ask(() => (room.joined ? leave(name) : null));
+    this.#remove(room);
   }
 
   /**
-   * hear takes the next message; false if it was heard before. The server must not
-   * leave one out; should it do so, miss is for what is lost.
-   * @param {{seq: number, at: number}} message
+   * welcomed joins the others, once there is a connection to one.
+   * @param {string} name
    */
-  hear({ seq, at }) {
-    if (seq <= this.seq) return false;
-    this.seq = seq;
-    this.at = at;
-    return true;
+  welcomed(name) {
+    // It may have been left since it was named.
+    if (!this.#rooms.has(name)) this.#commands.ask(() => leave(name)).catch(() => {});
+    // The last one first, as each goes before all that is asked for.
+    for (const room of this.#staying.reverse()) {
+      if (room.joined || this.#entering.has(room)) continue;
+      this.#enter(room).catch((error) => this.#remove(room, error));
+    }
+  }
+
+  /** lost says that the connection is gone. */
+  lost() {
+    for (const room of this.#rooms.values()) room.joined = false;
+  }
+
+  /** #staying are those that are not to be left. */
+  get #staying() {
+    return [...this.#rooms.values()].filter(({ leaving }) => !leaving);
+  }
+
+  /**
+   * #enter joins one on the present connection, or the next.
+   * @param {Room} room
+   */
+  async #enter(room) {
+    const { name } = room;
+    this.#entering.add(room);
+    try {
+      await this.#commands.ask(() => {
+        if (room.joined || room.leaving) return null;
+        return { events: [{ type: 'join', room: name, since: room.position || room.since }], answer: 'joined', room: name };
+      }, { first: true });
+    } finally {
+      this.#entering.delete(room);
+    }
+  }
+
+  /**
+   * #remove forgets one.
+   * @param {Room} room
+   * @param {ChatError} [error] why it could not be joined
+   */
+  #remove(room, error) {
+    this.#rooms.delete(room.name);
+    this.#left(room.name, error);
   }
 }

@@ -1,7 +1,8 @@
 // Package static is the chat page: plain HTML, CSS and JavaScript, embedded in
 // the binary and served with strict security headers. Of the chat itself it
 // knows nothing but what it is told to tell the page ([Facts]); the page finds
-// everything, the WebSocket included, relative to where it came from.
+// everything, the WebSocket included, relative to where it came from. What speaks
+// chat.v1 for it is client.js, which other sites may import as well.
 //
 //	request ─▶ path? ── status.json ─▶ status: the facts
 //	             │

@@ -87,7 +87,7 @@ func TestEveryFileOfThePageIsServedWithItsType(t *testing.T) {
 func TestThePageRefersToFilesBesideItself(t *testing.T) {
 	h := newHandler(t, "")
 	references := regexp.MustCompile(`(?:href|src)="([^"]*)"|from '\./([^']*)'`)
-	for _, path := range []string{"/", "/chat.js", "/composer.js"} {
+	for _, path := range []string{"/", "/chat.js", "/client.js"} {
 		found := references.FindAllStringSubmatch(body(t, ask(t, h, "GET", path)), -1)
 		if len(found) == 0 {
 			t.Errorf("%s refers to nothing", path)

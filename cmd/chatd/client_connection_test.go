@@ -163,17 +163,25 @@ func TestDeadNetworkIsNoticedWithinFifteenSeconds(t *testing.T) {
 // As behind a proxy that forgot one connection and serves all others.
 func TestConnectionThatIsDeafIsReplaced(t *testing.T) {
 	s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
-		if n == 1 {
+		switch n {
+		case 1: // it does not even say welcome
+			conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"chat.v1"}, InsecureSkipVerify: true})
+			if err == nil {
+				_, _, _ = conn.Read(r.Context())
+				conn.CloseNow()
+			}
+		case 2:
 			deaf(w, r)
-			return
+		default:
+			echo(w, r)
 		}
-		echo(w, r)
 	})
 	b := visit(t, startBrowser(t), s.URL, hasty)
 	b.begin(`{}`)
-	b.wait(`chat.state === 'silent'`)
+	b.expect(`chat.of('state')[0].state === 'silent'`)
+	b.wait(`chat.of('state').filter(({ state }) => state === 'silent').length === 2`)
 	b.wait(`chat.state === 'open' && chat.of('welcome').length === 2`)
-	b.expect(`chat.of('close').length === 1 && chat.of('close')[0].code === 0`)
+	b.expect(`chat.of('close').length === 2 && chat.of('close').every(({ code }) => code === 0)`)
 	b.expect(`chat.say('hello').then(({ seq }) => seq === 1)`)
 }
 

@@ -127,6 +127,37 @@ func TestTextWhoseFateIsUnknownIsLeftToItsAuthor(t *testing.T) {
 	})
 }
 
+// Before a text is sent again, what was missed is looked through: the server may have
+// forgotten by then that it had it.
+func TestTextIsNotSentAgainThatIsAmongWhatWasMissed(t *testing.T) {
+	said, next := make(chan event, 1), make(chan event, 1)
+	s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
+		m := welcome(w, r, nil)
+		if m == nil {
+			return
+		}
+		defer m.CloseNow()
+		if n == 1 {
+			said <- m.hear()
+			return
+		}
+		m.tell(event{"type": "say", "room": "lobby", "seq": 1, "at": 1, "text": "other"})
+		m.say(<-said, 2)
+		next <- m.hear()
+		m.who()
+		m.serve(2)
+	})
+	b := visit(t, startBrowser(t), s.URL)
+	b.begin(`{}`)
+	b.do(`window.entry = chat.say('mine')`)
+	b.wait(`entry.state === 'confirmed' && chat.texts('lobby') === 'other,mine'`)
+	b.expect(`chat.who().then(() => true)`)
+	if e := <-next; e["type"] != "who" {
+		t.Errorf("it says %v", e)
+	}
+	b.expect(`chat.say('next').then(({ seq }) => seq === 3)`)
+}
+
 // What goes back to waiting was said on a connection that was closed in order: the
 // server had told all that it took.
 func TestServerThatSaysGoodbyeHasToldWhatItTook(t *testing.T) {
@@ -174,9 +205,7 @@ func TestTextsThatTheServerDoesNotTakeAreRefused(t *testing.T) {
 	b.expect(`chat.say('"'.repeat(100)).then(({ seq }) => seq === 2)`) // twice as long in the frame
 
 	// What is said before the limits are known is looked at when they are.
-	b.do(`window.chat = begin({ url: 'http://` + net.Addr + `' })`)
-	b.do(`[window.long, window.short] = [chat.say('x'.repeat(101)), chat.say('x'.repeat(100))]`)
-	b.expect(`long.state === 'waiting'`)
+	b.expect(`window.chat = begin({ url: 'http://` + net.Addr + `' }), window.long = chat.say('x'.repeat(101)), window.short = chat.say('x'.repeat(100)), long.state === 'waiting'`)
 	b.wait(`long.state === 'refused' && long.error.code === 'too_long' && short.state === 'confirmed'`)
 	b.expect(`chat.of('close').length === 0 && chats[0].of('close').length === 0`)
 
@@ -252,4 +281,19 @@ func TestTextsGoOutInOrderAndNotAllAtOnce(t *testing.T) {
 	b.wait(`chat.entries.length === 0`)
 	b.expect(fmt.Sprintf(`chat.texts('lobby') === [...Array(%d).keys()].map((i) => 'text ' + i).join()`, texts))
 	b.expect(`new Set(entries.map(({ nonce }) => nonce)).size === entries.length`)
+}
+
+// One that was cut for its rate would not come back by itself.
+func TestTextsGoOutNoFasterThanTheServerTakesThem(t *testing.T) {
+	browser := startBrowser(t)
+	chatd := startChatd(t, "-allow-origin", "*", "-rate-messages", "4", "-rate-close")
+	net := newNetwork(t, chatd)
+	b := visit(t, browser, "http://"+chatd.Addr, patient)
+	b.begin(`{ url: 'http://` + net.Addr + `' }`)
+	b.expect(`chat.join('side').then(() => chat.join('yard')).then(() => true)`)
+	b.away(net)
+	b.do(`window.said = [...Array(12).keys()].map((i) => chat.say('text ' + i, { room: ['lobby', 'side'][i % 2] }))`)
+	b.back()
+	b.expect(`Promise.all(said).then(() => chat.rooms.get('yard').joined)`)
+	b.expect(`chat.of('close').length === 1 && chat.of('error').length === 0`)
 }

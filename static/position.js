@@ -1,0 +1,76 @@
+// Room is how far a room has been heard.
+
+/** @typedef {{epoch: string, seq: number, resumed: boolean, members: number}} Place what a welcome or a joined says of a room */
+
+/**
+ * Room is a room that the chat is in. Its messages are numbered without a hole, so
+ * that each is given once and in order, whatever comes twice.
+ */
+export class Room {
+  /** @type {string} */
+  name;
+  joined = false; // on the present connection
+  leaving = false; // it is to be left
+  members = 0; // as the server last told
+  epoch = ''; // of the life that seq belongs to; '' before the first welcome
+  seq = 0; // of the last message that was heard, or passed over
+  at = -1; // its time in ms; -1: not known
+  begun = 0; // when it was joined on the present connection, by the own clock
+  #heard = 0; // of this epoch, before the present connection
+
+  /**
+   * @param {string} name
+   * @param {string} since where to begin: a position, 'now', or '' for the history
+   */
+  constructor(name, since) {
+    this.name = name;
+    this.since = since;
+  }
+
+  /** position is where to resume; '' if nothing is known yet. */
+  get position() {
+    if (!this.epoch) return '';
+    return this.at < 0 ? `${this.epoch}.${this.seq}` : `${this.epoch}.${this.seq}.${this.at}`;
+  }
+
+  /**
+   * begin takes a welcome or a joined.
+   * @param {Place} place
+   */
+  begin({ epoch, seq, resumed, members }) {
+    this.joined = true;
+    this.members = members;
+    this.begun = Date.now();
+    this.#heard = epoch === this.epoch ? this.seq : 0;
+    // More may have been heard since the position was sent, on an old connection that came alive.
+    if (resumed && this.#heard >= seq) return;
+    this.epoch = epoch;
+    this.seq = seq;
+    this.at = -1;
+  }
+
+  /**
+   * miss takes a gap, and returns what of it was not heard; null if it all was.
+   * @param {{from: number, to: number, why: string}} gap
+   */
+  miss({ from, to, why }) {
+    const heard = why === 'history' ? this.#heard : 0; // else the numbers are others
+    this.seq = Math.max(to, heard);
+    this.at = -1;
+    const first = Math.max(from, heard + 1);
+    if (why === 'history' && first > to) return null;
+    return { room: this.name, from: first, to, why, count: Math.max(0, to - first + 1) };
+  }
+
+  /**
+   * hear takes the next message; false if it was heard before. The server must not
+   * leave one out; should it do so, miss is for what is lost.
+   * @param {{seq: number, at: number}} message
+   */
+  hear({ seq, at }) {
+    if (seq <= this.seq) return false;
+    this.seq = seq;
+    this.at = at;
+    return true;
+  }
+}
