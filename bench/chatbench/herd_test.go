@@ -15,7 +15,7 @@ import (
 // smallHerd makes the scenario one of 20 clients that are cut and 10 that are not.
 func smallHerd(s *scenario) {
 	s.dialect, s.params.Staying, s.params.Missed = load.Chat, 10, 20
-	s.params.Rate, s.warmup = 200, 300*time.Millisecond
+	s.params.Rate, s.warmup, s.patience = 200, 300*time.Millisecond, 2*time.Second
 }
 
 func TestHerdIsCaughtUpAndNothingIsMissing(t *testing.T) {
@@ -58,12 +58,19 @@ func TestFaultsAtTheSeamAreReportedAsWhatTheyAre(t *testing.T) {
 		{"repeats the last missed", result.Faults{Duplicated: herd}, ""},
 		{"swaps at the seam", result.Faults{Disordered: herd, OrderDiffers: 1}, ""}, // or more: where they were cut is chance
 		{"tells of a gap", result.Faults{Gaps: herd}, "a gap: 1 to"},
+		{"forgets one", result.Faults{}, "only 19 of 20 clients came back"},
 		{"lets nobody back", result.Faults{Disconnected: herd}, "upgrade refused: 503 Service Unavailable: you were here before"},
 	} {
 		t.Run(tt.fault, func(t *testing.T) {
 			run, _, _, err := against(t, "chat: "+tt.fault, "herd", smallHerd)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if tt.fault == "forgets one" { // all that came since is lost to it
+				if run.Faults.Lost < 20 || run.Herd.CaughtUp > 0 {
+					t.Errorf("%+v, all caught up in %g s", run.Faults, run.Herd.CaughtUp)
+				}
+				run.Faults.Lost = 0
 			}
 			if run.Faults.OrderDiffers > 0 {
 				run.Faults.OrderDiffers = 1
