@@ -133,13 +133,22 @@ func TestHerdRecoversFromCentrifuge(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for history, gaps := range map[string]uint64{"100": 0, "5": 20} {
+	for _, tt := range []struct {
+		history string
+		rate    float64
+		missed  int
+		gaps    uint64
+	}{
+		{"1000", 200, 20, 0},
+		{"5", 200, 20, 20},
+		{"5000", 3000, 900, 0}, // more than is read at once, in a frame
+	} {
 		addr, err := freeAddr()
 		if err != nil {
 			t.Fatal(err)
 		}
 		url := "ws://" + addr + "/ws"
-		server, err := startServer(t.Context(), peer+" -addr "+addr+" -history "+history, url)
+		server, err := startServer(t.Context(), peer+" -addr "+addr+" -history "+tt.history, url)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,12 +164,12 @@ func TestHerdRecoversFromCentrifuge(t *testing.T) {
 		s := &scenario{params: result.Params{Clients: 20, Senders: 1, MessageBytes: 64}, url: url, target: target, share: 1000, server: process,
 			progress: newProgress(os.NewFile(^uintptr(0), ""), "")}
 		smallHerd(s)
-		s.dialect = load.Centrifuge
+		s.dialect, s.params.Rate, s.params.Missed = load.Centrifuge, tt.rate, tt.missed
 		run, err := s.run(t.Context(), "herd", "centrifuge")
-		if err != nil || run.Faults.Gaps != gaps || run.Faults.Any() != (gaps > 0) {
-			t.Fatalf("history of %s: %v %+v %v", history, err, run.Faults, run.Warnings)
+		if err != nil || run.Faults.Gaps != tt.gaps || run.Faults.Any() != (tt.gaps > 0) {
+			t.Fatalf("history of %s: %v %+v %v", tt.history, err, run.Faults, run.Warnings)
 		}
-		if gaps == 0 && (run.Herd.CaughtUp == 0 || run.Herd.Calm == nil) {
+		if tt.gaps == 0 && (run.Herd.CaughtUp == 0 || run.Herd.Calm == nil) {
 			t.Errorf("%+v", run.Herd)
 		}
 	}
