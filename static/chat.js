@@ -44,11 +44,23 @@ const stores = { tab: new Store('sessionStorage'), browser: new Store('localStor
 const me = new Me({
   button: find('me'), dialog: find('naming'), input: find('name'), hint: find('unnamed'), cancel: find('unchanged'),
   nameless: find('nameless'), guest: find('guest'), choose: find('choose'),
-}, stores, (name) => {
-  me.show(chat.id);
+}, stores, async (name, before) => {
   composer.focus();
-  chat.rename(name).catch((error) => notice(`The server does not take this name: ${error.message}`));
+  try {
+    await chat.rename(name);
+  } catch (error) {
+    me.take(before);
+    notice(`The server does not take this name: ${error.message}`);
+  }
 });
+
+if (!('WebSocket' in window)) {
+  document.body.dataset.state = 'unsupported';
+  tell(find('status'), 'Not supported');
+  tell(find('refused'), 'Your browser does not support WebSockets.');
+  await new Promise(() => {}); // for ever
+}
+
 
 const chat = connect({ url: document.baseURI, room: roomHere(), name: me.name, storage: stores.tab });
 
@@ -86,6 +98,7 @@ const rooms = new RoomViews(chat, { template: find('view'), place: find('place')
     find('recent').replaceChildren(...rooms.recent.map((name) => new Option(name)));
     find('side').hidePopover();
     find('who').hidePopover();
+    who.show({ members: [], count: 0 }, chat.id);
     composer.text = room.draft;
     draw();
   },
@@ -210,6 +223,8 @@ find('copy').addEventListener('click', async () => {
 window.addEventListener('beforeunload', (event) => {
   if (rooms.all.some((room) => room.pending.entries.length)) event.preventDefault(); // it would be lost
 });
+// What is a drawer on a phone stands beside the room on a desk.
+matchMedia('(min-width: 54rem)').addEventListener('change', () => find('side').hidePopover());
 document.addEventListener('visibilitychange', () => rooms.current.log.look());
 setInterval(draw, 1000);
 

@@ -413,7 +413,7 @@ export class Chat extends EventTarget {
   /** #probe asks for what costs the server least. */
   #probe() {
     const room = this.#rooms.least;
-    if (room) this.who(room.name).catch(() => {});
+    if (room && this.#commands.idle) this.who(room.name).catch(() => {});
   }
 
   /**

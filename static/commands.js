@@ -42,6 +42,11 @@ export class Commands {
     this.#line = line;
   }
 
+  /** idle reports whether nothing is asked. */
+  get idle() {
+    return this.#queue.length === 0;
+  }
+
   /**
    * ask sends a command when its turn has come.
    * @param {() => Command | null} prepare makes the command then; null: it has become needless

@@ -13,6 +13,7 @@ const FORBIDDEN = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
  */
 export class Me {
   name;
+  #id = '';
   #parts;
   #stores;
   #chosen;
@@ -20,8 +21,8 @@ export class Me {
   /**
    * The parts are elements: button, dialog (with a form), input, hint, cancel; and
    * nameless, what is said to one without a name, with guest and choose in it. The
-   * Stores are the tab's, and the browser's for further tabs. chosen(name) takes a new
-   * name, '' for none.
+   * Stores are the tab's, and the browser's for further tabs. chosen(name, before) takes
+   * a new name, '' for none.
    */
   constructor(parts, stores, chosen) {
     this.#parts = parts;
@@ -38,8 +39,16 @@ export class Me {
     });
   }
 
+  /** take takes a name. */
+  take(name) {
+    this.name = name;
+    for (const store of Object.values(this.#stores)) store.setItem('name', name);
+    this.show(this.#id);
+  }
+
   /** show shows who one is, once the server has given the id. */
   show(id) {
+    this.#id = id;
     const { button, nameless, guest } = this.#parts;
     const me = { id, name: this.name };
     button.replaceChildren(disc(me));
@@ -67,9 +76,9 @@ export class Me {
       this.#tell('There is a character in it that a name may not have.');
     } else {
       dialog.close();
-      this.name = name;
-      for (const store of Object.values(this.#stores)) store.setItem('name', name);
-      this.#chosen(name);
+      const before = this.name;
+      this.take(name);
+      this.#chosen(name, before);
     }
   }
 

@@ -64,7 +64,7 @@ export class RoomViews {
   /** go shows a room, which is joined if need be. */
   go(name) {
     if (name !== roomHere()) history.pushState(null, '', addressOf(name));
-    if (!this.#views.has(name)) this.#join(name);
+    if (!this.#chat.rooms.has(name)) this.#join(name);
     this.#open(name);
   }
 

@@ -106,6 +106,19 @@ func TestThePageRefersToFilesBesideItself(t *testing.T) {
 	}
 }
 
+// Or they would be asked for one after the other.
+func TestPageLoadsAllItsModulesAtOnce(t *testing.T) {
+	h := newHandler(t, "")
+	page := body(t, ask(t, h, "GET", "/"))
+	modules, err := filepath.Glob("*.js")
+	must(t, err)
+	for _, module := range modules {
+		if !strings.Contains(page, `="`+module+`"`) {
+			t.Errorf("the page does not name %s", module)
+		}
+	}
+}
+
 func TestPageOfARoomIsTheSameOneFloorDown(t *testing.T) {
 	for _, assets := range []string{"", "."} {
 		h := newHandler(t, assets)

@@ -1,7 +1,12 @@
 // Watch finds out when nobody answers any more.
 
 const TICK_MS = 1_000;
-const IDLE_MS = 7_000; // without anything, after which the server is asked
+
+// Without anything, after which the server is asked: not by all at the same time that
+// have heard the same last message.
+const IDLE_LEAST_MS = 6_000;
+const IDLE_MOST_MS = 8_000;
+
 const ASLEEP_MS = 10_000; // between two ticks: the machine slept
 
 /**
@@ -21,6 +26,7 @@ export class Watch {
   #heard = 0; // when anything came, by performance.now()
   #ticked = Date.now(); // goes on while the machine sleeps
   #ticks;
+  #idle = IDLE_LEAST_MS + Math.random() * (IDLE_MOST_MS - IDLE_LEAST_MS);
   #end = new AbortController();
 
   /** @param {Watched} watched */
@@ -59,7 +65,7 @@ export class Watch {
     const slept = now - this.#ticked > ASLEEP_MS;
     this.#ticked = now;
     if (this.#watched.overdue(this.#heard)) this.#watched.connection.doubt();
-    else if (!this.#hidden && (slept || performance.now() - this.#heard > IDLE_MS)) this.#ask();
+    else if (!this.#hidden && (slept || performance.now() - this.#heard > this.#idle)) this.#ask();
   }
 
   #ask() {

@@ -27,6 +27,7 @@ type badRoom struct {
 	members []*websocket.Conn
 	seq     int
 	kept    []badSay
+	forgot  bool
 }
 
 type badSay struct {
@@ -111,6 +112,10 @@ func (s *badChat) join(conn *websocket.Conn, path, since string) *badRoom {
 		case "swaps at the seam":
 			missed[0], missed[1] = missed[1], missed[0]
 		}
+	}
+	if s.fault == "forgets one" && since != "now" && !room.forgot {
+		room.forgot = true
+		return room // it hears nothing
 	}
 	for _, text := range missed {
 		conn.WriteMessage(websocket.TextMessage, text)

@@ -187,7 +187,7 @@ func (c *comparison) attempt(ctx context.Context, s step, server result.Server, 
 	if err != nil {
 		return nil, err
 	}
-	sc := &scenario{params: s.params, url: url, dialect: dialect, target: target, share: c.share, server: process, duration: s.duration, warmup: s.warmup, progress: newProgress(os.Stderr, prefix)}
+	sc := &scenario{params: s.params, url: url, dialect: dialect, target: target, share: c.share, server: process, duration: s.duration, warmup: s.warmup, patience: herdPatience, progress: newProgress(os.Stderr, prefix)}
 	return sc.run(ctx, s.scenario, server.Name)
 }
 

@@ -15,7 +15,7 @@ import (
 // smallHerd makes the scenario one of 20 clients that are cut and 10 that are not.
 func smallHerd(s *scenario) {
 	s.dialect, s.params.Staying, s.params.Missed = load.Chat, 10, 20
-	s.params.Rate, s.warmup = 200, 300*time.Millisecond
+	s.params.Rate, s.warmup, s.patience = 200, 300*time.Millisecond, 2*time.Second
 }
 
 func TestHerdIsCaughtUpAndNothingIsMissing(t *testing.T) {
@@ -58,12 +58,19 @@ func TestFaultsAtTheSeamAreReportedAsWhatTheyAre(t *testing.T) {
 		{"repeats the last missed", result.Faults{Duplicated: herd}, ""},
 		{"swaps at the seam", result.Faults{Disordered: herd, OrderDiffers: 1}, ""}, // or more: where they were cut is chance
 		{"tells of a gap", result.Faults{Gaps: herd}, "a gap: 1 to"},
+		{"forgets one", result.Faults{}, "only 19 of 20 clients came back"},
 		{"lets nobody back", result.Faults{Disconnected: herd}, "upgrade refused: 503 Service Unavailable: you were here before"},
 	} {
 		t.Run(tt.fault, func(t *testing.T) {
 			run, _, _, err := against(t, "chat: "+tt.fault, "herd", smallHerd)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if tt.fault == "forgets one" { // all that came since is lost to it
+				if run.Faults.Lost < 20 || run.Herd.CaughtUp > 0 {
+					t.Errorf("%+v, all caught up in %g s", run.Faults, run.Herd.CaughtUp)
+				}
+				run.Faults.Lost = 0
 			}
 			if run.Faults.OrderDiffers > 0 {
 				run.Faults.OrderDiffers = 1
@@ -126,13 +133,22 @@ func TestHerdRecoversFromCentrifuge(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for history, gaps := range map[string]uint64{"100": 0, "5": 20} {
+	for _, tt := range []struct {
+		history string
+		rate    float64
+		missed  int
+		gaps    uint64
+	}{
+		{"1000", 200, 20, 0},
+		{"5", 200, 20, 20},
+		{"5000", 3000, 900, 0}, // more than is read at once, in a frame
+	} {
 		addr, err := freeAddr()
 		if err != nil {
 			t.Fatal(err)
 		}
 		url := "ws://" + addr + "/ws"
-		server, err := startServer(t.Context(), peer+" -addr "+addr+" -history "+history, url)
+		server, err := startServer(t.Context(), peer+" -addr "+addr+" -history "+tt.history, url)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,12 +164,12 @@ func TestHerdRecoversFromCentrifuge(t *testing.T) {
 		s := &scenario{params: result.Params{Clients: 20, Senders: 1, MessageBytes: 64}, url: url, target: target, share: 1000, server: process,
 			progress: newProgress(os.NewFile(^uintptr(0), ""), "")}
 		smallHerd(s)
-		s.dialect = load.Centrifuge
+		s.dialect, s.params.Rate, s.params.Missed = load.Centrifuge, tt.rate, tt.missed
 		run, err := s.run(t.Context(), "herd", "centrifuge")
-		if err != nil || run.Faults.Gaps != gaps || run.Faults.Any() != (gaps > 0) {
-			t.Fatalf("history of %s: %v %+v %v", history, err, run.Faults, run.Warnings)
+		if err != nil || run.Faults.Gaps != tt.gaps || run.Faults.Any() != (tt.gaps > 0) {
+			t.Fatalf("history of %s: %v %+v %v", tt.history, err, run.Faults, run.Warnings)
 		}
-		if gaps == 0 && (run.Herd.CaughtUp == 0 || run.Herd.Calm == nil) {
+		if tt.gaps == 0 && (run.Herd.CaughtUp == 0 || run.Herd.Calm == nil) {
 			t.Errorf("%+v", run.Herd)
 		}
 	}

@@ -51,7 +51,9 @@ func flags(name string) (*options, *flag.FlagSet) {
 	fs.IntVar(&o.pid, "pid", 0, "the server's process, for its CPU and memory; not needed with -server")
 	fs.StringVar(&o.name, "name", "", "what to call the server (default: its URL)")
 	fs.StringVar(&o.json, "json", "", "write the figures to this `file`, too")
-	fs.DurationVar(&o.duration, "duration", 10*time.Second, "measured time (ramp: of each step; rooms: of each run)")
+	if name != "herd" { // which is over when all are back
+		fs.DurationVar(&o.duration, "duration", 10*time.Second, "measured time (ramp: of each step; rooms: of each run)")
+	}
 	spoken := load.Raw
 	if name == "herd" {
 		spoken = load.Chat
@@ -179,7 +181,7 @@ func (o *options) check(name string, args []string) error {
 		return usageError("-pairs is %d: must be at least 1", o.pairs)
 	case name != "storm" && p.Rooms > min(p.Clients, gather):
 		return usageError("-rooms is %d: must be at most the number of clients, %d", p.Rooms, min(p.Clients, gather))
-	case o.duration <= 0:
+	case name != "herd" && o.duration <= 0:
 		return usageError("-duration is %s: must be more than 0", o.duration)
 	case o.share < 0:
 		return usageError("-clients-per-process is %d: must not be negative", o.share)

@@ -16,7 +16,7 @@ func (o *options) run(ctx context.Context, name string, out io.Writer) error {
 		return usageError("%v", err)
 	}
 	s := &scenario{params: o.params, url: o.url, dialect: o.dialect, header: o.header, target: target, share: o.share, duration: o.duration, warmup: o.warmup, limit: o.limit,
-		versus: o.versus, pairs: o.pairs, syscalls: o.syscalls, progress: newProgress(os.Stderr, "")}
+		versus: o.versus, pairs: o.pairs, patience: herdPatience, syscalls: o.syscalls, progress: newProgress(os.Stderr, "")}
 	pid := o.pid
 	if o.server != "" {
 		server, err := startServer(ctx, o.server, o.url)

@@ -28,6 +28,7 @@ type scenario struct {
 	rawBytes int           // rooms versus raw: of a message, so that frames are as long
 	syscalls bool          // count the server's
 	beside   *flood        // rooms: what goes on beside it
+	patience time.Duration // herd: how long nobody more may get anywhere
 	progress *progress
 }
 

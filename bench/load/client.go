@@ -111,8 +111,12 @@ func (c *client) send(w *poller.Worker, frame []byte) {
 
 // read reads once and reports whether there may be more.
 func (c *client) read(w *poller.Worker) bool {
-	kept := copy(w.Scratch, c.tail)
-	n := c.Read(w.Scratch[kept:])
+	into := w.Scratch
+	if len(c.tail) > len(into)/2 { // of a long frame, as one with all that was missed
+		into = make([]byte, 2*len(c.tail))
+	}
+	kept := copy(into, c.tail)
+	n := c.Read(into[kept:])
 	switch {
 	case n == poller.WouldBlock:
 		return false
@@ -123,7 +127,7 @@ func (c *client) read(w *poller.Worker) bool {
 		c.lost(unix.Errno(-n))
 		return false
 	}
-	b := w.Scratch[:kept+n]
+	b := into[:kept+n]
 	if c.phase == shaking {
 		b = c.shake(w, b)
 	}
@@ -134,7 +138,7 @@ func (c *client) read(w *poller.Worker) bool {
 	if len(c.tail) == 0 {
 		c.tail = nil
 	}
-	return kept+n == len(w.Scratch) || c.Hangup()
+	return kept+n == len(into) || c.Hangup()
 }
 
 var endOfHead = []byte("\r\n\r\n")

@@ -2,7 +2,9 @@
 // on chatd's own poller, that check everything they hear.
 //
 // It knows nothing of scenarios. A [Fleet] connects clients and follows what
-// they hear; [Pace] or a window of outstanding messages says what to send.
+// they hear; [Pace] or a window of outstanding messages says what to send. What
+// is in the frames is a dialect's, and where a client is in a room that numbers
+// its messages is its place, which outlives its connection.
 //
 // All clients belong to the fleet's one worker, so nothing in them needs a
 // lock; others look at a fleet's atomics or have a function run by the worker

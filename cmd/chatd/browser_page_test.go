@@ -190,6 +190,11 @@ func TestPage(t *testing.T) {
 		b.wait(fmt.Sprintf(`log.querySelector('.name').textContent === '%s'`, strings.Repeat("é", 32)))
 	})
 
+	t.Run("a browser without WebSockets is told so", func(t *testing.T) {
+		b := openURL(t, browser, room("none"), "unsupported", `delete window.WebSocket`)
+		b.expect(`refused.textContent === 'Your browser does not support WebSockets.'`)
+	})
+
 	t.Run("who is here, as others come", func(t *testing.T) {
 		b := openURL(t, browser, room("here"), "open")
 		b.call("Ana")

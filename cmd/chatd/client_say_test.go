@@ -127,6 +127,37 @@ func TestTextWhoseFateIsUnknownIsLeftToItsAuthor(t *testing.T) {
 	})
 }
 
+// Before a text is sent again, what was missed is looked through: the server may have
+// forgotten by then that it had it.
+func TestTextIsNotSentAgainThatIsAmongWhatWasMissed(t *testing.T) {
+	said, next := make(chan event, 1), make(chan event, 1)
+	s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
+		m := welcome(w, r, nil)
+		if m == nil {
+			return
+		}
+		defer m.CloseNow()
+		if n == 1 {
+			said <- m.hear()
+			return
+		}
+		m.tell(event{"type": "say", "room": "lobby", "seq": 1, "at": 1, "text": "other"})
+		m.say(<-said, 2)
+		next <- m.hear()
+		m.who()
+		m.serve(2)
+	})
+	b := visit(t, startBrowser(t), s.URL)
+	b.begin(`{}`)
+	b.do(`window.entry = chat.say('mine')`)
+	b.wait(`entry.state === 'confirmed' && chat.texts('lobby') === 'other,mine'`)
+	b.expect(`chat.who().then(() => true)`)
+	if e := <-next; e["type"] != "who" {
+		t.Errorf("it says %v", e)
+	}
+	b.expect(`chat.say('next').then(({ seq }) => seq === 3)`)
+}
+
 // What goes back to waiting was said on a connection that was closed in order: the
 // server had told all that it took.
 func TestServerThatSaysGoodbyeHasToldWhatItTook(t *testing.T) {
