@@ -8,7 +8,7 @@ import (
 
 func TestWhatIsNoEventIsAnErrorAndTheConnectionStays(t *testing.T) {
 	addr := startChat(t)
-	c := talk(t, addr, chattest.Options{})
+	c := dialChat(t, addr, chattest.Options{})
 	for b, code := range map[string]string{
 		``: "bad_json", ` `: "bad_json", `{`: "bad_json", `}`: "bad_json", `[]`: "bad_json", `"say"`: "bad_json", `7`: "bad_json",
 		`null`: "bad_json", `true`: "bad_json", `hi`: "bad_json", `{"type":"say","text":"x"`: "bad_json", `{"type":"say","text":"x"}}`: "bad_json",
@@ -32,7 +32,7 @@ func TestWhatIsNoEventIsAnErrorAndTheConnectionStays(t *testing.T) {
 
 func TestErrorRepeatsTheNonce(t *testing.T) {
 	addr := startChat(t)
-	c := talk(t, addr, chattest.Options{})
+	c := dialChat(t, addr, chattest.Options{})
 	for _, e := range []event{
 		{"type": "say", "text": "", "nonce": "a"},
 		{"type": "say", "text": "x", "nonce": "a", "room": "side"},
@@ -50,7 +50,7 @@ func TestErrorRepeatsTheNonce(t *testing.T) {
 
 func TestTenthErrorInARowIsToldAndCloses(t *testing.T) {
 	addr := startChat(t)
-	c := talk(t, addr, chattest.Options{})
+	c := dialChat(t, addr, chattest.Options{})
 	for range 3 {
 		for range 9 {
 			c.refused("bad_json", []int{})
@@ -69,7 +69,7 @@ func TestTenthErrorInARowIsToldAndCloses(t *testing.T) {
 
 func TestTenErrorsAtOnceAreAllTold(t *testing.T) {
 	addr := startChat(t)
-	c := talk(t, addr, chattest.Options{})
+	c := dialChat(t, addr, chattest.Options{})
 	for range 30 {
 		if c.Send([]int{}) != nil {
 			break // it is closed already
@@ -84,7 +84,7 @@ func TestTenErrorsAtOnceAreAllTold(t *testing.T) {
 func TestBinaryFrameClosesWith1003(t *testing.T) {
 	addr := startChat(t)
 	for _, payload := range []string{"", "x", `{"type":"say","text":"x"}`} {
-		c := talk(t, addr, chattest.Options{})
+		c := dialChat(t, addr, chattest.Options{})
 		if err := c.Write(true, []byte(payload)); err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestBinaryFrameClosesWith1003(t *testing.T) {
 
 func TestMoreThanTenOfTheseASecondAreRefused(t *testing.T) {
 	addr := startChat(t)
-	c := talk(t, addr, chattest.Options{})
+	c := dialChat(t, addr, chattest.Options{})
 	for range 10 {
 		c.tell(event{"type": "who"})
 		c.hear("who")

@@ -28,13 +28,13 @@ func TestNames(t *testing.T) {
 		if want == "!" {
 			want = "" // a bad one in the query gives none
 		}
-		c := talk(t, addr, chattest.Options{Name: given, Since: "now"})
+		c := dialChat(t, addr, chattest.Options{Name: given, Since: "now"})
 		if c.Welcome.Name != want {
 			t.Errorf("?name=%q is %q, want %q", given, c.Welcome.Name, want)
 		}
 		c.Close()
 	}
-	c := talk(t, addr, chattest.Options{Name: "before", Since: "now"})
+	c := dialChat(t, addr, chattest.Options{Name: "before", Since: "now"})
 	for given, want := range names {
 		if want == "!" {
 			c.refused("bad_name", event{"type": "name", "name": given})
@@ -48,7 +48,7 @@ func TestNames(t *testing.T) {
 			}
 		}
 		c.Close() // more than ten names a second are refused
-		c = talk(t, addr, chattest.Options{Name: "before", Since: "now"})
+		c = dialChat(t, addr, chattest.Options{Name: "before", Since: "now"})
 	}
 	for _, given := range []any{nil, 7, []string{"a"}, true} {
 		c.refused("bad_event", event{"type": "name", "name": given})
@@ -65,7 +65,7 @@ func TestNames(t *testing.T) {
 
 func TestNamesNeedNotBeUnique(t *testing.T) {
 	addr := startChat(t)
-	a, b := talk(t, addr, chattest.Options{Name: "Ana"}), talk(t, addr, chattest.Options{Name: "Ana"})
+	a, b := dialChat(t, addr, chattest.Options{Name: "Ana"}), dialChat(t, addr, chattest.Options{Name: "Ana"})
 	if a.Welcome.Name != "Ana" || b.Welcome.Name != "Ana" || a.Welcome.ID == b.Welcome.ID {
 		t.Errorf("%+v, %+v", a.Welcome, b.Welcome)
 	}
@@ -75,7 +75,7 @@ func TestSessionKeepsTheID(t *testing.T) {
 	addr := startChat(t, "-secret", "one secret of sixteen characters or more")
 	elsewhere := startChat(t, "-secret", "another secret of sixteen characters or more")
 	same := startChat(t, "-secret", "one secret of sixteen characters or more")
-	c := talk(t, addr, chattest.Options{Name: "Ana"})
+	c := dialChat(t, addr, chattest.Options{Name: "Ana"})
 	id, session := c.Welcome.ID, c.Welcome.Session
 	if len(id) < 4 || strings.Contains(c.says("x").Said(), session) {
 		t.Errorf("%+v", c.Welcome)
@@ -95,14 +95,14 @@ func TestSessionKeepsTheID(t *testing.T) {
 		"garbage":                      {addr, strings.Repeat("\x00é%", 100), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := talk(t, tt.addr, chattest.Options{Session: tt.session, Since: "now"})
+			d := dialChat(t, tt.addr, chattest.Options{Session: tt.session, Since: "now"})
 			if (d.Welcome.ID == id) != tt.keeps || d.Welcome.Session == "" || (d.Welcome.Session == session) != tt.keeps {
 				t.Errorf("%+v", d.Welcome)
 			}
 			if e := d.says("y"); e.ID != d.Welcome.ID {
 				t.Errorf("it speaks as %s", e.ID)
 			}
-			if e := talk(t, tt.addr, chattest.Options{Session: d.Welcome.Session, Since: "now"}); e.Welcome.ID != d.Welcome.ID {
+			if e := dialChat(t, tt.addr, chattest.Options{Session: d.Welcome.Session, Since: "now"}); e.Welcome.ID != d.Welcome.ID {
 				t.Errorf("it was %s, and returns as %s", d.Welcome.ID, e.Welcome.ID)
 			}
 		})

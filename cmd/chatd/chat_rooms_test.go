@@ -12,11 +12,11 @@ func join(room string) event { return event{"type": "join", "room": room} }
 
 func TestSeveralRoomsOnOneConnection(t *testing.T) {
 	addr := startChat(t)
-	a := talk(t, addr, chattest.Options{Name: "Ana"})
+	a := dialChat(t, addr, chattest.Options{Name: "Ana"})
 	if a.Welcome.Room != "lobby" || a.Welcome.Members.Count != 1 || a.Welcome.Retry.Min <= 0 || a.Welcome.Retry.Max < a.Welcome.Retry.Min {
 		t.Errorf("%+v", a.Welcome)
 	}
-	side := talk(t, addr, chattest.Options{Room: "side"})
+	side := dialChat(t, addr, chattest.Options{Room: "side"})
 	if side.Welcome.Room != "side" {
 		t.Errorf("%+v", side.Welcome)
 	}
@@ -59,8 +59,8 @@ func TestSeveralRoomsOnOneConnection(t *testing.T) {
 
 func TestNobodySpeaksInARoomThatHeIsNotIn(t *testing.T) {
 	addr := startChat(t)
-	talk(t, addr, chattest.Options{Room: "side"})
-	a := talk(t, addr, chattest.Options{})
+	dialChat(t, addr, chattest.Options{Room: "side"})
+	a := dialChat(t, addr, chattest.Options{})
 	a.tell(event{"type": "leave"})
 	a.hear("left")
 	for _, kind := range []string{"say", "who", "leave"} {
@@ -72,7 +72,7 @@ func TestNobodySpeaksInARoomThatHeIsNotIn(t *testing.T) {
 
 func TestAtMostSixteenRooms(t *testing.T) {
 	addr := startChat(t)
-	a := talk(t, addr, chattest.Options{})
+	a := dialChat(t, addr, chattest.Options{})
 	slowly := newRate()
 	for i := range 15 {
 		slowly.next()
@@ -109,7 +109,7 @@ func (r *rate) next() {
 
 func TestJoiningTwiceIsAnError(t *testing.T) {
 	addr := startChat(t)
-	a := talk(t, addr, chattest.Options{})
+	a := dialChat(t, addr, chattest.Options{})
 	a.refused("bad_event", join("lobby"))
 	a.tell(join("side"))
 	a.hear("joined")
@@ -122,8 +122,8 @@ func TestJoiningTwiceIsAnError(t *testing.T) {
 
 func TestWhoTellsTheMembersOfChat(t *testing.T) {
 	addr := startChat(t)
-	a := talk(t, addr, chattest.Options{Name: "Ana"})
-	b := talk(t, addr, chattest.Options{})
+	a := dialChat(t, addr, chattest.Options{Name: "Ana"})
+	b := dialChat(t, addr, chattest.Options{})
 	raw := listenRaw(t, addr, chattest.Options{Name: "not told"})
 	ask := func() map[string]string {
 		t.Helper()
@@ -152,9 +152,9 @@ func TestWhoTellsTheMembersOfChat(t *testing.T) {
 
 func TestWhoTellsAtMostAHundred(t *testing.T) {
 	addr := startChat(t)
-	a := talk(t, addr, chattest.Options{})
+	a := dialChat(t, addr, chattest.Options{})
 	for range 120 {
-		talk(t, addr, chattest.Options{})
+		dialChat(t, addr, chattest.Options{})
 	}
 	a.tell(event{"type": "who"})
 	if e := a.hear("who"); e.Count != 121 || len(e.Members.List) != 100 {
@@ -165,7 +165,7 @@ func TestWhoTellsAtMostAHundred(t *testing.T) {
 // Ten thousand who come back are one event a second: here two hundred.
 func TestMembersAreToldAtMostOnceASecondAndOnlyWhenTheyChange(t *testing.T) {
 	addr := startChat(t)
-	a := talk(t, addr, chattest.Options{})
+	a := dialChat(t, addr, chattest.Options{})
 	const others = 200
 	came := make(chan error)
 	began := time.Now()
@@ -206,10 +206,10 @@ func TestMembersAreToldAtMostOnceASecondAndOnlyWhenTheyChange(t *testing.T) {
 
 func TestRoomsThatThereCanNotBe(t *testing.T) {
 	addr := startChat(t)
-	a := talk(t, addr, chattest.Options{})
+	a := dialChat(t, addr, chattest.Options{})
 	longest := "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._"
 	for _, room := range []string{longest, "~-", "...", "a"} {
-		c := talk(t, addr, chattest.Options{Room: room})
+		c := dialChat(t, addr, chattest.Options{Room: room})
 		if c.Welcome.Room != room {
 			t.Errorf("%+v", c.Welcome)
 		}
@@ -219,7 +219,7 @@ func TestRoomsThatThereCanNotBe(t *testing.T) {
 		}
 	}
 	for _, room := range []string{longest + "x", ".", "..", "", " ", "a b", "é", "a/b", "a%20b", "a+b", "a?b", "a\x00b"} {
-		c := talk(t, addr, chattest.Options{Since: "now"})
+		c := dialChat(t, addr, chattest.Options{Since: "now"})
 		c.refused("bad_room", join(room))
 		c.refused("bad_room", event{"type": "leave", "room": room})
 		c.refused("bad_room", event{"type": "say", "text": "x", "room": room})
@@ -233,7 +233,7 @@ func TestRoomsThatThereCanNotBe(t *testing.T) {
 		}
 	}
 	for _, room := range []any{nil, 7, []string{"side"}} {
-		c := talk(t, addr, chattest.Options{Since: "now"})
+		c := dialChat(t, addr, chattest.Options{Since: "now"})
 		c.refused("bad_event", event{"type": "join", "room": room})
 		c.refused("bad_event", event{"type": "say", "text": "x", "room": room})
 		c.Close()

@@ -15,7 +15,7 @@ func TestSayIsHeardByAllInEveryDialect(t *testing.T) {
 	var chats []*talker
 	var raws []*listener
 	for _, compress := range []bool{false, true} {
-		chats = append(chats, talk(t, addr, chattest.Options{Name: "Ana", Compress: compress}))
+		chats = append(chats, dialChat(t, addr, chattest.Options{Name: "Ana", Compress: compress}))
 		raws = append(raws, listenRaw(t, addr, chattest.Options{Compress: compress, Name: "not used"}))
 	}
 	began := time.Now().UnixMilli()
@@ -57,15 +57,15 @@ func TestSayIsHeardByAllInEveryDialect(t *testing.T) {
 			}
 		}
 	}
-	again := talk(t, addr, chattest.Options{}) // all of it is in the history, too
+	again := dialChat(t, addr, chattest.Options{}) // all of it is in the history, too
 	again.hears(1, texts...)
 }
 
 func TestRepeatedNonceIsNotPublishedAgain(t *testing.T) {
 	addr := startChat(t, "-history", "3")
-	a := talk(t, addr, chattest.Options{Name: "Ana"})
-	b := talk(t, addr, chattest.Options{})
-	same := talk(t, addr, chattest.Options{Session: a.Welcome.Session}) // of the same id
+	a := dialChat(t, addr, chattest.Options{Name: "Ana"})
+	b := dialChat(t, addr, chattest.Options{})
+	same := dialChat(t, addr, chattest.Options{Session: a.Welcome.Session}) // of the same id
 	said := func(c *talker, text string, nonce any, others ...*talker) *chattest.Event {
 		t.Helper()
 		e := say(text)
@@ -132,11 +132,11 @@ func TestRepeatedNonceIsNotPublishedAgain(t *testing.T) {
 func TestNonceIsKnownAfterAReconnect(t *testing.T) {
 	addr := startChat(t)
 	var ledger chattest.Ledger
-	a := talk(t, addr, chattest.Options{})
+	a := dialChat(t, addr, chattest.Options{})
 	for i := range 20 {
 		a.tell(event{"type": "say", "text": "once", "nonce": strconv.Itoa(i)})
 		a.Cut() // whether it came is not known
-		a = talk(t, addr, chattest.Options{Since: ledger.Position(), Session: a.Welcome.Session})
+		a = dialChat(t, addr, chattest.Options{Since: ledger.Position(), Session: a.Welcome.Session})
 		a.tell(event{"type": "say", "text": "once", "nonce": strconv.Itoa(i)})
 		if ledger.Position() == "" {
 			if err := ledger.Take(a.Welcome); err != nil {
@@ -164,14 +164,14 @@ func TestNonceIsKnownAfterAReconnect(t *testing.T) {
 			t.Errorf("%s was published %d times", nonce, n)
 		}
 	}
-	if last := talk(t, addr, chattest.Options{Since: "now"}).Welcome.Seq; last != 20 {
+	if last := dialChat(t, addr, chattest.Options{Since: "now"}).Welcome.Seq; last != 20 {
 		t.Errorf("%d messages", last)
 	}
 }
 
 func TestLimitOfATextIsInBytes(t *testing.T) {
 	addr := startChat(t, "-max-message", "100")
-	c := talk(t, addr, chattest.Options{})
+	c := dialChat(t, addr, chattest.Options{})
 	raw := listenRaw(t, addr, chattest.Options{})
 	if c.Welcome.Limits != (struct{ Message, Name, Rooms int }{100, 32, 16}) {
 		t.Errorf("%+v", c.Welcome.Limits)
@@ -198,14 +198,14 @@ func TestLimitOfATextIsInBytes(t *testing.T) {
 
 func TestFrameThatNoTextMayNeedClosesWith1009(t *testing.T) {
 	addr := startChat(t, "-max-message", "100")
-	c := talk(t, addr, chattest.Options{})
+	c := dialChat(t, addr, chattest.Options{})
 	c.tell(say(strings.Repeat("x", 100_000)))
 	c.closed(1009)
 }
 
 func TestLoneSurrogatesBecomeReplacementCharacters(t *testing.T) {
 	addr := startChat(t)
-	c := talk(t, addr, chattest.Options{})
+	c := dialChat(t, addr, chattest.Options{})
 	for escaped, want := range map[string]string{
 		`\ud83d`: "\ufffd", `\ude00`: "\ufffd", `a\ud83db`: "a\ufffdb", `\ud83d\ud83d\ude00`: "\ufffd😀", `\ud83d\ude00`: "😀", `\ude00\ud83d`: "\ufffd\ufffd",
 	} {
@@ -220,7 +220,7 @@ func TestLoneSurrogatesBecomeReplacementCharacters(t *testing.T) {
 
 func TestMembersOfAnEventMayBeInAnyOrderAndUnknownOnesAreIgnored(t *testing.T) {
 	addr := startChat(t)
-	c := talk(t, addr, chattest.Options{})
+	c := dialChat(t, addr, chattest.Options{})
 	for _, b := range []string{
 		`{"text":"x","room":"lobby","type":"say"}`,
 		" \t\r\n{ \"type\" : \"say\" , \"text\" : \"x\" } \n",

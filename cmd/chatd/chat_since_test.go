@@ -21,7 +21,7 @@ func TestWhatAJoinGetsFollowsFromSince(t *testing.T) {
 	const other = "00000000" // nearly never the room's epoch
 	for _, compress := range []bool{false, true} {
 		addr := startChat(t, "-history", "5")
-		author := talk(t, addr, chattest.Options{Compress: compress})
+		author := dialChat(t, addr, chattest.Options{Compress: compress})
 		listening := listenRaw(t, addr, chattest.Options{Compress: !compress})
 		epoch := author.Welcome.Epoch
 		at := make(map[int]int64)
@@ -75,10 +75,10 @@ func TestWhatAJoinGetsFollowsFromSince(t *testing.T) {
 					}
 					c.hears(tt.seq+1, numbered(int(tt.seq)+1, 12)...)
 				}
-				c := talk(t, addr, chattest.Options{Since: tt.since, Compress: compress})
+				c := dialChat(t, addr, chattest.Options{Since: tt.since, Compress: compress})
 				check(c.Welcome, c)
 				c.Close()
-				c = talk(t, addr, chattest.Options{Room: "side", Compress: !compress})
+				c = dialChat(t, addr, chattest.Options{Room: "side", Compress: !compress})
 				c.tell(event{"type": "join", "room": "lobby", "since": tt.since})
 				check(c.hear("joined"), c)
 				c.Close()
@@ -93,7 +93,7 @@ func TestWhatAJoinGetsFollowsFromSince(t *testing.T) {
 		}
 		end := author.says("the end") // nobody hears anything else before it
 		for _, since := range []string{known(12), bare(12)} {
-			c := talk(t, addr, chattest.Options{Since: since})
+			c := dialChat(t, addr, chattest.Options{Since: since})
 			c.hears(13, "the end")
 		}
 		if end.Seq != 13 {
@@ -105,7 +105,7 @@ func TestWhatAJoinGetsFollowsFromSince(t *testing.T) {
 
 func TestRawClientThatAsksForNothingHearsOnlyWhatComes(t *testing.T) {
 	addr := startChat(t)
-	author := talk(t, addr, chattest.Options{})
+	author := dialChat(t, addr, chattest.Options{})
 	author.says("before")
 	for _, since := range []string{"", "now"} {
 		raw := listenRaw(t, addr, chattest.Options{Since: since})
@@ -118,7 +118,7 @@ func TestRawClientThatAsksForNothingHearsOnlyWhatComes(t *testing.T) {
 
 func TestMalformedSinceIsRefused(t *testing.T) {
 	addr := startChat(t)
-	c := talk(t, addr, chattest.Options{})
+	c := dialChat(t, addr, chattest.Options{})
 	c.says("x")
 	epoch := c.Welcome.Epoch
 	for _, since := range []string{
@@ -132,7 +132,7 @@ func TestMalformedSinceIsRefused(t *testing.T) {
 				t.Errorf("since %q, raw: %t: %v", since, raw, err)
 			}
 		}
-		c := talk(t, addr, chattest.Options{Since: "now"})
+		c := dialChat(t, addr, chattest.Options{Since: "now"})
 		c.refused("bad_event", event{"type": "join", "room": "side", "since": since})
 		c.Close()
 	}
@@ -140,7 +140,7 @@ func TestMalformedSinceIsRefused(t *testing.T) {
 
 func TestWithoutHistoryTheLastMessageIsStillKnown(t *testing.T) {
 	addr := startChat(t, "-history", "0")
-	author := talk(t, addr, chattest.Options{})
+	author := dialChat(t, addr, chattest.Options{})
 	epoch, at := author.Welcome.Epoch, author.says("m1", "m2", "m3").At
 	for name, tt := range map[string]struct {
 		since   string
@@ -158,7 +158,7 @@ func TestWithoutHistoryTheLastMessageIsStillKnown(t *testing.T) {
 		"of another epoch":              {"00000000.3", false, "1 3 epoch"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := talk(t, addr, chattest.Options{Since: tt.since})
+			c := dialChat(t, addr, chattest.Options{Since: tt.since})
 			if c.Welcome.Seq != 3 || c.Welcome.Resumed != tt.resumed {
 				t.Errorf("%+v", c.Welcome)
 			}
@@ -176,7 +176,7 @@ func TestWithoutHistoryTheLastMessageIsStillKnown(t *testing.T) {
 func TestRoomThatIsThereForTheFirstTimeHasLostNothing(t *testing.T) {
 	addr := startChat(t)
 	for i, since := range []string{"", "now", "00000000.0", "00000000.7.9"} {
-		c := talk(t, addr, chattest.Options{Room: "room" + strconv.Itoa(i), Since: since})
+		c := dialChat(t, addr, chattest.Options{Room: "room" + strconv.Itoa(i), Since: since})
 		if c.Welcome.Seq != 0 || c.Welcome.Resumed {
 			t.Errorf("since %q: %+v", since, c.Welcome)
 		}
@@ -195,7 +195,7 @@ func TestRoomOutlivesItsMembersWithItsHistory(t *testing.T) {
 	addr := startChat(t, "-history", "2")
 	var ledger chattest.Ledger
 	for i := range 4 {
-		c := talk(t, addr, chattest.Options{Room: "side", Since: ledger.Position()})
+		c := dialChat(t, addr, chattest.Options{Room: "side", Since: ledger.Position()})
 		if err := ledger.Take(c.Welcome); err != nil {
 			t.Fatal(err)
 		}

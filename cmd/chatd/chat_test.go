@@ -18,8 +18,8 @@ type talker struct {
 	t *testing.T
 }
 
-// talk connects to chatd at addr.
-func talk(t *testing.T, addr string, o chattest.Options) *talker {
+// dialChat connects to chatd at addr.
+func dialChat(t *testing.T, addr string, o chattest.Options) *talker {
 	t.Helper()
 	c, err := chattest.Dial(addr, o)
 	if err != nil {

@@ -75,7 +75,7 @@ func TestDescribedEventsOfAClientAreTaken(t *testing.T) {
 	addr := startChat(t)
 	for _, block := range described(t, "json client") {
 		for _, line := range bytes.Split(bytes.TrimSpace(block), []byte("\n")) {
-			c := talk(t, addr, chattest.Options{Since: "now"})
+			c := dialChat(t, addr, chattest.Options{Since: "now"})
 			if bytes.Contains(line, []byte(`"leave"`)) {
 				c.tell(join("side"))
 				c.hear("joined")
@@ -108,7 +108,7 @@ func TestDescribedProgramInGoWorks(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	addr := startChat(t)
-	author := talk(t, addr, chattest.Options{Name: "Ana"})
+	author := dialChat(t, addr, chattest.Options{Name: "Ana"})
 	author.says("one")
 	cmd := exec.Command(program, "ws://"+addr+"/ws")
 	stdout, err := cmd.StdoutPipe()
@@ -132,7 +132,7 @@ func TestDescribedProgramInGoWorks(t *testing.T) {
 
 func TestDescribedProgramInABrowserWorks(t *testing.T) {
 	p := startChatd(t)
-	author := talk(t, p.Addr, chattest.Options{Name: "Ana"})
+	author := dialChat(t, p.Addr, chattest.Options{Name: "Ana"})
 	author.says("one")
 	b := open(t, startBrowser(t), p, "open")
 	get[chromedp.Void](b, fmt.Sprintf(`void (() => { %s

@@ -35,7 +35,7 @@ func (s *server) refuse(down error, answer func(http.ResponseWriter)) {
 	s.down, s.answer = down, answer
 }
 
-func (s *server) refuses() (answer func(http.ResponseWriter), down error) {
+func (s *server) refuses() (answer func(http.ResponseWriter), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.answer, s.down
