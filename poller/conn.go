@@ -41,6 +41,14 @@ func (c *Conn) Attach(fd int, pool *Pool, h Handler) {
 	c.fd.Store(int32(fd))
 }
 
+// Handover has h go on with the connection. Only its Task may call it, within a
+// run, before the writer first waits.
+func (c *Conn) Handover(h Handler) { c.runner = h }
+
+// Handler is who works on the connection. The Task may call it, and whoever it has
+// told of the connection after the last Handover.
+func (c *Conn) Handler() Handler { return c.runner.(Handler) }
+
 // ready is told of the socket's events, on the poller's goroutine. One may come
 // after Close, or be meant for an older socket of the same number: an event is
 // a hint.

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"chatd/poller"
+	"chatd/room/position"
 )
 
 // change is a client's way into a room, or out of one of its rooms while it
@@ -13,36 +14,45 @@ import (
 //	join:  session ─▶ pending ─▶ directory ─▶ hub ─▶ shard   (pending only for the first room)
 //	leave: session ─▶ hub, behind what it said ─▶ shard
 //
-// It belongs to whoever has it in hand.
+// It belongs to whoever has it in hand: in the end, that is the session again.
 type change struct {
 	link   *change
 	client *client
-	room   string  // the name; a join's, for the directory
-	roster *roster // where a join goes, set by the hub
-	hub    *hub    // of the room that is left; nil: it is a join
-	limit  uint64  // a leave's, set by the hub: the client still gets the frames before that one
-	answer []byte  // what the client is told once it is in, or out; nil: nothing
+	leaves bool   // it is a leave
+	hub    *hub   // of the room; a join's is set by the directory, and nil if the room can't be made
+	answer []byte // what the client is told first once it is in, or out; nil: nothing
+	limit  uint64 // a leave's, set by the hub: the client still gets the frames before that one
+
+	// A join's.
+	room   string         // the name, for the directory
+	since  position.Since // where the client wants to begin
+	roster *roster        // where it goes, set by the hub
+	place  place          // where it begins, set by the hub
 }
 
 // Link implements the inbox's element.
 func (ch *change) Link() **change { return &ch.link }
 
-// enter asks for a further room; answer comes ahead of its messages. Only the
-// session of a member may call it, and reads nothing more until it is done.
-func (c *client) enter(w *poller.Worker, room string, answer []byte) {
+// enter asks for a further room, from a place on. What the dialect says to a
+// newcomer, and what was missed, comes ahead of the room's messages. Only the
+// session of a member may call it, and does nothing more until statusChanging is
+// gone; then the change's hub says whether the client is in.
+func (c *client) enter(w *poller.Worker, room string, since position.Since, answer []byte) *change {
 	c.status.Or(statusChanging)
+	ch := &change{client: c, room: room, since: since, answer: answer}
 	d := &c.server.directory
-	d.joins.Put(&change{client: c, room: room, answer: answer})
+	d.joins.Put(ch)
 	d.ScheduleOn(w)
+	return ch
 }
 
 // exit leaves the room h; answer comes behind its last message, and what the
 // client said there before is heard. Only the session of a member may call it,
-// and reads nothing more until it is done.
+// and does nothing more until statusChanging is gone.
 func (c *client) exit(w *poller.Worker, h *hub, answer []byte) {
 	c.status.Or(statusChanging)
 	p := newPost(false)
-	p.leave = &change{client: c, hub: h, answer: answer}
+	p.leave = &change{client: c, leaves: true, hub: h, answer: answer}
 	h.publish(w, p)
 }
 

@@ -77,8 +77,8 @@ const (
 	pendingEvents = eventHandshake | eventLinger | eventGone
 )
 
-// Status bits. Each is set once, but for statusExpired, statusPinged and
-// statusDoubted.
+// Status bits. Each is set once, but for statusExpired, statusChanging,
+// statusOwed, statusSeveral, statusPinged and statusDoubted.
 const (
 	statusExpired    uint32 = 1 << iota // its time among the pending ones is over
 	statusCrowded                       // it has to make room for other handshakes
@@ -86,10 +86,12 @@ const (
 	statusIntroduced                    // its PROXY header has come (set by the session, or before anybody sees it)
 	statusProxied                       // a proxy speaks for it, see peer (likewise)
 	statusDeflate                       // permessage-deflate was agreed upon (set by the session, before it joins)
+	statusChat                          // chat.v1 was agreed upon (likewise)
 	statusFull                          // there are too many rooms for its to be made (set by the directory)
 	statusMember                        // it is in a room
 	statusWaiting                       // its session waits for statusMember (set by the session)
 	statusChanging                      // it asked for a change that is not done (set by the session, cleared by the shard)
+	statusOwed                          // it is to get an answer of its own (set by the session and by hubs, too)
 	statusSeveral                       // it is in several rooms (set and cleared by the shard, for itself)
 	statusPinged                        // it owes a pong (cleared by the session, too)
 	statusDoubted                       // it is among its shard's doubts

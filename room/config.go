@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"chatd/room/identity"
 	"chatd/room/proxy"
 )
 
@@ -40,6 +41,10 @@ type Config struct {
 	RateControls      int64 // pings and unasked pongs …
 	RateClose         bool  // whoever sends more is sent away; otherwise its socket is not read for a while
 
+	History       int           // messages that are kept of a room; 0: none
+	HistoryAge    time.Duration // for which they are kept; 0: for ever
+	HistoryMemory int64         // bytes of memory for them in all rooms: beyond it, those that were silent longest lose theirs; 0: any amount
+
 	HandshakeTimeout time.Duration // for the whole HTTP head
 	PingInterval     time.Duration // silence after which, at the latest, a client is pinged; after two it is given up (see doubts)
 	IdleTimeout      time.Duration // time without a message from a client
@@ -50,10 +55,11 @@ type Config struct {
 	TrustedProxies proxy.Trusted // who is believed, by its address, in what it says of its clients
 	ProxyProtocol  bool          // each connection is a trusted proxy's and begins with a PROXY header
 
-	Rooms        []string     // the only rooms that there can be; nil: all
-	AllowOrigin  []string     // origins that may connect besides the same one, as handshake.Origin writes them
-	Subprotocols []string     // that are agreed to, see handshake.Handshake
-	Page         http.Handler // answers every request that is not for Path, but OPTIONS
+	Rooms        []string          // the only rooms that there can be; nil: all
+	AllowOrigin  []string          // origins that may connect besides the same one, as handshake.Origin writes them
+	Subprotocols []string          // that are agreed to, see handshake.Handshake
+	Secrets      *identity.Secrets // that prove who a chat client is; nil: a random one
+	Page         http.Handler      // answers every request that is not for Path, but OPTIONS
 	Log          *slog.Logger
 
 	PassTime Observer // seconds that each pass of a shard takes; nil: not timed

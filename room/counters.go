@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"chatd/poller"
+	"chatd/room/chat"
 )
 
 // counters is what one worker counts. Only that worker writes it, so that nothing
@@ -24,9 +25,17 @@ type counters struct {
 	deflateIn  atomic.Uint64 // their bytes before
 	deflateOut atomic.Uint64 // and after
 	inflated   atomic.Uint64 // messages that came compressed
-	dropped    [reasons]atomic.Uint64
-	throttled  [limits]atomic.Uint64
-	_          [128]byte // keeps the next one's out of the same cache lines
+
+	keptMessages atomic.Int64                  // in the rooms' histories: more, or fewer, than there were
+	keptBytes    atomic.Int64                  // likewise
+	caughtUp     atomic.Uint64                 // bytes of what was there before the client came
+	resumes      [resumeOutcomes]atomic.Uint64 // joins with a position, see resumeNames
+	gaps         [len(gapReasons)]atomic.Uint64
+
+	dropped   [reasons]atomic.Uint64
+	throttled [limits]atomic.Uint64
+	rejected  [len(chat.Codes)]atomic.Uint64 // events of chat clients, by what was wrong with them
+	_         [128]byte                      // keeps the next one's out of the same cache lines
 }
 
 // limits are the kinds of rate limits.
@@ -50,6 +59,14 @@ func (t workerCounters) of(w *poller.Worker) *counters {
 		return &t[0]
 	}
 	return &t[w.ID()]
+}
+
+// level adds up what goes up and down.
+func (t workerCounters) level(counter func(*counters) *atomic.Int64) (n int64) {
+	for i := range t {
+		n += counter(&t[i]).Load()
+	}
+	return n
 }
 
 // sum adds up one counter of all workers.

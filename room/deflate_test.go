@@ -98,7 +98,7 @@ func TestNothingIsCompressedWithoutReaders(t *testing.T) {
 	packs.expectClose(0)
 	s.until(func() bool { // the room notices at a tick
 		s.Tick()
-		return !s.room().deflating.Load()
+		return !s.room().has(hubDeflating)
 	})
 	talk()
 	if n := s.Stats().Compressed; n != 1 {

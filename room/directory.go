@@ -10,10 +10,10 @@ import (
 // directory knows the rooms by their names: its Task is the only one that makes
 // and removes them. Clients on their way into a room come through it.
 //
-// A room is removed once it has no members and none are on their way to it. Its
-// hub, which knows the first, tells that it is vacant; the directory, which
-// sends them, knows the second: it counts those it has sent, the hub those it
-// has taken in.
+// A room is removed once it has neither members nor history, and nobody is on the
+// way to it. Its hub, which knows the first, tells that it is vacant; the
+// directory, which sends those who come, knows the second: it counts those it has
+// sent, the hub those it has taken in.
 type directory struct {
 	poller.Task
 	server *Server // static
@@ -24,6 +24,7 @@ type directory struct {
 
 	size          atomic.Int64  // of rooms; this and the next two are written by the Task
 	born, removed atomic.Uint64 // rooms
+	waited        atomic.Bool   // later has some: it is scheduled at each tick; written by the Task
 
 	mu    sync.RWMutex    // held by the Task while it changes rooms, and by others that look
 	rooms map[string]*hub // by their names
@@ -31,6 +32,8 @@ type directory struct {
 	// Owned by the Task.
 	peak   int    // the most rooms since the map was made
 	active []*hub // those whose log may have grown since the second began
+	later  []*hub // those that are to be scheduled at a tick
+	silence
 	second uint32
 	staged uint32 // the stage of which the hubs have heard
 }
@@ -53,6 +56,10 @@ func (d *directory) Run(w *poller.Worker) {
 	if second := now / ticksPerSecond; second != d.second {
 		d.second = second
 		d.wakeActive(w)
+		d.boundHistory(w)
+	}
+	if len(d.later) > 0 {
+		d.wakeLater(w, now)
 	}
 	if stage != d.staged {
 		d.staged = stage
@@ -70,13 +77,15 @@ func (d *directory) join(w *poller.Worker, ch *change) {
 			ch.client.refuseRoom(w)
 			return
 		}
-		h = newHub(d.server, ch.room, uint32(d.born.Add(1)))
+		h = newHub(d.server, ch.room)
+		d.born.Add(1)
 		d.mu.Lock()
 		d.rooms[h.name] = h
 		d.mu.Unlock()
 		d.peak = max(d.peak, len(d.rooms))
 		d.size.Store(int64(len(d.rooms)))
 	}
+	ch.hub = h
 	h.sent++
 	h.joins.Put(ch)
 	h.ScheduleOn(w)
@@ -87,9 +96,26 @@ func (d *directory) handle(h *hub, events uint32) {
 		h.listed = true
 		d.active = append(d.active, h)
 	}
-	if events&hubVacant != 0 && !h.removed && h.sent == h.taken.Load() && h.population.Load() == 0 {
+	if events&hubLater != 0 && !h.waits {
+		h.waits = true
+		d.later = append(d.later, h)
+		d.waited.Store(true)
+	}
+	switch {
+	case !h.keeps():
+		d.silence.forget(h)
+	case events&hubSpoken != 0:
+		d.silence.spoke(h, d.server.clock())
+	}
+	if events&hubVacant != 0 && !h.removed && d.deserted(h) {
 		d.remove(h)
 	}
+}
+
+// deserted reports whether a room can go: it has no members, no history, nobody is
+// on the way to it, and nothing that was said there has yet to be looked at.
+func (d *directory) deserted(h *hub) bool {
+	return h.sent == h.taken.Load() && h.population.Load() == 0 && h.quiet() && !h.keeps()
 }
 
 func (d *directory) remove(h *hub) {
@@ -122,6 +148,24 @@ func (d *directory) wakeActive(w *poller.Worker) {
 	for _, h := range active {
 		h.listed = false
 		h.ScheduleOn(w)
+	}
+}
+
+// wakeLater has those hubs go on whose tick has come.
+func (d *directory) wakeLater(w *poller.Worker, now uint32) {
+	kept := d.later[:0]
+	for _, h := range d.later {
+		if int32(now-h.archive.noticeAt.Load()) < 0 {
+			kept = append(kept, h)
+			continue
+		}
+		h.waits = false
+		h.ScheduleOn(w)
+	}
+	clear(d.later[len(kept):])
+	if d.later = kept; len(kept) == 0 {
+		d.later = nil // a moment of many must not stay in memory
+		d.waited.Store(false)
 	}
 }
 

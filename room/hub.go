@@ -1,6 +1,8 @@
 package room
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"math"
 	"sync/atomic"
 
@@ -40,12 +42,9 @@ type hub struct {
 	joins   poller.Inbox[change, *change]
 	waiters poller.Inbox[parked, *parked]
 	backlog atomic.Int64 // bytes of the posts that are not wholly in the log
-	stalled atomic.Bool  // set by the Task: shards schedule it after their pass
-	emptied atomic.Bool  // set by shards: a roster has no members any more
-	// deflating says whether the compressed log has readers, and messages are to
-	// be compressed. Written by the Task, read by sessions.
-	deflating  atomic.Bool
-	population atomic.Int32 // members, and clients to come: the Task adds, shards subtract
+
+	flags      atomic.Uint32 // see hubStalled
+	population atomic.Int32  // members, and clients to come: the Task adds, shards subtract
 
 	// From the Task to whoever asks.
 	messages atomic.Uint64             // that were appended
@@ -59,36 +58,66 @@ type hub struct {
 	// Owned by the directory.
 	sent    uint32 // joins
 	listed  bool   // it is among the active ones
+	waits   bool   // it is among those to be woken later
 	removed bool
 
-	// Owned by the Task. The two logs have the same messages under the same
-	// numbers; the compressed one only from when it got its first reader, to
-	// when it lost its last.
-	active     bool // the directory was told, since the second began, that it is
-	appended   bool // something was, since the second began
-	second     uint32
-	life       uint32 // static: tells it from others that had the name before, or will
-	log        framelog.Log
-	compressed *framelog.Log // nil while it has no readers
-	rosters    *roster       // the first one; the others follow by sibling
-	posts      *post         // taken from the inbox, not yet appended
-	floor      uint64        // all rosters have passed this frame (the least roster.done last seen)
+	// Owned by the Task.
+	active    bool // the directory was told, since the second began, that it is
+	appended  bool // something was, since the second began
+	second    uint32
+	epoch     uint32       // static: tells its life from others that the name had before, or will have; never 0
+	log       framelog.Log // the messages as they came
+	archive   *archive     // what is kept of them, and the logs of other streams; nil: nothing
+	rosters   *roster      // the first one; the others follow by sibling
+	posts     *post        // taken from the inbox, not yet appended
+	passedAll uint64       // all rosters have passed this frame (the least roster.done last seen)
 }
+
+// Flags of a hub, and who changes them.
+//
+//	hubStalled    set and cleared by the Task: shards schedule it after their pass
+//	hubEmptied    set by shards, cleared by the Task: a roster has no members any more
+//	hubCounted    set by shards and the Task, cleared by the Task: the members are to
+//	              be told how many they are
+//	hubHeard      set and cleared by the Task: there are members who are told that
+//	hubDeflating  set and cleared by the Task: sessions are to compress messages
+//	hubKeeps      set and cleared by the Task: there is history
+const (
+	hubStalled uint32 = 1 << iota
+	hubEmptied
+	hubCounted
+	hubHeard
+	hubDeflating
+	hubKeeps
+)
+
+// has reports whether a flag is set.
+func (h *hub) has(flag uint32) bool { return h.flags.Load()&flag != 0 }
 
 // Events of a hub.
 const (
-	hubVacant uint32 = 1 << iota // it has no members, and nothing to do
+	hubVacant uint32 = 1 << iota // it has no members, no history, and nothing to do
 	hubActive                    // it wants to be scheduled when the second is over
+	hubSpoken                    // something was said in this second
+	hubForgot                    // it has no history any more
+	hubLater                     // it wants to be scheduled at archive.noticeAt
 )
 
 // Link implements the inbox's element.
 func (h *hub) Link() **hub { return &h.link }
 
-func newHub(s *Server, name string, life uint32) *hub {
-	h := &hub{server: s, name: name, life: life, second: s.now.Load() / ticksPerSecond}
+func newHub(s *Server, name string) *hub {
+	h := &hub{server: s, name: name, epoch: newEpoch(), second: s.now.Load() / ticksPerSecond}
 	h.Task.Init(s.pool, h)
 	h.log.Init()
 	return h
+}
+
+// newEpoch is a random one.
+func newEpoch() uint32 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return max(1, binary.BigEndian.Uint32(b[:]))
 }
 
 // signal tells the directory about events.
@@ -125,7 +154,10 @@ func (h *hub) Run(w *poller.Worker) {
 	h.server.answer(&h.Task)
 	h.joins.Each(func(ch *change) { h.admit(w, ch) })
 	if h.append(w) {
-		h.appended = true
+		if !h.appended {
+			h.appended = true
+			h.signal(w, hubSpoken)
+		}
 		h.wakeRosters(w)
 		if !h.active {
 			h.active = true
@@ -137,11 +169,19 @@ func (h *hub) Run(w *poller.Worker) {
 			p.c.Schedule()
 		}
 	}
+	if h.has(hubCounted) {
+		h.announce(w)
+	}
 	if second := h.server.now.Load() / ticksPerSecond; second != h.second {
 		h.second = second
 		h.tick(w, second)
 	}
-	if h.emptied.Load() {
+	if h.archive != nil {
+		if bytes := h.archive.shed.Swap(0); bytes > 0 {
+			h.release(w, bytes)
+		}
+	}
+	if h.has(hubEmptied) {
 		h.retireRosters(w)
 	}
 	if h.server.stage.Load() != serving {
@@ -149,67 +189,66 @@ func (h *hub) Run(w *poller.Worker) {
 	}
 }
 
-// admit gives a client to a shard: one in which the room has members already,
-// if it can be.
+// admit finds a newcomer's place and gives it to a shard: one in which the room has
+// members already, if it can be.
 func (h *hub) admit(w *poller.Worker, ch *change) {
 	c := ch.client
-	deflate := c.has(statusDeflate)
-	if deflate && !h.deflating.Load() {
-		h.compressed = new(framelog.Log)
-		h.compressed.Init()
-		h.compressed.Restart(h.log.Head().Seq)
-		h.deflating.Store(true)
-	}
+	x := c.stream()
+	h.open(w, x)
 	if first := c.roster.Load(); first != nil { // it lives in a shard already
-		ch.roster = h.rosterIn(first.shard, deflate)
+		ch.roster = h.rosterIn(first.shard, x)
 	} else {
-		ch.roster = h.roomiest(deflate)
+		ch.roster = h.roomiest(x)
 		c.roster.Store(ch.roster)
 	}
+	ch.place = h.place(w, x, ch.since)
 	ch.roster.population.Add(1)
 	h.population.Add(1)
+	if h.has(hubHeard) {
+		h.recount(w)
+	}
 	h.taken.Add(1)
 	s := ch.roster.shard
 	s.changes.Put(ch)
 	s.ScheduleOn(w)
 }
 
-// roomiest is a roster that has room, in a shard that has, for a reader of the
-// plain or the compressed log. The reader is counted in the shard's population.
-func (h *hub) roomiest(compressed bool) *roster {
+// roomiest is a roster that has room, in a shard that has, for a reader of x.
+// The reader is counted in the shard's population.
+func (h *hub) roomiest(x stream) *roster {
 	for r := h.rosters; r != nil; r = r.sibling {
-		if r.compressed == compressed && r.population.Load() < h.server.shardSize && r.shard.reserve() {
+		if r.stream == x && r.population.Load() < h.server.shardSize && r.shard.reserve() {
 			return r
 		}
 	}
-	for r := h.rosters; r != nil; r = r.sibling { // where the other kind of reader is
-		if h.roster(r.shard, compressed) == nil && r.shard.reserve() {
-			return h.addRoster(r.shard, compressed)
+	for r := h.rosters; r != nil; r = r.sibling { // where other kinds of readers are
+		if h.roster(r.shard, x) == nil && r.shard.reserve() {
+			return h.addRoster(r.shard, x)
 		}
 	}
-	return h.rosterIn(h.server.shards.choose(h.server), compressed)
+	return h.rosterIn(h.server.shards.choose(h.server), x)
 }
 
 // rosterIn is the roster in the shard s.
-func (h *hub) rosterIn(s *shard, compressed bool) *roster {
-	if r := h.roster(s, compressed); r != nil {
+func (h *hub) rosterIn(s *shard, x stream) *roster {
+	if r := h.roster(s, x); r != nil {
 		return r
 	}
-	return h.addRoster(s, compressed)
+	return h.addRoster(s, x)
 }
 
 // roster is the one in the shard s, nil if there is none.
-func (h *hub) roster(s *shard, compressed bool) *roster {
+func (h *hub) roster(s *shard, x stream) *roster {
 	for r := h.rosters; r != nil; r = r.sibling {
-		if r.shard == s && r.compressed == compressed {
+		if r.shard == s && r.stream == x {
 			return r
 		}
 	}
 	return nil
 }
 
-func (h *hub) addRoster(s *shard, compressed bool) *roster {
-	r := newRoster(h, s, compressed)
+func (h *hub) addRoster(s *shard, x stream) *roster {
+	r := newRoster(h, s, x)
 	last := &h.rosters
 	for *last != nil {
 		last = &(*last).sibling
@@ -221,16 +260,17 @@ func (h *hub) addRoster(s *shard, compressed bool) *roster {
 // left counts a member of r less. The shard calls it.
 func (h *hub) left(w *poller.Worker, r *roster) {
 	h.population.Add(-1)
+	h.counted(w)
 	if r.population.Add(-1) == 0 {
-		h.emptied.Store(true)
+		h.flags.Or(hubEmptied)
 		h.ScheduleOn(w)
 	}
 }
 
 // retireRosters lets go of the rosters that have no members and to which none
-// are on their way; when none is left the room is vacant.
+// are on their way, and of the logs that they read.
 func (h *hub) retireRosters(w *poller.Worker) {
-	h.emptied.Store(false) // before they are looked at: a roster that empties now tells again
+	h.flags.And(^hubEmptied) // before they are looked at: a roster that empties now tells again
 	for at := &h.rosters; *at != nil; {
 		if r := *at; r.population.Load() > 0 {
 			at = &r.sibling
@@ -239,28 +279,21 @@ func (h *hub) retireRosters(w *poller.Worker) {
 			r.signal(w, rosterRetired)
 		}
 	}
-	if h.deflating.Load() && !h.hasCompressed() {
-		h.deflating.Store(false)
-		h.compressed = nil
-	}
-	switch {
-	case h.rosters != nil:
-	case h.quiet():
-		h.log.Trim()
-		h.signal(w, hubVacant)
-	default: // those who left have said something that is not in the log yet
-		h.emptied.Store(true)
+	h.closeUnread(w)
+	if h.rosters == nil && !h.quiet() { // those who left have said something that is not in the log yet
+		h.flags.Or(hubEmptied)
 		h.ScheduleOn(w)
+		return
 	}
+	h.vacate(w)
 }
 
-func (h *hub) hasCompressed() bool {
-	for r := h.rosters; r != nil; r = r.sibling {
-		if r.compressed {
-			return true
-		}
+// vacate tells that the room has neither members nor history, if that is so.
+func (h *hub) vacate(w *poller.Worker) {
+	if h.rosters == nil && !h.keeps() {
+		h.log.Trim()
+		h.signal(w, hubVacant)
 	}
-	return false
 }
 
 // append moves posts into the log as far as the shards allow. It reports
@@ -280,22 +313,44 @@ func (h *hub) append(w *poller.Worker) bool {
 		if n == 0 {
 			break
 		}
-		plain, compressed := p.take(n)
-		h.log.Append(plain, n)
-		if h.deflating.Load() {
-			h.compressed.Append(compressed, n)
+		if len(p.says) > 0 {
+			n = 1
+			if !h.say(w, p) {
+				continue
+			}
+		} else {
+			plain, compressed := p.take(n)
+			h.record(w, plain, compressed, n, said{})
+			h.server.counters.of(w).logged.Add(uint64(len(plain)))
 		}
-		h.count(n)
-		t := h.server.counters.of(w)
-		t.messages.Add(uint64(n))
-		t.logged.Add(uint64(len(plain)))
+		h.count(w, n)
 		appended = true
 	}
 	return appended
 }
 
+// say appends the next message of one who has a name. One that was said before is
+// not said again: its author gets the first one's event. It reports whether it was
+// appended.
+func (h *hub) say(w *poller.Worker, p *post) bool {
+	s := p.says[len(p.says)-p.count]
+	plain, compressed := p.take(1)
+	if a := h.archive; a != nil {
+		if seq, again := a.find(s); again {
+			if t := a.tracks[p.sayer.stream()]; t != nil { // else it has left
+				p.sayer.tell(w, t.at(seq-1).Frame())
+			}
+			return false
+		}
+	}
+	h.record(w, plain, compressed, 1, s)
+	h.server.counters.of(w).logged.Add(uint64(len(plain)))
+	return true
+}
+
 // count counts n messages more.
-func (h *hub) count(n int) {
+func (h *hub) count(w *poller.Worker, n int) {
+	h.server.counters.of(w).messages.Add(uint64(n))
 	h.messages.Store(h.messages.Load() + uint64(n))
 	m := h.meter.Load()
 	if m == nil {
@@ -309,6 +364,8 @@ func (h *hub) count(n int) {
 func (h *hub) nextPost(w *poller.Worker) {
 	p := h.posts
 	switch {
+	case p.asker != nil:
+		h.call(w, p.asker)
 	case p.leave != nil:
 		p.leave.limit = h.log.Head().Seq
 		s := p.leave.client.roster.Load().shard
@@ -329,14 +386,14 @@ func (h *hub) nextPost(w *poller.Worker) {
 func (h *hub) allowance() int {
 	queue := uint64(h.server.config.Queue)
 	head := h.log.Head().Seq
-	if head < h.floor+queue {
-		return int(h.floor + queue - head)
+	if head < h.passedAll+queue {
+		return int(h.passedAll + queue - head)
 	}
-	h.stalled.Store(true)
-	h.floor = h.passed() // after stalled was set: a pass that ends now is seen or tells
-	if head < h.floor+queue {
-		h.stalled.Store(false)
-		return int(h.floor + queue - head)
+	h.flags.Or(hubStalled)
+	h.passedAll = h.passed() // after stalled was set: a pass that ends now is seen or tells
+	if head < h.passedAll+queue {
+		h.flags.And(^hubStalled)
+		return int(h.passedAll + queue - head)
 	}
 	return 0
 }
@@ -367,15 +424,15 @@ func (h *hub) wakeRosters(w *poller.Worker) {
 	}
 }
 
-// tick gives the memory of a log that is quiet back. It is called in each second
-// in which something happens, and until the room has been quiet for a while.
+// tick looks after the history's age, and gives the memory of logs that are quiet
+// back. It is called in each second in which something happens, and until the room
+// has been quiet for a while.
 func (h *hub) tick(w *poller.Worker, second uint32) {
 	h.active = false
-	if trimmed := h.log.Trimmed() && (h.compressed == nil || h.compressed.Trimmed()); !h.appended && !trimmed {
-		h.log.Trim()
-		if h.compressed != nil {
-			h.compressed.Trim()
-		}
+	if h.keeps() {
+		h.bound(w, h.server.clock())
+	}
+	if !h.appended && h.shrink(w) {
 		h.wakeRosters(w) // they move off the segments that they have read
 	}
 	h.appended = false
@@ -387,6 +444,28 @@ func (h *hub) tick(w *poller.Worker, second uint32) {
 			h.meter.Store(nil)
 		}
 	}
+}
+
+// shrink gives back what memory the logs don't need while it is quiet, and reports
+// whether there was any.
+func (h *hub) shrink(w *poller.Worker) (shrunk bool) {
+	if h.archive == nil {
+		shrunk = !h.log.Trimmed()
+		h.log.Trim()
+		return shrunk
+	}
+	for _, t := range h.archive.tracks {
+		switch {
+		case t == nil:
+		case h.keeps():
+			shrunk = t.compact() || shrunk
+		case !t.log.Trimmed():
+			t.restart()
+			shrunk = true
+		}
+	}
+	h.account(w)
+	return shrunk
 }
 
 // Panicked implements poller.Runner. The post that was being appended is lost.

@@ -93,7 +93,7 @@ func (s *shard) forgetOthers(c *client) {
 // outside is the roster of those that are in no room.
 func (s *shard) outside() *roster {
 	if s.roomless == nil {
-		s.roomless = newRoster(nil, s, false)
+		s.roomless = newRoster(nil, s, rawStream)
 		s.add(s.roomless)
 	}
 	return s.roomless
@@ -130,14 +130,14 @@ func (s *shard) unseat(c *client) {
 	}
 }
 
-// join makes a client a member: it gets the answer, and every frame from the
-// roster's pos on. So whoever has the answer is in. The session learns of it
+// join makes a client a member: it gets the answer, what it missed, and every
+// frame from then on. So whoever has the answer is in. The session learns of it
 // last: it must not send mail while the answer is mail.
 func (s *shard) join(w *poller.Worker, ch *change) {
 	c, r := ch.client, ch.roster
-	defer c.changed(w)
 	if c.has(statusLeft) { // sent away meanwhile
 		r.hub.left(w, r)
+		c.changed(w)
 		return
 	}
 	if r.index < 0 {
@@ -146,25 +146,69 @@ func (s *shard) join(w *poller.Worker, ch *change) {
 	if r.members == 0 {
 		s.skip(w, r)
 	}
-	r.members++
-	s.server.members.Add(1)
-	s.counters(w).joined.Add(1)
-	s.expect(c)
-	if o := c.out; o != nil {
-		s.enter(c, r)
-		o.readers = append(o.readers, reader{r, r.pos})
-		o.loosen()
-		o.add(ch.answer)
-		s.resume(w, o)
-	} else {
-		s.unseat(c)
-		s.enter(c, r)
-		s.seat(c)
-		s.answer(w, c, ch.answer)
+	if ch.place.live {
+		ch.place.begin = r.pos
 	}
+	if ch.place.begin.Seq > r.pos.Seq {
+		// Others of the room's shards are ahead of this one. It comes in when the
+		// roster's pass, which is on its way, has got there.
+		s.early.Put(ch)
+		if !r.waits {
+			s.queue(r)
+		}
+		return
+	}
+	s.enroll(w, ch)
 	if c.status.Or(statusMember)&statusWaiting != 0 {
 		c.ScheduleOn(w)
 	}
+	c.changed(w)
+}
+
+// enroll is the part of join that begins when the roster is where the client
+// begins, or further.
+func (s *shard) enroll(w *poller.Worker, ch *change) {
+	c, r := ch.client, ch.roster
+	r.members++
+	s.server.members.Add(1)
+	s.counters(w).joined.Add(1)
+	s.counters(w).due.Add(r.pos.Seq - ch.place.begin.Seq)
+	s.expect(c)
+	answer := s.greeting(ch)
+	at := reader{r, ch.place.begin, ch.place.head, r.given()}
+	switch o := c.out; {
+	case o != nil:
+		s.enter(c, r)
+		o.readers = append(o.readers, at)
+		o.loosen()
+		o.add(answer)
+		s.resume(w, o)
+	case at.at.Seq < r.pos.Seq:
+		s.unseat(c)
+		s.enter(c, r)
+		o := s.newOutbox(c)
+		o.readers[o.reading(r)] = at
+		o.add(answer)
+		s.lag(w, o)
+	default:
+		s.unseat(c)
+		s.enter(c, r)
+		s.seat(c)
+		s.answer(w, c, answer)
+	}
+}
+
+// greeting is what the client of a join is told first.
+func (s *shard) greeting(ch *change) []byte {
+	c, r := ch.client, ch.roster
+	if !r.stream.told() {
+		return ch.answer
+	}
+	a := r.hub.arrival(&ch.place, ch.place.begin.Seq)
+	if !c.has(statusMember) {
+		a.welcome = c.chat().welcome()
+	}
+	return r.stream.dialect().arrival(ch.answer, a)
 }
 
 // answer writes bytes to c, which is caught up, ahead of all that will come.
@@ -181,7 +225,7 @@ func (s *shard) answer(w *poller.Worker, c *client, bytes []byte) {
 func (s *shard) skip(w *poller.Worker, r *roster) {
 	r.pos = r.head()
 	r.done.Store(r.pos.Seq)
-	if r.hub.stalled.Load() {
+	if r.hub.has(hubStalled) {
 		r.hub.ScheduleOn(w)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"chatd/poller"
+	"chatd/room/chat"
 	"chatd/room/deflate"
 	"chatd/room/frame"
 )
@@ -15,21 +16,23 @@ import (
 // how many bytes it used. What the peer has to wait with, and what would make
 // the post too large, stays for the next time.
 func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
-	s, t := c.server, c.server.counters.of(w)
+	s, counters := c.server, c.server.counters.of(w)
 	rules := s.rules
 	rules.Deflate = c.has(statusDeflate)
-	h := c.hub()
-	p := newPost(h.deflating.Load())
+	cs := c.chat()
+	if cs != nil {
+		rules.MaxMessage = chat.MaxFrame(rules.MaxMessage)
+	}
+	t := c.newTurn(w)
 	var decoder frame.Decoder
 	var meter meter
 	if c.in != nil {
 		decoder, meter = c.in.decoder, c.in.meter
 	}
 	meter.drain(s.now.Load(), &s.rates)
-	var pong []byte
-	more := false
-	for p.last == nil {
-		if len(p.frames.plain) >= maxBacklog || meter.overdrawn(&s.rates) {
+	more, spoke := false, false
+	for t.post.last == nil {
+		if t.halt || len(t.post.frames.plain) >= maxBacklog || meter.overdrawn(&s.rates) {
 			more = used < len(b)
 			break
 		}
@@ -38,12 +41,12 @@ func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
 		meter.use(&s.rates, limitBytes, n)
 		if err == nil && ok && m.Compressed {
 			packed := len(m.Payload)
-			m.Payload, err = p.inflate(m, rules.MaxMessage)
+			m.Payload, err = t.post.inflate(m, rules.MaxMessage)
 			meter.use(&s.rates, limitBytes, max(0, len(m.Payload)-packed))
-			t.inflated.Add(1)
+			counters.inflated.Add(1)
 		}
 		if err != nil {
-			p.last = violation(pong, err)
+			t.post.last = violation(err)
 			break
 		}
 		if n == 0 {
@@ -54,10 +57,15 @@ func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
 		}
 		switch m.Op {
 		case ws.OpText, ws.OpBinary:
-			p.add(t, m.Op, m.Payload)
+			if cs != nil {
+				cs.take(&t, m)
+			} else {
+				t.post.add(counters, m.Op, m.Payload)
+			}
+			spoke = true
 			meter.use(&s.rates, limitMessages, 1)
 		case ws.OpPing:
-			pong = frame.AppendPong(pong[:0], m.Payload)
+			t.pong = frame.AppendPong(t.pong[:0], m.Payload)
 			meter.use(&s.rates, limitControls, 1)
 		case ws.OpPong:
 			if c.has(statusPinged) {
@@ -66,42 +74,33 @@ func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
 				meter.use(&s.rates, limitControls, 1)
 			}
 		case ws.OpClose:
-			p.last = &mail{bytes: frame.AppendCloseReply(pong, m.Payload)}
+			t.post.last = &mail{bytes: frame.AppendCloseReply(nil, m.Payload)}
 		}
 	}
 	if c.in != nil || more || !decoder.AtRest() || !meter.atRest() {
 		in := c.remember()
 		in.decoder, in.meter, in.more = decoder, meter, more
 	}
-	if p.count > 0 {
+	if spoke {
 		c.spoke.Store(s.now.Load())
 	}
-	if p.last == nil && meter.overdrawn(&s.rates) {
-		c.pause(t)
+	if t.post.last == nil && meter.overdrawn(&s.rates) {
+		c.pause(counters)
 		if s.config.RateClose {
-			p.last = &mail{bytes: append(pong, goodbye[Rate]...), reason: Rate}
+			t.post.last = &mail{bytes: goodbye[Rate], reason: Rate}
 		}
 	}
-	switch {
-	case p.last != nil:
-		c.leave(w, p)
+	if t.end(); c.phase != phaseOpen {
 		return len(b)
-	case p.count > 0:
-		h.publish(w, p)
-	default:
-		p.free()
-	}
-	if pong != nil {
-		c.send(w, &mail{bytes: pong})
 	}
 	return used
 }
 
 // violation is the last mail to a client that broke the protocol's rules.
-func violation(pong []byte, err error) *mail {
+func violation(err error) *mail {
 	var e *frame.Error
 	errors.As(err, &e)
-	return &mail{bytes: frame.AppendClose(pong, e.Code, e.Reason), reason: reasonOf(e)}
+	return &mail{bytes: frame.AppendClose(nil, e.Code, e.Reason), reason: reasonOf(e)}
 }
 
 // minPause is half a second at least, in ticks: very many who are paused are to

@@ -18,6 +18,7 @@ import (
 	"chatd/room/deflate"
 	"chatd/room/frame"
 	"chatd/room/handshake"
+	"chatd/room/position"
 )
 
 // The model test runs random schedules against the real directory, hubs and
@@ -268,7 +269,7 @@ func (m *model) do(o op) {
 func (m *model) enter(i int, room string) {
 	c, answer := m.clients[i], m.text("into "+room)
 	m.refs[i].enter(room, answer)
-	m.stubs[i].wish(func() { c.enter(nil, room, answer) })
+	m.stubs[i].wish(func() { c.enter(nil, room, position.Since{}, answer) })
 }
 
 // exit has client i leave a room.
@@ -350,7 +351,7 @@ func (m *model) publish(room string, o op) {
 	if h == nil {
 		return // nobody there could have sent it
 	}
-	p := newPost(h.deflating.Load())
+	p := newPost(h.has(hubDeflating))
 	for k := range 1 + o.n%12 {
 		m.seq++
 		size := (o.n * (k + 3)) % 300
@@ -375,7 +376,7 @@ func (m *model) publish(room string, o op) {
 		p.add(m.server.counters.of(nil), opcode, body)
 		if o.who%3 == 0 {
 			h.publish(nil, p)
-			p = newPost(h.deflating.Load())
+			p = newPost(h.has(hubDeflating))
 		}
 	}
 	if p.count > 0 {

@@ -13,7 +13,8 @@ import (
 // none, which makes its queues cost nothing. It belongs to the client's shard.
 //
 // What is written next is, in this order: rest; begun; urgent, once no frame is
-// half written; then the rooms in turn, whole frames of each.
+// half written; then the rooms in turn, whole frames of each, and behind its last
+// one the notice that the others have.
 type outbox struct {
 	c     *client
 	index int32 // in shard.lagging, -1 if it is not there
@@ -21,12 +22,12 @@ type outbox struct {
 	// whether the socket takes anything.
 	acked uint32
 
-	// rest is the client's own: what it still gets of rooms that it left, and
-	// what it is told of that.
+	// rest is the client's own: what it is told by itself, and still gets of rooms
+	// that it left.
 	rest []piece
 	owed uint64 // frames of a log in rest
 
-	begun  []byte // of an urgent that is half written, what is left
+	begun  []byte // of an urgent or a notice that is half written, what is left
 	urgent []byte // a newer one replaces it
 
 	// readers is where the client is in each of its rooms; turn is the one whose
@@ -48,7 +49,12 @@ type outbox struct {
 type reader struct {
 	roster *roster
 	at     framelog.Cursor
+	head   uint64  // the last message that was there when it came: its queue begins behind that
+	given  *notice // that it has
 }
+
+// counts is the number of the last message that is not in the reader's queue.
+func (r *reader) counts() uint64 { return max(r.at.Seq, r.head) }
 
 // piece is a stretch of adjacent bytes.
 type piece struct {
@@ -67,14 +73,18 @@ const (
 type progress uint8
 
 const (
-	caughtUp progress = iota
-	blocked           // the socket takes nothing; eventWritable will follow
-	broken            // the socket is of no use any more
+	caughtUp   progress = iota
+	blocked             // the socket takes nothing; eventWritable will follow
+	unfinished          // the socket takes more, but it was enough for now
+	broken              // the socket is of no use any more
 )
 
-// flush writes until the outbox is caught up with its rosters' reach or the
-// socket is full.
-func (o *outbox) flush(w *poller.Worker) progress {
+// stretch is how many bytes are written to one client before others have a turn.
+const stretch = 128 << 10
+
+// flush writes until the outbox is caught up with its rosters' reach, the socket is
+// full, or about limit bytes are written.
+func (o *outbox) flush(w *poller.Worker, limit int) progress {
 	for {
 		p := o.next()
 		if len(p) == 0 {
@@ -84,9 +94,13 @@ func (o *outbox) flush(w *poller.Worker) progress {
 			}
 			return caughtUp
 		}
+		if limit <= 0 {
+			return unfinished
+		}
 		switch n := w.Send(o.c.FD(), p); {
 		case n >= 0:
 			o.took(w, n)
+			limit -= n
 		case n != poller.WouldBlock:
 			return broken
 		case o.armed:
@@ -118,6 +132,9 @@ func (o *outbox) next() []byte {
 			r.at = p.Start
 			return p.Bytes[o.part:]
 		}
+		if n := r.roster.given(); n != r.given {
+			return n.frame
+		}
 		o.turn = (o.turn + 1) % len(o.readers)
 	}
 	return nil
@@ -133,6 +150,9 @@ func (o *outbox) took(w *poller.Worker, n int) {
 	switch {
 	case len(o.rest) > 0:
 		t.delivered.Add(o.tookRest(n))
+		if len(o.rest) == 0 {
+			o.c.answered(w)
+		}
 	case len(o.begun) > 0:
 		o.begun = o.begun[n:]
 	case len(o.urgent) > 0 && o.part == 0:
@@ -140,8 +160,16 @@ func (o *outbox) took(w *poller.Worker, n int) {
 	default:
 		r := &o.readers[o.turn]
 		before := r.at.Seq
-		r.at, o.part = r.at.Skip(o.part + n)
-		t.delivered.Add(r.at.Seq - before)
+		if before == r.roster.reach().Seq {
+			r.given = r.roster.given()
+			o.begun = r.given.frame[n:]
+		} else {
+			r.at, o.part = r.at.Skip(o.part + n)
+			t.delivered.Add(r.at.Seq - before)
+			if before < r.head {
+				t.caughtUp.Add(uint64(n))
+			}
+		}
 		if o.part == 0 {
 			o.turn = (o.turn + 1) % len(o.readers)
 		}
@@ -183,8 +211,9 @@ func (o *outbox) reading(r *roster) int {
 // waiting is the length of the i-th reader's queue when the end of its log is at
 // seq: the frames of which nothing is written.
 func (o *outbox) waiting(i int, seq uint64) int {
-	n := int(seq - o.readers[i].at.Seq)
-	if o.part > 0 && i == o.turn && len(o.rest) == 0 {
+	r := &o.readers[i]
+	n := int(seq - min(seq, r.counts()))
+	if n > 0 && o.part > 0 && i == o.turn && len(o.rest) == 0 && r.at.Seq >= r.head {
 		n--
 	}
 	return n

@@ -12,7 +12,8 @@ import (
 const maxPieces = 16
 
 // pass is one round over a roster's ready members: each gets everything between
-// the roster's pos and end, in one write for each piece of adjacent bytes.
+// the roster's pos and end, in one write for each piece of adjacent bytes. A
+// notice, if there is a new one, is the last piece, of no frames.
 //
 //	ready: [ written to: are at end | not yet: are at pos ]
 //	                                 ^next
@@ -23,6 +24,7 @@ type pass struct {
 	roster *roster
 	pieces []framelog.Piece
 	end    framelog.Cursor
+	given  *notice // that the members had before
 	next   int
 	begun  time.Time // zero unless it is timed
 	behind []behind  // members of which the last step's writes did not take all
@@ -52,19 +54,23 @@ func (s *shard) beginPass() bool {
 
 func (s *shard) beginPassOver(r *roster) bool {
 	first, end := r.pos.Next()
-	if len(first.Bytes) == 0 {
+	news := r.news()
+	if len(first.Bytes) == 0 && news == nil {
 		r.pos = end // off a segment that is read to its end
 		return false
 	}
 	p := passes.Get().(*pass)
-	p.pieces = append(p.pieces, first)
-	for len(p.pieces) < maxPieces {
-		piece, after := end.Next()
-		end = after
-		if len(piece.Bytes) == 0 {
+	for piece := first; len(piece.Bytes) > 0; {
+		p.pieces = append(p.pieces, piece)
+		if len(p.pieces) == maxPieces {
 			break
 		}
-		p.pieces = append(p.pieces, piece)
+		piece, end = end.Next()
+	}
+	p.given = r.given()
+	if news != nil {
+		p.pieces = append(p.pieces, framelog.Piece{Start: end, Bytes: news.frame})
+		r.notices.given = news
 	}
 	p.roster, p.end, p.next = r, end, 0
 	if s.server.config.PassTime != nil {
@@ -128,15 +134,24 @@ func (s *shard) fellBehind(w *poller.Worker, r *roster, b behind) {
 	o := s.newOutbox(b.c)
 	at := &o.readers[o.reading(r)]
 	at.at = b.piece.Start
-	if b.n < 0 && b.n != poller.WouldBlock {
+	took := max(b.n, 0)
+	switch {
+	case b.n < 0 && b.n != poller.WouldBlock:
 		s.lost(w, o, Reset)
-	} else {
-		at.at, o.part = b.piece.Start.Skip(max(b.n, 0))
+		s.current = nil
+		return
+	case b.piece.Frames > 0:
+		at.at, o.part = b.piece.Start.Skip(took)
+		at.given = s.pass.given
 		o.turn = o.reading(r)
 		s.counters(w).delivered.Add(at.at.Seq - b.piece.Start.Seq)
-		s.counters(w).sent.Add(uint64(max(b.n, 0)))
-		s.lag(w, o)
+	case took > 0:
+		o.begun = b.piece.Bytes[took:]
+	default:
+		at.given = s.pass.given
 	}
+	s.counters(w).sent.Add(uint64(took))
+	s.lag(w, o)
 	s.current = nil
 }
 
@@ -149,10 +164,11 @@ func (s *shard) endPass(w *poller.Worker) {
 	}
 	s.counters(w).due.Add((r.pos.Seq - r.counted()) * uint64(r.members))
 	s.pass = nil
+	s.early.Each(s.changes.Put)
 	if !p.begun.IsZero() {
 		s.server.config.PassTime.Observe(time.Since(p.begun).Seconds())
 	}
-	if len(p.pieces) == maxPieces && !r.waits { // there may be more
+	if len(p.pieces) >= maxPieces && !r.waits { // there may be more
 		s.queue(r)
 	}
 	for _, c := range p.caught {

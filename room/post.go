@@ -18,6 +18,9 @@ type post struct {
 	link   *post
 	frames encodings
 	count  int     // of frames that the log has not
+	says   []said  // what is known of each message; empty for those of a raw client
+	sayer  *client // who said them
+	asker  *client // who asks who is in the room; or nil
 	leave  *change // out of the room, of a client that stays connected; or nil
 	leaver *client // who leaves all its rooms; or nil
 	last   *mail   // for the leaver
@@ -50,18 +53,30 @@ func newPost(deflating bool) *post {
 const maxPosted = 2 * poller.ScratchSize
 
 func (p *post) free() {
-	keep := func(b []byte) []byte {
-		if cap(b) > maxPosted { // a giant must not live on
-			return nil
-		}
-		return b[:0]
-	}
+	clear(p.says)
 	*p = post{
-		frames:   encodings{plain: keep(p.frames.plain), compressed: keep(p.frames.compressed)},
-		inflated: keep(p.inflated),
-		packed:   keep(p.packed),
+		frames:   encodings{plain: reusable(p.frames.plain), compressed: reusable(p.frames.compressed)},
+		says:     p.says[:0],
+		inflated: reusable(p.inflated),
+		packed:   reusable(p.packed),
 	}
 	posts.Put(p)
+}
+
+// reusable is b's memory for the next time, unless it is a giant's, which must not
+// live on.
+func reusable(b []byte) []byte {
+	if cap(b) > maxPosted {
+		return nil
+	}
+	return b[:0]
+}
+
+// say appends a text that c says, of which s tells.
+func (p *post) say(t *counters, c *client, s said, text []byte) {
+	p.sayer = c
+	p.says = append(p.says, s)
+	p.add(t, ws.OpText, text)
 }
 
 // add appends a message. If somebody reads compressed frames it is compressed

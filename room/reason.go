@@ -21,6 +21,8 @@ const (
 	Protocol
 	UTF8
 	TooBig
+	BadEvents
+	Unsupported
 	GoingAway
 	Reset
 	Panicked
@@ -45,6 +47,8 @@ var reasonTable = [reasons]struct {
 	Protocol:     {"protocol", ws.StatusProtocolError, "", true},
 	UTF8:         {"utf8", ws.StatusInvalidFramePayloadData, "", true},
 	TooBig:       {"too_big", ws.StatusMessageTooBig, "", true},
+	BadEvents:    {"bad_events", ws.StatusPolicyViolation, "too many errors in a row", true},
+	Unsupported:  {"unsupported", ws.StatusUnsupportedData, "chat.v1 has no binary messages", true},
 	GoingAway:    {"going_away", ws.StatusGoingAway, "server is shutting down", false},
 	Reset:        {"reset", 0, "connection broke", false},
 	Panicked:     {"panic", 0, "a bug in the server", true},

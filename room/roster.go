@@ -15,25 +15,26 @@ import (
 // between passes all of them are at pos. Those that are behind stand in the
 // shard's lagging, with a cursor for each of their rooms.
 type roster struct {
-	hub        *hub // static; nil for those of the shard that are in no room
-	shard      *shard
-	compressed bool // static: its members read the compressed log
+	hub     *hub // static; nil for those of the shard that are in no room
+	shard   *shard
+	notices *notices // static; nil if the stream's readers are not told of any
+	stream  stream   // static: what its members read
 
 	// From the hub to the shard.
 	events atomic.Uint32 // what to look at; non-zero: it is in the shard's inbox
 	link   *roster       // of that inbox
 
 	done       atomic.Uint64 // pos.Seq, for the hub
-	population atomic.Int32  // members, and clients to come: hub adds, shard subtracts
 	sibling    *roster       // the room's next one; the hub's
+	population atomic.Int32  // members, and clients to come: hub adds, shard subtracts
 
 	// Owned by the shard.
+	waits   bool  // it is in the shard's queue
+	members int32 // those in ready and lagging
+	index   int32 // its place in the shard's list
 	pos     framelog.Cursor
 	ready   []*client // ready[i] writes to fds[i]
 	fds     []int32
-	members int32 // those in ready and lagging
-	index   int32 // its place in the shard's list
-	waits   bool  // it is in the shard's queue
 	// overflow is at most the number of the frame with which the first queue
 	// of a lagging member overflows.
 	overflow uint64
@@ -42,7 +43,7 @@ type roster struct {
 
 // Events of a roster.
 const (
-	rosterNews    uint32 = 1 << iota // its log has grown, or was trimmed
+	rosterNews    uint32 = 1 << iota // its log has grown, or was trimmed, or there is a notice
 	rosterRetired                    // its hub will not use it any more
 )
 
@@ -50,8 +51,11 @@ const (
 func (r *roster) Link() **roster { return &r.link }
 
 // newRoster is one without members, at the end of its log. The hub calls it.
-func newRoster(h *hub, s *shard, compressed bool) *roster {
-	r := &roster{hub: h, shard: s, compressed: compressed, index: -1, overflow: math.MaxUint64}
+func newRoster(h *hub, s *shard, x stream) *roster {
+	r := &roster{hub: h, shard: s, stream: x, index: -1, overflow: math.MaxUint64}
+	if x.told() {
+		r.notices = new(notices)
+	}
 	s.rosterCount.Add(1)
 	if h != nil {
 		r.pos = r.log().Head()
@@ -62,10 +66,10 @@ func newRoster(h *hub, s *shard, compressed bool) *roster {
 
 // log is the one that the members read. Only the hub may use it.
 func (r *roster) log() *framelog.Log {
-	if r.compressed {
-		return r.hub.compressed
+	if r.stream == rawStream {
+		return &r.hub.log
 	}
-	return &r.hub.log
+	return r.hub.archive.tracks[r.stream].log
 }
 
 // signal tells the shard of events. The hub calls it; other workers are woken

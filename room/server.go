@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"chatd/poller"
+	"chatd/room/chat"
 	"chatd/room/frame"
 	"chatd/room/handshake"
+	"chatd/room/identity"
 )
 
 // The stages of a server's life.
@@ -33,8 +35,11 @@ type Server struct {
 	rules     frame.Rules
 	rates     rates
 	times     times
-	shardSize int32 // connections of a shard
-	stepSize  int   // writes of a step
+	shardSize int32        // connections of a shard
+	stepSize  int          // writes of a step
+	slice     int          // events of a kind that a shard deals with between two passes
+	stretch   int          // bytes that it writes to one client before others have a turn
+	clock     func() int64 // ms since 1970
 	pending   pendingConns
 	directory directory
 	shards    shards
@@ -81,14 +86,19 @@ func New(config Config, pool *poller.Pool, p *poller.Poller, freed func()) *Serv
 
 func (s *Server) init(config Config, pool *poller.Pool) {
 	config.MaxHead = cmp.Or(config.MaxHead, handshake.DefaultMaxHead)
+	if config.Secrets == nil {
+		config.Secrets = identity.New()
+	}
 	s.config = config
 	s.pool = pool
-	s.handshake = &handshake.Handshake{Path: Path, Rooms: set(config.Rooms), AllowOrigin: config.AllowOrigin, Subprotocols: config.Subprotocols, MaxHead: config.MaxHead, Compress: config.Compress}
+	s.handshake = &handshake.Handshake{Path: Path, Rooms: set(config.Rooms), AllowOrigin: config.AllowOrigin, Subprotocols: append([]string{chat.Protocol}, config.Subprotocols...), MaxHead: config.MaxHead, Compress: config.Compress}
 	s.date.set(time.Now())
 	s.rules = frame.Rules{MaxMessage: config.MaxMessage, MaxFragments: config.MaxFragments}
 	s.rates = rates{limitMessages: config.RateMessages, limitBytes: config.RateBytes, limitControls: config.RateControls}
 	s.times = timesOf(config)
 	s.shardSize, s.stepSize = shardSize, poller.FanoutMax
+	s.slice, s.stretch = eventSlice, stretch
+	s.clock = func() int64 { return time.Now().UnixMilli() }
 	s.counters = newWorkerCounters(pool)
 	s.refusals = newRefusals()
 	s.empty = make(chan struct{})
@@ -154,7 +164,7 @@ func (s *Server) Tick() {
 		s.disconnects.report(s.config.Log)
 	}
 	s.pending.Schedule()
-	if now%ticksPerSecond == 0 {
+	if now%ticksPerSecond == 0 || s.directory.waited.Load() {
 		s.directory.Schedule()
 	}
 	away := s.Draining()

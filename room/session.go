@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"chatd/poller"
+	"chatd/room/chat"
 	"chatd/room/frame"
 	"chatd/room/handshake"
 )
@@ -49,6 +50,9 @@ func (c *client) Run(w *poller.Worker) {
 	if c.phase == phaseLeaving && c.has(statusReleased) {
 		c.released(w)
 	}
+	if cs := c.chat(); cs != nil && c.phase == phaseOpen {
+		cs.settle(w)
+	}
 	for range readsPerRun {
 		if c.phase == phaseClosed || c.phase == phaseJoining || c.ended {
 			return
@@ -83,7 +87,13 @@ func (c *client) advance(w *poller.Worker) bool {
 // over its session is scheduled.
 func (c *client) mustWait() bool {
 	s := c.server
-	return s.stage.Load() >= closing || c.has(statusChanging) || c.in != nil && c.in.meter.until > s.now.Load() || c.hub().congested(c)
+	return s.stage.Load() >= closing || c.has(statusChanging|statusOwed) || c.in != nil && c.in.meter.until > s.now.Load() || c.congested()
+}
+
+// congested reports whether the session has to wait for the hub of a room.
+func (c *client) congested() bool {
+	h := c.speaksIn()
+	return h != nil && h.congested(c)
 }
 
 // begin is the first run. It is pending already.
@@ -194,7 +204,10 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		if r.Deflate {
 			c.status.Or(statusDeflate)
 		}
-		c.server.pending.join(w, &change{client: c, room: r.Room, answer: r.AppendAnswer(nil, c.server.date.get())})
+		if r.Protocol == chat.Protocol {
+			c.speakChat(&r.Query)
+		}
+		c.server.pending.join(w, &change{client: c, room: r.Room, since: r.Query.Since, answer: r.AppendAnswer(nil, c.server.date.get())})
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
 		}
@@ -244,6 +257,10 @@ func (c *client) joined(w *poller.Worker) bool {
 // refuseRoom has the session answer that its room can't be made. The directory
 // calls it.
 func (c *client) refuseRoom(w *poller.Worker) {
+	if c.has(statusMember) {
+		c.changed(w)
+		return
+	}
 	c.status.Or(statusFull)
 	c.ScheduleOn(w)
 }
@@ -252,12 +269,16 @@ func (c *client) refuseRoom(w *poller.Worker) {
 // member.
 func (c *client) hub() *hub { return c.roster.Load().hub }
 
-// leave publishes p, the client's last post.
-func (c *client) leave(w *poller.Worker, p *post) {
+// leave publishes p, the client's last post, which is for h.
+func (c *client) leave(w *poller.Worker, h *hub, p *post) {
 	c.phase = phaseLeaving
 	c.in = nil
-	h := c.hub()
-	p.leaver, p.last.leaving = c, newLeaving(h)
+	p.leaver = c
+	if cs := c.chat(); cs != nil && cs.stays != nil {
+		cs.leaveAll(w, h, p)
+		return
+	}
+	p.last.leaving = newLeaving(h)
 	h.publish(w, p)
 }
 
@@ -276,7 +297,7 @@ func (c *client) end(w *poller.Worker, failed bool) {
 		// is queued, in case it still reads.
 		p := newPost(false)
 		p.last = &mail{}
-		c.leave(w, p)
+		c.leave(w, c.speaksIn(), p)
 	}
 }
 

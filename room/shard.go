@@ -22,6 +22,7 @@ type shard struct {
 	// From anybody to the Task.
 	inbox      poller.Inbox[client, *client]
 	changes    poller.Inbox[change, *change] // joins and leaves, from hubs
+	replies    poller.Inbox[reply, *reply]   // from sessions and hubs
 	rosters    poller.Inbox[roster, *roster] // those that have events, from hubs
 	population atomic.Int32                  // connections, and those to come: hubs add, the Task subtracts
 	// rosterCount is how many rosters it has, and those to come: hubs add, the Task
@@ -29,7 +30,12 @@ type shard struct {
 	rosterCount atomic.Int32
 	due         atomic.Uint32 // the tick at which the Task has something to do
 
-	// Owned by the Task.
+	// Owned by the Task. What was taken from the inboxes, and is not done, is first.
+	nextChange *change
+	nextReply  *reply
+	nextClient *client
+	early      poller.Inbox[change, *change] // joins that are to come in further on than their roster is
+
 	list     []*roster
 	roomless *roster // in list: of those that are in no room; nil if there never were any
 	first    *roster // of the queue of those that may have something to write, oldest first
@@ -52,19 +58,27 @@ func newShard(server *Server) *shard {
 }
 
 // Run implements poller.Runner. What comes through the inboxes is looked at
-// between passes only, when every ready member is at its roster's pos.
+// between passes only, when every ready member is at its roster's pos, and only
+// so much of it at a time that the members need not wait long for the next pass.
 func (s *shard) Run(w *poller.Worker) {
 	written := 0 // in this run, about
 	for {
 		if s.pass == nil {
 			s.server.answer(&s.Task)
-			s.takeEvents(w)
+			written += s.takeEvents(w)
 			if now := s.server.now.Load(); now != s.ticked {
 				s.tick(w, s.ticked, now)
 				s.ticked = now
 			}
 			if !s.beginPass() {
-				break
+				if !s.hasEvents() {
+					break
+				}
+				if written >= s.server.stepSize/2 && w.Busy() {
+					s.Schedule()
+					return
+				}
+				continue
 			}
 		}
 		r := s.pass.roster
@@ -76,7 +90,7 @@ func (s *shard) Run(w *poller.Worker) {
 			}
 		}
 		r.done.Store(r.pos.Seq)
-		if r.hub.stalled.Load() {
+		if r.hub.has(hubStalled) {
 			r.hub.ScheduleOn(w)
 		}
 		if written >= s.server.stepSize/2 && w.Busy() {
@@ -91,22 +105,70 @@ func (s *shard) Run(w *poller.Worker) {
 
 func (s *shard) counters(w *poller.Worker) *counters { return s.server.counters.of(w) }
 
-// takeEvents does what sessions, hubs and the poller asked for.
-func (s *shard) takeEvents(w *poller.Worker) {
+// takeEvents does some of what sessions, hubs and the poller asked for, and returns
+// for how many. Of each kind it takes Server.slice: very many may come at once, and
+// those who are there go first. Mail comes behind the replies that were given
+// before it.
+func (s *shard) takeEvents(w *poller.Worker) (n int) {
 	s.rosters.Each(func(r *roster) { s.note(r, r.events.Swap(0)) })
-	s.changes.Each(func(ch *change) {
-		s.current = ch.client
-		if ch.hub == nil {
-			s.join(w, ch)
-		} else {
-			s.leaveRoom(w, ch)
+	for range s.server.slice {
+		ch := take(&s.nextChange, &s.changes)
+		if ch == nil {
+			break
 		}
-	})
-	s.inbox.Each(func(c *client) {
+		n++
+		s.current = ch.client
+		if ch.leaves {
+			s.leaveRoom(w, ch)
+		} else {
+			s.join(w, ch)
+		}
+	}
+	for range s.server.slice {
+		r := take(&s.nextReply, &s.replies)
+		if r == nil {
+			break
+		}
+		n++
+		s.current = r.client
+		if r.roll != nil {
+			s.collect(w, r)
+		} else {
+			s.tell(w, r)
+		}
+	}
+	for s.nextReply == nil && n < 3*s.server.slice {
+		c := take(&s.nextClient, &s.inbox)
+		if c == nil {
+			break
+		}
+		n++
 		s.current = c
 		s.handle(w, c, c.events.Swap(0))
-	})
+	}
 	s.current = nil
+	return n
+}
+
+// take is the next of those that were taken from the inbox, or else of those that
+// are in it; nil if there are none.
+func take[E any, T interface {
+	*E
+	Link() *T
+}](next *T, inbox *poller.Inbox[E, T]) T {
+	e := *next
+	if e == nil {
+		e = inbox.TakeAll()
+	}
+	if e != nil {
+		*next = *e.Link()
+	}
+	return e
+}
+
+// hasEvents reports whether takeEvents has left some.
+func (s *shard) hasEvents() bool {
+	return s.nextChange != nil || s.nextReply != nil || s.nextClient != nil
 }
 
 // note takes a roster into the queue, or lets go of it.
@@ -245,7 +307,7 @@ func (s *shard) newOutbox(c *client) *outbox {
 	o.readers = o.one[:0]
 	s.eachRoom(c, func(r *roster) {
 		if r.hub != nil {
-			o.readers = append(o.readers, reader{r, r.pos})
+			o.readers = append(o.readers, reader{roster: r, at: r.pos, given: r.given()})
 		}
 	})
 	return o
@@ -264,11 +326,17 @@ func (s *shard) lag(w *poller.Worker, o *outbox) {
 	s.resume(w, o)
 }
 
-// resume writes what o can be given now.
-func (s *shard) resume(w *poller.Worker, o *outbox) {
-	switch o.flush(w) {
+// resume writes what o can be given now, as much as is one client's share.
+func (s *shard) resume(w *poller.Worker, o *outbox) { s.push(w, o, s.server.stretch) }
+
+// push is resume with a share of limit bytes.
+func (s *shard) push(w *poller.Worker, o *outbox, limit int) {
+	switch o.flush(w, limit) {
 	case blocked:
 		s.watch(o)
+	case unfinished:
+		s.watch(o)
+		o.c.signal(w, eventWritable)
 	case broken:
 		s.abandon(w, o.c, Reset)
 	case caughtUp:
@@ -288,7 +356,7 @@ func (s *shard) watch(o *outbox) {
 	for i := range o.readers {
 		r := o.readers[i].roster
 		end := r.reach().Seq
-		r.overflow = min(r.overflow, end-uint64(o.waiting(i, end))+queue)
+		r.overflow = min(r.overflow, max(end, o.readers[i].head)-uint64(o.waiting(i, end))+queue)
 	}
 }
 
@@ -305,7 +373,7 @@ func (s *shard) dropOverflowed(w *poller.Worker, r *roster) {
 		}
 		s.current = o.c
 		if o.waiting(at, r.pos.Seq) > queue {
-			s.resume(w, o)
+			s.push(w, o, math.MaxInt)
 			if o.c.out != o {
 				continue // caught up or gone
 			}

@@ -74,7 +74,7 @@ func TestTableOfConnectionsTellsStateAgeAndLag(t *testing.T) {
 	}
 	logs := make(map[logOf]extent)
 	m.server.shards.all()[0].extents(logs)
-	if e := logs[logOf{m.lobby(), false}]; e.segments == 0 || e.bytes == 0 {
+	if e := logs[logOf{m.lobby(), rawStream}]; e.segments == 0 || e.bytes == 0 {
 		t.Error("the log is not seen to hold what waits")
 	}
 }

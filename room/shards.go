@@ -16,6 +16,9 @@ const (
 	// maxRosters is the number of rosters with which a shard gets no new rooms: in
 	// rooms of growth*shardSize/maxRosters members, each finds its place there.
 	maxRosters = 512
+	// eventSlice is how many who come, or ask for something, a shard deals with before
+	// the next pass: well under a millisecond.
+	eventSlice = 32
 )
 
 // shards are all of a server's. Hubs look for one when a room needs a new

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"sync/atomic"
 
+	"chatd/room/chat"
 	"chatd/room/handshake"
 )
 
@@ -35,6 +36,13 @@ type Stats struct {
 	CompressedOutput uint64 // and after
 	Inflated         uint64 // messages that came compressed
 
+	KeptMessages int64  // in the rooms' histories
+	KeptBytes    int64  // of memory for them
+	CaughtUp     uint64 // bytes that members were sent of what was said before they came
+
+	Resumed   map[string]uint64 // joins with a position, by what came of it: resumed or gap
+	Gaps      map[string]uint64 // those with a gap, by its reason
+	Rejected  map[string]uint64 // events of chat clients that were answered with an error, by its code
 	Refused   map[string]uint64 // handshakes that failed, by reason
 	Dropped   map[string]uint64 // members that were sent away or lost, by Reason
 	Throttled map[string]uint64 // pauses in reading, by the limit that was exceeded
@@ -45,7 +53,7 @@ type Stats struct {
 // zeros.
 func (s *Server) Room(name string) (life, messages uint64) {
 	if h := s.directory.room(cmp.Or(name, handshake.DefaultRoom)); h != nil {
-		return uint64(h.life), h.messages.Load()
+		return uint64(h.epoch), h.messages.Load()
 	}
 	return 0, 0
 }
@@ -53,10 +61,7 @@ func (s *Server) Room(name string) (life, messages uint64) {
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	t := s.counters
-	lagging := int64(0)
-	for i := range t {
-		lagging += t[i].lagging.Load()
-	}
+	lagging := t.level(func(t *counters) *atomic.Int64 { return &t.lagging })
 	st := Stats{
 		Conns:      s.conns.Load(),
 		Members:    s.members.Load(),
@@ -80,15 +85,31 @@ func (s *Server) Stats() Stats {
 		CompressedOutput: t.sum(func(t *counters) *atomic.Uint64 { return &t.deflateOut }),
 		Inflated:         t.sum(func(t *counters) *atomic.Uint64 { return &t.inflated }),
 
+		KeptMessages: t.level(func(t *counters) *atomic.Int64 { return &t.keptMessages }),
+		KeptBytes:    t.level(func(t *counters) *atomic.Int64 { return &t.keptBytes }),
+		CaughtUp:     t.sum(func(t *counters) *atomic.Uint64 { return &t.caughtUp }),
+
+		Resumed:   make(map[string]uint64),
+		Gaps:      make(map[string]uint64),
+		Rejected:  make(map[string]uint64),
 		Refused:   make(map[string]uint64),
 		Dropped:   make(map[string]uint64),
 		Throttled: make(map[string]uint64),
+	}
+	for i, name := range resumeNames {
+		st.Resumed[name] = t.sum(func(t *counters) *atomic.Uint64 { return &t.resumes[i] })
+	}
+	for i, why := range gapReasons {
+		st.Gaps[string(why)] = t.sum(func(t *counters) *atomic.Uint64 { return &t.gaps[i] })
 	}
 	for reason, n := range s.refusedFor {
 		st.Refused[reason] = n.Load()
 	}
 	for r := SlowConsumer; r < reasons; r++ {
 		st.Dropped[r.String()] = t.sum(func(t *counters) *atomic.Uint64 { return &t.dropped[r] })
+	}
+	for i, code := range chat.Codes {
+		st.Rejected[string(code)] = t.sum(func(t *counters) *atomic.Uint64 { return &t.rejected[i] })
 	}
 	for i, name := range limitNames {
 		st.Throttled[name] = t.sum(func(t *counters) *atomic.Uint64 { return &t.throttled[i] })

@@ -82,6 +82,10 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if err != nil {
 		return usageError{fmt.Errorf("-assets: %w", err)}
 	}
+	secrets, err := opts.secrets()
+	if err != nil {
+		return usageError{err}
+	}
 	maxConns, err := connLimit(opts.maxConns, log)
 	if err != nil {
 		return err
@@ -100,7 +104,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return err
 	}
 	config := opts.room()
-	config.MaxConns, config.MaxRooms, config.Page, config.Log = maxConns, maxRooms, page, log
+	config.MaxConns, config.MaxRooms, config.Page, config.Secrets, config.Log = maxConns, maxRooms, page, secrets, log
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
 	limitGarbage()

@@ -43,6 +43,9 @@ type options struct {
 	rateBytes        int64
 	rateControls     int64
 	rateClose        bool
+	history          int
+	historyAge       time.Duration
+	historyMemory    int64
 	handshakeTimeout time.Duration
 	pingInterval     time.Duration
 	idleTimeout      time.Duration
@@ -53,6 +56,8 @@ type options struct {
 	proxyProtocol    bool
 	allowOrigin      []string
 	subprotocols     []string
+	secret           string
+	secretFile       string
 	logLevel         slog.Level
 	logFormat        logging.Format
 	version          bool
@@ -97,6 +102,9 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.Int64Var(&o.rateBytes, "rate-bytes", 0, "`bytes` per second that a client may send, after a burst of one second; 0: any number")
 	fs.Int64Var(&o.rateControls, "rate-controls", 100, "pings and unasked pongs per second that a client may send, after a burst of one second; 0: any number")
 	fs.BoolVar(&o.rateClose, "rate-close", false, "close a client that sends more with 1008; otherwise it is not read for a while")
+	fs.IntVar(&o.history, "history", 100, "messages that are kept of a room, for those who come or come back; 0: none, and a room is gone with its last member")
+	fs.DurationVar(&o.historyAge, "history-age", 24*time.Hour, "time for which they are kept; 0: for ever")
+	fs.Int64Var(&o.historyMemory, "history-memory", 256<<20, "`bytes` of memory for them in all rooms; beyond it, the rooms that were silent longest lose theirs first; 0: any amount")
 	fs.DurationVar(&o.handshakeTimeout, "handshake-timeout", 5*time.Second, "time for a connection to send its whole HTTP head; then it is closed")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 54*time.Second, "silence after which, at the latest, a client is pinged; after two it is closed, unless it still takes what was sent before the ping; 0: never")
 	fs.DurationVar(&o.idleTimeout, "idle-timeout", 0, "time without a message from a client after which it is closed with 1008; one that was not read yet counts; 0: never")
@@ -117,6 +125,8 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		o.subprotocols = append(o.subprotocols, v)
 		return nil
 	})
+	fs.StringVar(&o.secret, "secret", "", "`text` that proves who a chat client is when it comes back, of at least 16 bytes; by default a random one, for as long as the process runs; in CHATD_SECRET, or a file, other users of the host can't see it")
+	fs.StringVar(&o.secretFile, "secret-file", "", "`file` of such texts, one a line: the first signs, all verify")
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
 	fs.TextVar(&o.logFormat, "log-format", logging.Text, "`format` of the log: text or json")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
@@ -153,6 +163,12 @@ func (o options) check() error {
 		return fmt.Errorf("-max-message is %d: must be at most %d bytes", o.maxMessage, 1<<30)
 	case o.maxHeader < 256 || o.maxHeader > poller.ScratchSize:
 		return fmt.Errorf("-max-header is %d: must be 256 to %d bytes", o.maxHeader, poller.ScratchSize)
+	case o.history < 0 || o.history > maxHistory:
+		return fmt.Errorf("-history is %d: must be 0 to %d", o.history, maxHistory)
+	case o.historyAge > 0 && o.historyAge < time.Second:
+		return fmt.Errorf("-history-age is %s: must be at least %s, or 0, for ever; -history 0 keeps nothing", o.historyAge, time.Second)
+	case o.historyMemory > 0 && o.historyMemory < minHistoryMemory:
+		return fmt.Errorf("-history-memory is %d: must be at least %d bytes, or 0, for any amount; -history 0 keeps nothing", o.historyMemory, minHistoryMemory)
 	case o.handshakeTimeout <= 0 || o.handshakeTimeout > maxTimeout:
 		return fmt.Errorf("-handshake-timeout is %s: must be more than 0 and at most %s", o.handshakeTimeout, maxTimeout)
 	}
@@ -164,7 +180,7 @@ func (o options) check() error {
 		value int64
 	}{
 		{"max-conns", int64(o.maxConns)}, {"max-conns-per-ip", int64(o.maxConnsPerIP)}, {"max-rooms", int64(o.maxRooms)}, {"max-handshakes", int64(o.maxHandshakes)},
-		{"max-fragments", int64(o.maxFragments)}, {"rate-messages", o.rateMessages}, {"rate-bytes", o.rateBytes}, {"rate-controls", o.rateControls},
+		{"history-memory", o.historyMemory}, {"max-fragments", int64(o.maxFragments)}, {"rate-messages", o.rateMessages}, {"rate-bytes", o.rateBytes}, {"rate-controls", o.rateControls},
 	} {
 		if limit.value < 0 || limit.value > 1<<40 {
 			return fmt.Errorf("-%s is %d: must be 0 to %d", limit.name, limit.value, int64(1<<40))
@@ -174,12 +190,15 @@ func (o options) check() error {
 		name  string
 		value time.Duration
 	}{
-		{"drain-timeout", o.drainTimeout}, {"drain-spread", o.drainSpread}, {"ping-interval", o.pingInterval},
+		{"history-age", o.historyAge}, {"drain-timeout", o.drainTimeout}, {"drain-spread", o.drainSpread}, {"ping-interval", o.pingInterval},
 		{"idle-timeout", o.idleTimeout}, {"write-timeout", o.writeTimeout},
 	} {
 		if timeout.value < 0 || timeout.value > maxTimeout {
 			return fmt.Errorf("-%s is %s: must be 0 to %s", timeout.name, timeout.value, maxTimeout)
 		}
+	}
+	if err := o.checkSecret(); err != nil {
+		return err
 	}
 	return o.checkAddresses()
 }
@@ -188,6 +207,14 @@ func (o options) check() error {
 const (
 	maxQueue   = 1 << 30
 	maxWorkers = 4096
+)
+
+// A room is held up while its history is encoded for its first reader of another
+// dialect, and that takes about a microsecond a message. What is kept has at least
+// a few hundred bytes a room.
+const (
+	maxHistory       = 100_000
+	minHistoryMemory = 64 << 10
 )
 
 // maxTimeout is far within what the server's clock can count.
@@ -209,6 +236,9 @@ func (o options) room() room.Config {
 		RateBytes:         o.rateBytes,
 		RateControls:      o.rateControls,
 		RateClose:         o.rateClose,
+		History:           o.history,
+		HistoryAge:        o.historyAge,
+		HistoryMemory:     o.historyMemory,
 		HandshakeTimeout:  o.handshakeTimeout,
 		PingInterval:      o.pingInterval,
 		IdleTimeout:       o.idleTimeout,

@@ -21,8 +21,9 @@ var everyFlag = []string{
 	"-addr", "unix:x.sock", "-unix-mode", "0600", "-admin-host", "C", "-assets", "here", "-queue", "2", "-workers", "1003", "-io-uring", "off", "-admin", "127.0.0.1:4",
 	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-rooms", "1006", "-rooms", "a,b", "-rooms", "c.d", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
+	"-history", "1014", "-history-age", "1015s", "-history-memory", "1016000",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-log-level", "debug", "-log-format", "json", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-log-level", "debug", "-log-format", "json", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -48,6 +49,9 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		rateBytes:        12,
 		rateControls:     13,
 		rateClose:        true,
+		history:          1014,
+		historyAge:       1015 * time.Second,
+		historyMemory:    1016000,
 		handshakeTimeout: 14 * time.Second,
 		pingInterval:     15 * time.Second,
 		idleTimeout:      16 * time.Second,
@@ -58,10 +62,11 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		proxyProtocol:    true,
 		allowOrigin:      []string{"https://a", "b"},
 		subprotocols:     []string{"c", "d"},
+		secret:           aSecret,
 		logLevel:         slog.LevelDebug,
 		logFormat:        logging.JSON,
 		version:          true,
-	}, parse(t), "given")
+	}, parse(t), "given", "secretFile") // which goes with no secret
 }
 
 func TestVariableOfARepeatableFlagIsAListWithSpaces(t *testing.T) {
@@ -117,6 +122,9 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		RateBytes:         12,
 		RateControls:      13,
 		RateClose:         true,
+		History:           1014,
+		HistoryAge:        1015 * time.Second,
+		HistoryMemory:     1016000,
 		HandshakeTimeout:  14 * time.Second,
 		PingInterval:      15 * time.Second,
 		IdleTimeout:       16 * time.Second,
@@ -127,7 +135,7 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		ProxyProtocol:     true,
 		AllowOrigin:       []string{"https://a", "b"},
 		Subprotocols:      []string{"c", "d"},
-	}, parse(t).room(), "MaxConns", "Page", "Log", "PassTime", "Lag") // those are serve's
+	}, parse(t).room(), "MaxConns", "Page", "Secrets", "Log", "PassTime", "Lag") // those are serve's
 }
 
 func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {

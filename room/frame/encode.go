@@ -72,6 +72,18 @@ func AppendCloseReply(dst, body []byte) []byte {
 	return AppendMessage(dst, ws.OpClose, body[:min(len(body), codeSize)])
 }
 
+// Split is the opcode and the payload of a frame that was encoded here.
+func Split(f []byte) (op ws.OpCode, payload []byte) {
+	op = ws.OpCode(f[0] & 0x0f)
+	switch f[1] {
+	case length16:
+		return op, f[4:]
+	case length64:
+		return op, f[10:]
+	}
+	return op, f[2:]
+}
+
 // Len is the length in bytes of the frame that begins at b. It must be one
 // that was encoded here, its header whole: Len walks a log of frames, and
 // checks nothing.

@@ -70,6 +70,33 @@ func (c Cursor) Skip(n int) (at Cursor, part int) {
 	return c, n
 }
 
+// Forward is the cursor in front of the frame number seq, which must not be before
+// c's nor beyond the head.
+func (c Cursor) Forward(seq uint64) Cursor {
+	for {
+		next := c.seg.next.Load() // see Next
+		size, frames := c.seg.size()
+		if end := c.seg.first + uint64(frames); seq > end || seq == end && next != nil {
+			c = Cursor{seg: next, Seq: next.first}
+			continue
+		} else if seq == end {
+			return Cursor{seg: c.seg, off: size, Seq: end}
+		}
+		for ; c.Seq < seq; c.Seq++ {
+			c.off += frame.Len(c.seg.buf[c.off:])
+		}
+		return c
+	}
+}
+
+// Between is the memory in bytes of the segments from c's on that come before at's.
+func (c Cursor) Between(at Cursor) (size int) {
+	for seg := c.seg; seg != at.seg; seg = seg.next.Load() {
+		size += len(seg.buf)
+	}
+	return size
+}
+
 // Frame is the frame that follows c, which must not be at the head.
 func (c Cursor) Frame() []byte {
 	p, _ := c.Next()

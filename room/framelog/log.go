@@ -67,16 +67,19 @@ func (l *Log) Head() Cursor {
 	return Cursor{seg: l.tail, off: size, Seq: l.tail.first + uint64(frames)}
 }
 
-// Append adds n whole encoded frames. Readers see all of them at once.
-func (l *Log) Append(frames []byte, n int) {
+// Append adds n whole encoded frames, and returns how many bytes of memory it
+// took for them. Readers see all of them at once.
+func (l *Log) Append(frames []byte, n int) (grown int) {
 	size, count := l.tail.size()
 	if len(frames) > len(l.tail.buf)-size {
-		l.link(max(l.grow, len(frames)), l.Head().Seq)
+		grown = max(l.grow, len(frames))
+		l.link(grown, l.Head().Seq)
 		l.grow = min(2*l.grow, maxSegment)
 		size, count = 0, 0
 	}
 	copy(l.tail.buf[size:], frames)
 	l.tail.publish(size+len(frames), count+n)
+	return grown
 }
 
 // Trim ends the last segment, so that its memory is free as soon as all have
@@ -109,6 +112,39 @@ func (c Cursor) Extent() (segments, size int) {
 
 // Trimmed reports whether the log has held nothing since Trim.
 func (l *Log) Trimmed() bool { return l.tail.buf == nil }
+
+// Compact moves what follows from into segments with nothing to spare, and starts
+// small again. It returns from's new place. Readers elsewhere go on as they were,
+// and hold the old segments until they have read them.
+func (l *Log) Compact(from Cursor) Cursor {
+	first := &segment{first: from.Seq}
+	last := first
+	for at := from; ; {
+		size, count := 0, 0
+		for end := at; size < maxSegment; {
+			p, after := end.Next()
+			if len(p.Bytes) == 0 {
+				break
+			}
+			size, count, end = size+len(p.Bytes), count+p.Frames, after
+		}
+		if size == 0 {
+			break
+		}
+		seg := &segment{first: at.Seq, buf: make([]byte, 0, size)}
+		for len(seg.buf) < size {
+			var p Piece
+			p, at = at.Next()
+			seg.buf = append(seg.buf, p.Bytes...)
+		}
+		seg.publish(size, count)
+		last.next.Store(seg)
+		last = seg
+	}
+	l.Restart(l.Head().Seq)
+	last.next.Store(l.tail)
+	return Cursor{seg: first, Seq: from.Seq}
+}
 
 func (l *Log) link(size int, first uint64) {
 	next := &segment{first: first}

@@ -237,3 +237,56 @@ func BenchmarkSkip128Frames(b *testing.B) {
 
 // newCursor is at the beginning of the segment that is being filled.
 func newCursor(l *Log) Cursor { return Cursor{seg: l.tail, Seq: l.tail.first} }
+
+func TestForwardFindsTheFrame(t *testing.T) {
+	l := newLog()
+	c := l.Head()
+	var all []byte
+	memory := 0
+	for i := range 300 {
+		f := frames(i, 1, i)
+		all = append(all, f...)
+		memory += l.Append(f, 1)
+	}
+	if _, size := c.Extent(); size != memory {
+		t.Fatalf("the log has %d bytes, Append said %d", size, memory)
+	}
+	for seq := range uint64(301) {
+		at := c.Forward(seq)
+		got, _ := readAll(at)
+		if want := all[len(First(all, int(seq))):]; at.Seq != seq || !bytes.Equal(got, want) {
+			t.Fatalf("forward to %d: at %d, %d bytes follow, want %d", seq, at.Seq, len(got), len(want))
+		}
+		if _, size := at.Extent(); size != memory-c.Between(at) {
+			t.Fatalf("forward to %d: %d bytes are held, %d of %d were left", seq, size, c.Between(at), memory)
+		}
+	}
+}
+
+func TestCompactKeepsTheFramesAndNothingElse(t *testing.T) {
+	for _, from := range []uint64{0, 1, 150, 299, 300} {
+		l := newLog()
+		c := l.Head()
+		var all []byte
+		for i := range 300 {
+			f := frames(i, 1, i)
+			all = append(all, f...)
+			l.Append(f, 1)
+		}
+		behind := c.Forward(120)
+		at := c.Forward(from)
+		want := all[len(First(all, int(from))):]
+		at = l.Compact(at)
+		if _, size := at.Extent(); size != len(want) || !l.Trimmed() {
+			t.Fatalf("from %d: %d bytes of memory for %d", from, size, len(want))
+		}
+		l.Append(frames(300, 1, 10), 1)
+		more := frames(300, 1, 10)
+		if got, end := readAll(at); !bytes.Equal(got, append(want, more...)) || end != l.Head() {
+			t.Fatalf("from %d: %d bytes follow, want %d", from, len(got), len(want)+len(more))
+		}
+		if got, end := readAll(behind); !bytes.Equal(got, append(all[len(First(all, 120)):len(all):len(all)], more...)) || end != l.Head() {
+			t.Fatal("a reader on the old segments lost its way")
+		}
+	}
+}

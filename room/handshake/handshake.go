@@ -5,8 +5,8 @@
 //
 //	bytes ─▶ request line ─▶ fields ─▶ message ─▶ path? ── another ──▶ HTTP
 //	            │              │          │         │
-//	            │              │          │       ours ─▶ rules ─▶ Upgrade: the 101
-//	            ▼              ▼          ▼                 ▼
+//	            │              │          │       ours ─▶ rules ─▶ query ─▶ Upgrade: the 101
+//	            ▼              ▼          ▼                 ▼        ▼
 //	          Refuse         Refuse     Refuse            Refuse: 4xx or 5xx, Connection: close
 //
 // What is HTTP keeps the rules for any message (RFC 9110, RFC 9112), so that
@@ -45,6 +45,8 @@ type Result struct {
 	Response []byte // Upgrade, Refuse: the answer but for its Date, see AppendAnswer; not to be changed
 	Deflate  bool   // Upgrade: permessage-deflate was agreed upon (RFC 7692)
 	Room     string // Upgrade: the name of the room
+	Protocol string // Upgrade: the subprotocol that was agreed upon; empty: none
+	Query    Query  // Upgrade: what the request asks for besides
 	Status   int    // Refuse: that of the answer
 	Reason   string // Refuse: one stable word, for logs and counters
 }
@@ -95,7 +97,7 @@ func (h *Handshake) Look(b []byte) Result {
 	if r := f.checkMessage(request.Version); r != nil {
 		return refuse(r, b)
 	}
-	encoded, _, _ := bytes.Cut(request.URI, []byte{'?'})
+	encoded, query, _ := bytes.Cut(request.URI, []byte{'?'})
 	room, ours, bad := h.roomOf(path, bytes.IndexByte(encoded, '%') >= 0)
 	switch {
 	case !ours || string(request.Method) == http.MethodOptions:
@@ -106,6 +108,10 @@ func (h *Handshake) Look(b []byte) Result {
 	if r := h.check(request, &f, authority); r != nil {
 		return refuse(r, b)
 	}
+	asked, ok := parseQuery(string(query))
+	if !ok {
+		return refuse(badSince, b)
+	}
 	var answer *upgrader
 	if answer = withoutDeflate; h.Compress {
 		answer = f.deflate.answer()
@@ -114,7 +120,10 @@ func (h *Handshake) Look(b []byte) Result {
 	if err != nil {
 		return refuse(badRequest, b) // not reached: the rules are stricter
 	}
-	return Result{Verdict: Upgrade, N: end, Response: response, Deflate: answer != withoutDeflate, Room: roomName(room)}
+	return Result{
+		Verdict: Upgrade, N: end, Response: response, Deflate: answer != withoutDeflate,
+		Room: roomName(room), Protocol: f.protocol, Query: asked,
+	}
 }
 
 // check applies the rules for a client's opening handshake (RFC 6455 §4.2.1).

@@ -39,6 +39,7 @@ var (
 	badKey         = newRefusal("bad_key", http.StatusBadRequest, "exactly one Sec-WebSocket-Key header of 16 bytes in base64 is needed")
 	badExtensions  = newRefusal("extensions", http.StatusBadRequest, "Sec-WebSocket-Extensions is not a list of extensions") // RFC 6455 §9.1
 	badSubprotocol = newRefusal("subprotocol", http.StatusBadRequest, "Sec-WebSocket-Protocol is not a list of tokens")      // RFC 6455 §11.3.4
+	badSince       = newRefusal("bad_since", http.StatusBadRequest, "since is not where one can begin in a room: leave it out, write now, or the position that you were told")
 	badOrigin      = newRefusal("origin", http.StatusForbidden, "the Origin of this request's page is not its Host, nor allowed. "+
 		"A proxy has to pass on the Host that the browser sent (nginx: proxy_set_header Host $http_host; Apache: ProxyPreserveHost On). "+
 		"Pages of another host have to be allowed: chatd -allow-origin https://that.host") // RFC 6455 §10.2
@@ -61,7 +62,7 @@ var (
 func Reasons() []string {
 	var all []string
 	for _, r := range []*refusal{badRequest, headTooLarge, unknownHTTP, badTarget, badHost, badLength, badCoding, unknownCoding,
-		badRoom, noSuchRoom, badMethod, badProtocol, badBody, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin} {
+		badRoom, noSuchRoom, badMethod, badProtocol, badBody, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin, badSince} {
 		if !slices.Contains(all, r.reason) {
 			all = append(all, r.reason)
 		}

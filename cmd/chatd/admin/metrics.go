@@ -69,7 +69,7 @@ var (
 	accepted   = desc("chatd_accepted_total", "Connections that were accepted.")
 	joined     = desc("chatd_joined_total", "Clients that became members of a room.")
 	created    = desc("chatd_rooms_created_total", "Rooms that were made, for their first member.")
-	removed    = desc("chatd_rooms_removed_total", "Rooms that were removed, having no members any more.")
+	removed    = desc("chatd_rooms_removed_total", "Rooms that were removed, having neither members nor history any more.")
 	messages   = desc("chatd_messages_total", "Messages that were published.")
 	due        = desc("chatd_deliveries_due_total", "Messages times the members that were present.")
 	deliveries = desc("chatd_deliveries_total", "Messages that were written whole to a member's socket.")
@@ -85,6 +85,11 @@ var (
 	compressed = desc("chatd_compressed_messages_total", "Messages that were compressed for the members that asked for it.")
 	input      = desc("chatd_compression_input_bytes_total", "Bytes of the compressed messages before.")
 	output     = desc("chatd_compression_output_bytes_total", "Bytes of the compressed messages after.")
+	kept       = desc("chatd_history_messages", "Messages that the rooms' histories keep.")
+	keptBytes  = desc("chatd_history_bytes", "Memory of the rooms' histories.")
+	caughtUp   = desc("chatd_catch_up_bytes_total", "Bytes that members were sent of what was said before they came.")
+	resumes    = desc("chatd_resumes_total", "Joins with a position, by whether everything since then was there.", "outcome")
+	gaps       = desc("chatd_gaps_total", "Joins with a position since which messages are missing.", "reason")
 	inflated   = desc("chatd_inflated_messages_total", "Messages that came compressed.")
 )
 
@@ -93,7 +98,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connections, members, rooms, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
 		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, pauses, panics, linesLost,
-		compressed, input, output, inflated,
+		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps,
 	} {
 		ch <- d
 	}
@@ -142,6 +147,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(lost, st.Lost)
 	count(received, st.Received)
 	count(sent, st.Sent)
+	gauge(kept, float64(st.KeptMessages))
+	gauge(keptBytes, float64(st.KeptBytes))
+	count(caughtUp, st.CaughtUp)
+	byLabel(resumes, st.Resumed)
+	byLabel(gaps, st.Gaps)
 	byLabel(failures, st.Refused)
 	byLabel(dropped, st.Dropped)
 	byLabel(throttled, st.Throttled)

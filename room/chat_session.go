@@ -1,0 +1,68 @@
+package room
+
+import (
+	"sync/atomic"
+
+	"chatd/room/chat"
+	"chatd/room/handshake"
+	"chatd/room/identity"
+)
+
+// chatSession is the session of a connection that speaks chat.v1. It is the
+// handler of the client's socket, and the client is its: who has one finds the
+// other. One that speaks raw has none. Very many may be idle: what is seldom there
+// is behind a pointer.
+type chatSession struct {
+	*client                        // static
+	author  atomic.Pointer[author] // who it is now: set by the session, read by shards and in posts
+
+	// Owned by the session.
+	stays    *stays // nil: it is in the room that it came into, and always was
+	second   uint32 // the tick at which the second began in which commands are counted
+	commands uint8  // in that second, but for what was said
+	errors   uint8  // in a row
+}
+
+// speakChat has a new chat session go on with the connection. Its session calls it
+// before it joins.
+func (c *client) speakChat(q *handshake.Query) {
+	id, proven := c.server.config.Secrets.ID(q.Session)
+	if !proven {
+		id = identity.NewID()
+	}
+	name, _ := chat.CleanName(q.Name)
+	cs := &chatSession{client: c}
+	cs.author.Store(newAuthor(id, name))
+	c.status.Or(statusChat)
+	c.Handover(cs)
+}
+
+// session implements speaker.
+func (cs *chatSession) session() *chatSession { return cs }
+
+// speaker is a handler that speaks chat.v1.
+type speaker interface{ session() *chatSession }
+
+// chat is c's chat session, nil if it speaks raw.
+func (c *client) chat() *chatSession {
+	if !c.has(statusChat) {
+		return nil
+	}
+	return c.Handler().(speaker).session()
+}
+
+// What a client is told of reconnecting, in ms.
+const (
+	retryMin = 500
+	retryMax = 15_000
+)
+
+// welcome is what the connection is told first, but for its place in the room. The
+// session is not kept: it is as long as all else that is.
+func (cs *chatSession) welcome() *chat.Welcome {
+	a, config := cs.author.Load(), &cs.server.config
+	return &chat.Welcome{
+		ID: a.id, Session: config.Secrets.Session(a.id), Name: a.name, RetryMin: retryMin, RetryMax: retryMax,
+		Limits: chat.Limits{Message: config.MaxMessage, Name: chat.MaxName, Rooms: chat.MaxRooms},
+	}
+}

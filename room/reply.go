@@ -1,0 +1,128 @@
+package room
+
+import (
+	"chatd/poller"
+	"chatd/room/chat"
+)
+
+// reply is what one client is told by itself: bytes that come behind the frame
+// that is half written and ahead of its rooms, in the order in which they were
+// given. Unlike mail none is ever replaced. Once it was given to the shard it
+// belongs to that.
+type reply struct {
+	link   *reply
+	client *client
+	bytes  []byte
+	roll   *roll // what is asked for first; nil: nothing
+}
+
+// Link implements the inbox's element.
+func (r *reply) Link() **reply { return &r.link }
+
+// tell has c, a member, told bytes, which nobody may change any more. Until they
+// are written statusOwed is set: its session reads nothing meanwhile, so that a
+// peer that doesn't read can't pile up answers. Its session may call it, and the
+// hubs of its rooms.
+func (c *client) tell(w *poller.Worker, bytes []byte) {
+	c.status.Or(statusOwed)
+	c.roster.Load().shard.give(w, &reply{client: c, bytes: bytes})
+}
+
+// ask has c told who is in h's room, one of its own. The session calls it.
+func (c *client) ask(w *poller.Worker, h *hub) {
+	c.status.Or(statusOwed)
+	p := newPost(false)
+	p.asker = c
+	h.publish(w, p)
+}
+
+// give hands over a reply. Anybody may call it.
+func (s *shard) give(w *poller.Worker, r *reply) {
+	s.replies.Put(r)
+	s.ScheduleOn(w)
+}
+
+// tell writes r's bytes to its client, or has them wait.
+func (s *shard) tell(w *poller.Worker, r *reply) {
+	c := r.client
+	if c.has(statusLeft) {
+		return
+	}
+	if o := c.out; o != nil {
+		o.loosen()
+		o.add(r.bytes)
+		s.resume(w, o)
+	} else {
+		s.answer(w, c, r.bytes)
+	}
+	if o := c.out; o == nil || len(o.rest) == 0 {
+		c.answered(w)
+	} else {
+		c.status.Or(statusOwed)
+	}
+}
+
+// answered has the session go on. The shard calls it when all answers are written.
+func (c *client) answered(w *poller.Worker) {
+	if c.status.And(^statusOwed)&statusOwed != 0 {
+		c.ScheduleOn(w)
+	}
+}
+
+// maxNamed is how many members one is told of who asks.
+const maxNamed = 100
+
+// roll is a list of a room's members in the making. It goes from shard to shard,
+// and belongs to the one that has it.
+type roll struct {
+	hub     *hub
+	rosters []*roster // that are still to be asked
+	names   []chat.Member
+}
+
+// call begins to collect the members for c, who asked. The hub calls it.
+func (h *hub) call(w *poller.Worker, c *client) {
+	l := &roll{hub: h}
+	for r := h.rosters; r != nil; r = r.sibling {
+		if r.stream.told() {
+			l.rosters = append(l.rosters, r)
+		}
+	}
+	l.next(w, &reply{client: c, roll: l})
+}
+
+// next goes on to the next shard, or to the one of who asked.
+func (l *roll) next(w *poller.Worker, r *reply) {
+	if len(l.rosters) > 0 && len(l.names) < maxNamed {
+		l.rosters[0].shard.give(w, r)
+		return
+	}
+	c := r.client
+	r.roll = nil
+	r.bytes = c.stream().dialect().who(nil, l.hub.name, int(l.hub.population.Load()), l.names)
+	c.roster.Load().shard.give(w, r)
+}
+
+// collect adds the members of the first roster, which is the shard's.
+func (s *shard) collect(w *poller.Worker, r *reply) {
+	l := r.roll
+	of := l.rosters[0]
+	l.rosters = l.rosters[1:]
+	for _, c := range of.ready {
+		l.add(c)
+	}
+	for _, o := range s.lagging {
+		if len(l.names) < maxNamed && o.reading(of) >= 0 {
+			l.add(o.c)
+		}
+	}
+	l.next(w, r)
+}
+
+// add adds a member, if there is room.
+func (l *roll) add(c *client) {
+	if cs := c.chat(); cs != nil && len(l.names) < maxNamed {
+		a := cs.author.Load()
+		l.names = append(l.names, chat.Member{ID: a.id, Name: a.name})
+	}
+}

@@ -1,0 +1,69 @@
+package room
+
+import (
+	"sync/atomic"
+
+	"chatd/poller"
+)
+
+// silence is the rooms that have history, in the order in which something was last
+// said in them: beyond the bounds those that have been silent longest are the first
+// to lose theirs. It belongs to the directory.
+type silence struct {
+	longest, shortest *hub
+}
+
+// spoke puts h behind the others: something was said there, at most a second
+// before now, or goes on to be until a second after.
+func (q *silence) spoke(h *hub, now int64) {
+	q.forget(h)
+	a := h.archive
+	a.listed, a.spoken, a.older = true, now, q.shortest
+	if q.shortest == nil {
+		q.longest = h
+	} else {
+		q.shortest.archive.newer = h
+	}
+	q.shortest = h
+}
+
+// forget takes h out, if it is among them.
+func (q *silence) forget(h *hub) {
+	a := h.archive
+	if a == nil || !a.listed {
+		return
+	}
+	if a.older == nil {
+		q.longest = a.newer
+	} else {
+		a.older.archive.newer = a.newer
+	}
+	if a.newer == nil {
+		q.shortest = a.older
+	} else {
+		a.newer.archive.older = a.older
+	}
+	a.listed, a.older, a.newer = false, nil, nil
+}
+
+// boundHistory has rooms let go of what is too old, or too much. A room in which
+// things go on being said looks after its age itself.
+func (d *directory) boundHistory(w *poller.Worker) {
+	config := &d.server.config
+	if age := config.HistoryAge.Milliseconds(); age > 0 {
+		const grain = 1000
+		now := d.server.clock()
+		for h := d.longest; h != nil && now-h.archive.spoken > age+grain; h = h.archive.newer {
+			h.ScheduleOn(w)
+		}
+	}
+	if config.HistoryMemory > 0 {
+		excess := d.server.counters.level(func(t *counters) *atomic.Int64 { return &t.keptBytes }) - config.HistoryMemory
+		for h := d.longest; h != nil && excess > 0; h = h.archive.newer {
+			bytes := min(h.archive.size.Load(), excess)
+			h.archive.shed.Store(bytes)
+			h.ScheduleOn(w)
+			excess -= bytes
+		}
+	}
+}

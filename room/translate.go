@@ -1,0 +1,158 @@
+package room
+
+import (
+	"sync"
+
+	"github.com/gobwas/ws"
+
+	"chatd/poller"
+	"chatd/room/chat"
+	"chatd/room/frame"
+	"chatd/room/framelog"
+)
+
+// translator makes raw frames those of another stream. It is memory for that.
+type translator struct {
+	plain, deflated []byte // what it has made
+	packed          []byte
+}
+
+var translators = sync.Pool{New: func() any { return new(translator) }}
+
+// free gives the translator back.
+func (x *translator) free() {
+	x.plain, x.deflated, x.packed = reusable(x.plain), reusable(x.deflated), reusable(x.packed)
+	translators.Put(x)
+}
+
+// translate encodes raw frames in the dialect d, of which m says what is known of
+// the first; the others are the next ones of the same author and time. It returns
+// how many there are.
+func (x *translator) translate(t *counters, d dialect, room string, frames []byte, m chat.Message, deflated bool) (n int) {
+	x.plain, x.deflated = x.plain[:0], x.deflated[:0]
+	for ; len(frames) > 0; n++ {
+		size := frame.Len(frames)
+		op, payload := frame.Split(frames[:size])
+		m.Binary, m.Payload = op == ws.OpBinary, payload
+		at := len(x.plain)
+		x.plain = d.message(x.plain, room, &m)
+		if deflated {
+			x.deflated, x.packed = appendDeflated(x.deflated, x.plain[at:], x.packed, t)
+		}
+		m.Seq++
+		frames = frames[size:]
+	}
+	return n
+}
+
+// record appends n messages, of which s tells, to the room's logs. All of them are
+// encoded first: whatever that does, the logs have the same messages.
+func (h *hub) record(w *poller.Worker, plain, compressed []byte, n int, s said) {
+	if h.archive == nil {
+		if h.server.config.History == 0 {
+			h.log.Append(plain, n)
+			return
+		}
+		h.archive = newArchive(h)
+	}
+	a := h.archive
+	now := h.server.clock()
+	first := entry{first: h.log.Head().Seq + 1, at: max(now, a.last()), author: s.author, nonce: s.nonce}
+	if a.tracks[chatStream] != nil || a.tracks[chatDeflated] != nil {
+		x := translators.Get().(*translator)
+		defer x.free()
+		x.translate(h.server.counters.of(w), chatStream.dialect(), h.name, plain, first.message(first.first), a.tracks[chatDeflated] != nil)
+		a.append(chatStream, x.plain, n)
+		a.append(chatDeflated, x.deflated, n)
+	}
+	a.append(rawDeflated, compressed, n)
+	a.append(rawStream, plain, n)
+	a.note(first.first, first.at, s)
+	h.bound(w, now)
+}
+
+// append adds n frames to a stream's log, if it has readers.
+func (a *archive) append(x stream, frames []byte, n int) {
+	if t := a.tracks[x]; t != nil {
+		t.append(frames, n, a.spacing)
+	}
+}
+
+// open makes sure that there is a log for readers of x, with all that is kept.
+func (h *hub) open(w *poller.Worker, x stream) {
+	if x == rawStream {
+		return
+	}
+	if h.archive == nil {
+		h.archive = newArchive(h)
+	}
+	a := h.archive
+	if a.tracks[x] != nil {
+		return
+	}
+	l := new(framelog.Log)
+	l.Init()
+	l.Restart(a.floor)
+	t := newTrack(l)
+	h.fill(w, t, x)
+	a.tracks[x] = t
+	h.account(w)
+	if x == rawDeflated {
+		h.flags.Or(hubDeflating)
+	}
+	if x.told() && h.flags.Or(hubHeard)&hubHeard == 0 {
+		a.told = int(h.population.Load()) + 1 // who opens it, too, as its welcome says
+	}
+}
+
+// fill encodes what is kept for the stream x.
+func (h *hub) fill(w *poller.Worker, t *track, x stream) {
+	a := h.archive
+	conv := translators.Get().(*translator)
+	defer conv.free()
+	at := a.tracks[rawStream].at(a.floor)
+	head := h.log.Head().Seq
+	for i := a.gone; at.Seq < head; i++ {
+		end := head
+		if i+1 < len(a.entries) {
+			end = a.entries[i+1].first - 1
+		}
+		seq := at.Seq
+		for frames := range at.Until(end) {
+			n := conv.translate(h.server.counters.of(w), x.dialect(), h.name, frames, a.entries[i].message(seq+1), x.deflated())
+			seq += uint64(n)
+			if x.deflated() {
+				t.append(conv.deflated, n, a.spacing)
+			} else {
+				t.append(conv.plain, n, a.spacing)
+			}
+		}
+		at = at.Forward(end)
+	}
+}
+
+// closeUnread lets go of the logs that have no readers any more.
+func (h *hub) closeUnread(w *poller.Worker) {
+	a := h.archive
+	if a == nil {
+		return
+	}
+	var read [streams]bool
+	for r := h.rosters; r != nil; r = r.sibling {
+		read[r.stream] = true
+	}
+	heard := false
+	for x, t := range a.tracks {
+		if t != nil && !read[x] && stream(x) != rawStream {
+			a.tracks[x] = nil
+		}
+		heard = heard || read[x] && stream(x).told()
+	}
+	if !read[rawDeflated] {
+		h.flags.And(^hubDeflating)
+	}
+	if !heard {
+		h.flags.And(^(hubHeard | hubCounted))
+	}
+	h.account(w)
+}
