@@ -126,10 +126,20 @@ func TestEveryScenarioSpeaksChat(t *testing.T) {
 	}
 }
 
-func TestHerdRecoversFromCentrifuge(t *testing.T) {
-	peer := filepath.Join(t.TempDir(), "centrifuge")
-	build := exec.Command("go", "build", "-o", peer, "./centrifuge")
-	build.Dir = "../peers"
+func TestHerdComesBackToChatd(t *testing.T) {
+	comesBack(t, "../..", "./cmd/chatd", load.Chat)
+}
+
+func TestHerdComesBackToCentrifuge(t *testing.T) {
+	comesBack(t, "../peers", "./centrifuge", load.Centrifuge)
+}
+
+// comesBack builds the server of a package, below dir, and has a herd come back to
+// it.
+func comesBack(t *testing.T, dir, pkg, dialect string) {
+	program := filepath.Join(t.TempDir(), "server")
+	build := exec.Command("go", "build", "-o", program, pkg)
+	build.Dir = dir
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -148,7 +158,7 @@ func TestHerdRecoversFromCentrifuge(t *testing.T) {
 			t.Fatal(err)
 		}
 		url := "ws://" + addr + "/ws"
-		server, err := startServer(t.Context(), peer+" -addr "+addr+" -history "+tt.history, url)
+		server, err := startServer(t.Context(), program+" -addr "+addr+" -history "+tt.history, url)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,15 +167,15 @@ func TestHerdRecoversFromCentrifuge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		target, err := load.NewTarget(url, load.Centrifuge, nil)
+		target, err := load.NewTarget(url, dialect, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := &scenario{params: result.Params{Clients: 20, Senders: 1, MessageBytes: 64}, url: url, target: target, share: 1000, server: process,
 			progress: newProgress(os.NewFile(^uintptr(0), ""), "")}
 		smallHerd(s)
-		s.dialect, s.params.Rate, s.params.Missed = load.Centrifuge, tt.rate, tt.missed
-		run, err := s.run(t.Context(), "herd", "centrifuge")
+		s.dialect, s.params.Rate, s.params.Missed = dialect, tt.rate, tt.missed
+		run, err := s.run(t.Context(), "herd", pkg)
 		if err != nil || run.Faults.Gaps != tt.gaps || run.Faults.Any() != (tt.gaps > 0) {
 			t.Fatalf("history of %s: %v %+v %v", tt.history, err, run.Faults, run.Warnings)
 		}
