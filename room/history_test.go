@@ -77,7 +77,7 @@ func TestMemoryThatIsCountedIsWhatTheLogsHold(t *testing.T) {
 	check := func(when string) {
 		t.Helper()
 		a := m.hub("a").archive
-		held := a.history.size()
+		held := archiveSize + a.history.size()
 		for _, track := range a.tracks {
 			if track != nil {
 				_, size := track.marks[0].Extent()
@@ -121,6 +121,25 @@ func TestRoomWithoutMembersLivesAsLongAsItsHistory(t *testing.T) {
 	m.seconds(4)
 	if m.hub("a") != nil || m.server.Stats().KeptBytes != 0 {
 		t.Fatal("the room outlived its history")
+	}
+}
+
+func TestRoomThatLivesByItsHistoryMakesRoomForAnother(t *testing.T) {
+	m := keeping(func(c *Config) { c.MaxRooms = 2 }, "a", "b")
+	m.say("a", 3, 10)
+	m.arrive("c", 1<<30, rawStream, position.Since{})
+	m.settle()
+	if m.hub("c") != nil || m.hub("a") == nil {
+		t.Fatal("one room too many, and both have members")
+	}
+	m.do(op{kind: opLeave, who: 0})
+	m.arrive("c", 1<<30, rawStream, position.Since{})
+	m.settle()
+	if m.hub("c") == nil || m.hub("a") != nil || m.hub("b") == nil {
+		t.Fatal("the room that nobody is in should have gone")
+	}
+	if st := m.server.Stats(); st.KeptMessages != 0 || st.KeptBytes != 0 {
+		t.Errorf("%d messages of it are kept in %d bytes", st.KeptMessages, st.KeptBytes)
 	}
 }
 
