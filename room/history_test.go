@@ -231,6 +231,32 @@ func TestMembersAreToldOnceASecondHowManyTheyAre(t *testing.T) {
 	}
 }
 
+func TestThoseWhoAreToldMayAllGoAndOthersCome(t *testing.T) {
+	m := newModel()
+	m.arrive("a", 1<<30, rawStream, position.Since{})
+	for n := range 3 {
+		first := len(m.clients)
+		m.arrive("a", 1<<30, chatStream, position.Since{})
+		m.settle()
+		m.arrive("a", 1<<30, chatStream, position.Since{})
+		m.settle()
+		m.arrive("a", 1<<30, rawStream, position.Since{}) // of which they are to be told later
+		m.settle()
+		if n < 2 {
+			for i := first; i < len(m.clients); i++ {
+				m.do(op{kind: opLeave, who: i})
+			}
+		}
+		m.seconds(2)
+	}
+	for _, s := range m.net[len(m.net)-3 : len(m.net)-1] {
+		events := eventsOf(s.got)
+		if last := events[len(events)-1]; last != `{"type":"members","room":"a","count":4}` {
+			t.Error(last)
+		}
+	}
+}
+
 func TestWhoIsAHundredMembersAndHowManyThereAre(t *testing.T) {
 	m := newModel() // whose shards take three members each
 	for i := range 150 {
