@@ -60,13 +60,13 @@ func (s *shard) tell(w *poller.Worker, r *reply) {
 	if c.has(statusLeft) {
 		return
 	}
-	switch o := c.out; {
-	case r.hub != nil && s.expects(c, r.hub, r.seq): // then it is told once, in its place
-	case o != nil:
+	if o := c.out; o != nil {
 		o.loosen()
-		o.add(r.bytes)
+		if !s.expects(c, r) {
+			o.add(r.bytes)
+		}
 		s.resume(w, o)
-	default:
+	} else if !s.expects(c, r) {
 		s.answer(w, c, r.bytes)
 	}
 	if o := c.out; o == nil || len(o.rest) == 0 {
@@ -76,16 +76,20 @@ func (s *shard) tell(w *poller.Worker, r *reply) {
 	}
 }
 
-// expects reports whether c is still to get the message seq of h's room.
-func (s *shard) expects(c *client, h *hub, seq uint64) bool {
-	r := s.rosterOf(c, h)
-	if r == nil {
+// expects reports whether r repeats a message that c is still to get: then it is
+// told once, in its place.
+func (s *shard) expects(c *client, r *reply) bool {
+	if r.hub == nil {
 		return false
 	}
-	if o := c.out; o != nil {
-		return o.readers[o.reading(r)].at.Seq < seq
+	of := s.rosterOf(c, r.hub)
+	switch o := c.out; {
+	case of == nil: // it has left the room
+		return false
+	case o != nil:
+		return o.readers[o.reading(of)].at.Seq < r.seq
 	}
-	return r.pos.Seq < seq
+	return of.pos.Seq < r.seq
 }
 
 // answered has the session go on. The shard calls it when all answers are written.
