@@ -339,7 +339,7 @@ func (h *hub) say(w *poller.Worker, p *post) bool {
 		h.bound(w, h.server.clock())
 		if seq, again := a.find(s); again {
 			if t := a.tracks[p.sayer.stream()]; t != nil { // else it has left
-				p.sayer.tell(w, t.at(seq-1).Frame())
+				h.repeat(w, p.sayer, seq, t.at(seq-1).Frame())
 			}
 			return false
 		}

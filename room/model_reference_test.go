@@ -3,6 +3,7 @@ package room
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"chatd/room/chat"
 )
@@ -181,6 +182,18 @@ func (c *reference) tell(f []byte) {
 	}
 	c.loosen()
 	c.rest = append(c.rest, item{frame: f})
+}
+
+// repeat has the client get a message of the room again, unless it is still to get
+// it.
+func (c *reference) repeat(room string, f []byte) {
+	if c.gone {
+		return
+	}
+	c.loosen()
+	if !slices.ContainsFunc(c.queues[room], func(q []byte) bool { return bytes.Equal(q, f) }) {
+		c.rest = append(c.rest, item{frame: f})
+	}
 }
 
 // loosen makes what is urgent wait with the rest.

@@ -360,7 +360,7 @@ func (m *model) chat(i int, room string, o op) {
 		message.Nonce = fmt.Sprint(o.n % 5)
 	}
 	if before := m.rooms[room].repeated(m, a.id, message.Nonce); before != nil {
-		r.tell(before.frames[r.stream])
+		r.repeat(room, before.frames[r.stream])
 	} else {
 		said := m.rooms[room].say(m, room, message)
 		for _, r := range m.refs {

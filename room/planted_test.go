@@ -35,6 +35,10 @@ var planted = []struct{ name, file, right, wrong string }{
 		"if n := o.waiting(at, r.pos.Seq); n > queue {", "if n := o.waiting(at, r.pos.Seq); n > queue+1 {",
 	},
 	{
+		"a message that is said again, and overtakes others", "reply.go",
+		"		if !s.expects(c, r) {\n			o.add(r.bytes)\n		}\n", "		o.add(r.bytes)\n",
+	},
+	{
 		"a member that keeps its place in a room that it left", "membership.go",
 		"	s.exit(c, r)\n	r.left(w)\n", "	r.left(w)\n",
 	},

@@ -14,6 +14,9 @@ type reply struct {
 	client *client
 	bytes  []byte
 	roll   *roll // what is asked for first; nil: nothing
+
+	hub *hub   // of the message that it repeats; nil: of none
+	seq uint64 // of that message, which must not overtake those before it
 }
 
 // Link implements the inbox's element.
@@ -23,9 +26,18 @@ func (r *reply) Link() **reply { return &r.link }
 // are written statusOwed is set: its session reads nothing meanwhile, so that a
 // peer that doesn't read can't pile up answers. Its session may call it, and the
 // hubs of its rooms.
-func (c *client) tell(w *poller.Worker, bytes []byte) {
+func (c *client) tell(w *poller.Worker, bytes []byte) { c.owe(w, &reply{client: c, bytes: bytes}) }
+
+// repeat has c told again of the message seq, which it said; frame is that in its
+// stream. The hub calls it.
+func (h *hub) repeat(w *poller.Worker, c *client, seq uint64, frame []byte) {
+	c.owe(w, &reply{client: c, bytes: frame, hub: h, seq: seq})
+}
+
+// owe gives r to c's shard.
+func (c *client) owe(w *poller.Worker, r *reply) {
 	c.status.Or(statusOwed)
-	c.roster.Load().shard.give(w, &reply{client: c, bytes: bytes})
+	c.roster.Load().shard.give(w, r)
 }
 
 // ask has c told who is in h's room, one of its own. The session calls it.
@@ -50,9 +62,11 @@ func (s *shard) tell(w *poller.Worker, r *reply) {
 	}
 	if o := c.out; o != nil {
 		o.loosen()
-		o.add(r.bytes)
+		if !s.expects(c, r) {
+			o.add(r.bytes)
+		}
 		s.resume(w, o)
-	} else {
+	} else if !s.expects(c, r) {
 		s.answer(w, c, r.bytes)
 	}
 	if o := c.out; o == nil || len(o.rest) == 0 {
@@ -60,6 +74,22 @@ func (s *shard) tell(w *poller.Worker, r *reply) {
 	} else {
 		c.status.Or(statusOwed)
 	}
+}
+
+// expects reports whether r repeats a message that c is still to get: then it is
+// told once, in its place.
+func (s *shard) expects(c *client, r *reply) bool {
+	if r.hub == nil {
+		return false
+	}
+	of := s.rosterOf(c, r.hub)
+	switch o := c.out; {
+	case of == nil: // it has left the room
+		return false
+	case o != nil:
+		return o.readers[o.reading(of)].at.Seq < r.seq
+	}
+	return of.pos.Seq < r.seq
 }
 
 // answered has the session go on. The shard calls it when all answers are written.

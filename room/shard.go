@@ -107,22 +107,12 @@ func (s *shard) counters(w *poller.Worker) *counters { return s.server.counters.
 
 // takeEvents does some of what sessions, hubs and the poller asked for, and returns
 // for how many. Of each kind it takes Server.slice: very many may come at once, and
-// those who are there go first. Mail comes behind the replies that were given
-// before it.
+// those who are there go first. Changes and mail come behind the replies that were
+// given before them.
 func (s *shard) takeEvents(w *poller.Worker) (n int) {
 	s.rosters.Each(func(r *roster) { s.note(r, r.events.Swap(0)) })
-	for range s.server.slice {
-		ch := take(&s.nextChange, &s.changes)
-		if ch == nil {
-			break
-		}
-		n++
-		s.current = ch.client
-		if ch.leaves {
-			s.leaveRoom(w, ch)
-		} else {
-			s.join(w, ch)
-		}
+	if s.nextChange == nil {
+		s.nextChange = s.changes.TakeAll() // before the replies are
 	}
 	for range s.server.slice {
 		r := take(&s.nextReply, &s.replies)
@@ -135,6 +125,17 @@ func (s *shard) takeEvents(w *poller.Worker) (n int) {
 			s.collect(w, r)
 		} else {
 			s.tell(w, r)
+		}
+	}
+	for s.nextReply == nil && s.nextChange != nil && n < 2*s.server.slice {
+		ch := s.nextChange
+		s.nextChange = ch.link
+		n++
+		s.current = ch.client
+		if ch.leaves {
+			s.leaveRoom(w, ch)
+		} else {
+			s.join(w, ch)
 		}
 	}
 	for s.nextReply == nil && n < 3*s.server.slice {

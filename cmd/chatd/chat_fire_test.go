@@ -141,7 +141,7 @@ func (s *survivor) live(begun func()) error {
 	session, id := "", ""
 	for s.ledger.Position() == "" || s.ledger.Seq() < s.total {
 		c, err := chattest.Dial(s.addr, chattest.Options{
-			Since: s.ledger.Position(), Session: session, Compress: s.rng.IntN(4) == 0,
+			Since: s.ledger.Position(), Session: session, Compress: s.rng.IntN(10) == 0,
 		})
 		if err != nil {
 			return err
@@ -156,8 +156,8 @@ func (s *survivor) live(begun func()) error {
 		if err != nil {
 			return err
 		}
-		if s.cuts++; s.rng.IntN(8) == 0 { // it is away for longer, mostly than the history
-			s.room.wait(min(s.total, s.ledger.Seq()+uint64(s.rng.IntN(3*int(s.history)))))
+		if s.cuts++; s.rng.IntN(2) == 0 { // it is away for longer, mostly than the history
+			s.room.wait(min(s.total, s.ledger.Seq()+uint64(s.rng.IntN(4*int(s.history)))))
 		}
 	}
 	return nil
@@ -168,7 +168,7 @@ func (s *survivor) listen(c *chattest.Conn) error {
 	if err := s.ledger.Take(c.Welcome); err != nil {
 		return err
 	}
-	events := s.rng.IntN(2000)
+	events := s.rng.IntN(1000)
 	if s.rng.IntN(4) == 0 {
 		events %= 4 // in the middle of what it begins with
 	}

@@ -1,6 +1,7 @@
 package chattest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,8 +28,10 @@ type Options struct {
 
 // Conn is a connection. One goroutine may read it while another one writes.
 type Conn struct {
-	ws      *websocket.Conn
 	Welcome *Event // that it began with; nil: it is raw
+
+	ws *websocket.Conn
+	b  bytes.Buffer // the message that was read last; its reader's
 }
 
 // Refused is the HTTP status of a handshake that was.
@@ -95,10 +98,15 @@ func (c *Conn) Next() (*Event, error) {
 	return Read(b)
 }
 
-// Message reads a message as it is.
+// Message reads a message as it is. The payload is valid up to the next one.
 func (c *Conn) Message() (binary bool, payload []byte, err error) {
-	kind, b, err := c.ws.ReadMessage()
-	return kind == websocket.BinaryMessage, b, err
+	kind, r, err := c.ws.NextReader()
+	if err != nil {
+		return false, nil, err
+	}
+	c.b.Reset()
+	_, err = c.b.ReadFrom(r)
+	return kind == websocket.BinaryMessage, c.b.Bytes(), err
 }
 
 // Send sends an event, or anything else that JSON can say.

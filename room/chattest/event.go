@@ -63,21 +63,32 @@ func (e *Event) Said() string {
 
 // read are the events that came, by their bytes: the members of a room all get
 // the same ones, which are judged once.
-var read sync.Map // string → *Event
+var read = struct {
+	sync.RWMutex
+	events map[string]*Event // guarded by it
+}{events: make(map[string]*Event)}
 
 // Read reads an event of the server. What is none by the schema is an error. It
 // is shared with others who got the same, and not to be changed.
 func Read(b []byte) (*Event, error) {
-	if e, ok := read.Load(string(b)); ok {
-		return e.(*Event), nil
+	read.RLock()
+	e := read.events[string(b)]
+	read.RUnlock()
+	if e != nil {
+		return e, nil
 	}
 	if err := Validate(FromServer, b); err != nil {
 		return nil, err
 	}
-	e := new(Event)
+	e = new(Event)
 	if err := json.Unmarshal(b, e); err != nil {
 		return nil, err
 	}
-	kept, _ := read.LoadOrStore(string(b), e)
-	return kept.(*Event), nil
+	read.Lock()
+	defer read.Unlock()
+	if first := read.events[string(b)]; first != nil {
+		return first, nil
+	}
+	read.events[string(b)] = e
+	return e, nil
 }

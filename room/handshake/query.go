@@ -27,11 +27,12 @@ func parseQuery(query string) (q Query, ok bool) {
 	for pair := range strings.SplitSeq(query, "&") {
 		encoded, value, _ := strings.Cut(pair, "=")
 		key, known := keyOf(encoded)
-		if !known || seen[key] || strings.Contains(pair, ";") {
+		if !known || seen[key] {
 			continue
 		}
 		value, err := url.QueryUnescape(value)
-		if err != nil && key != keySince {
+		bad := err != nil || strings.Contains(pair, ";")
+		if bad && key != keySince {
 			continue
 		}
 		seen[key] = true
@@ -39,7 +40,7 @@ func parseQuery(query string) (q Query, ok bool) {
 		case keyName:
 			q.Name = value
 		case keySince:
-			if q.Since, ok = position.ParseSince(value); !ok || err != nil {
+			if q.Since, ok = position.ParseSince(value); !ok || bad {
 				return Query{}, false
 			}
 		case keySession:
