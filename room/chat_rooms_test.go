@@ -314,3 +314,30 @@ func TestServerSendsChatClientsOfSeveralRoomsAwayWithAllThatIsQueued(t *testing.
 		p.expectCloseAfterEvents(1001)
 	}
 }
+
+func TestWhatIsSaidInSeveralRoomsAtOnceKeepsItsOrderInEach(t *testing.T) {
+	s := startServer(t, withDeflate)
+	c := s.chat("/a", "Sec-WebSocket-Extensions: permessage-deflate")
+	c.joins("b")
+	c.joins("c")
+	rooms := []string{"a", "b", "c"}
+	listeners := []*peer{s.joinRoom("a"), s.joinRoom("b"), s.joinRoom("c")}
+	var all strings.Builder
+	for i := range 120 {
+		event := fmt.Sprintf(`{"type":"say","room":%q,"text":"%d %s"}`, rooms[i*i%7%3], i, long)
+		if i%2 == 0 {
+			all.WriteString(packed(ws.OpText, event))
+		} else {
+			all.WriteString(text(event))
+		}
+	}
+	c.peer.say(all.String() + masked(ws.OpClose, true, "\x03\xe8")) // and is gone
+	for i := range 120 {
+		listeners[i*i%7%3].expect(ws.OpText, fmt.Sprint(i, " ", long))
+	}
+	c.expectCloseAfterEvents(1000)
+	if st := s.Stats(); st.Messages != 120 {
+		t.Errorf("%d messages", st.Messages)
+	}
+	s.until(func() bool { return s.Stats().Members == 3 })
+}

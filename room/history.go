@@ -82,9 +82,6 @@ func (y *history) note(first uint64, at int64, s said) {
 
 // find is the message that the same author said with the same nonce, if it is kept.
 func (y *history) find(s said) (seq uint64, ok bool) {
-	if s.nonce == "" {
-		return 0, false
-	}
 	seq, ok = y.nonces[nonceHash(s.author.id, s.nonce)]
 	if !ok {
 		return 0, false
