@@ -138,24 +138,26 @@ func TestTextIsNotSentAgainThatIsAmongWhatWasMissed(t *testing.T) {
 		}
 		defer m.CloseNow()
 		if n == 1 {
+			m.say(m.hear(), 1)
 			said <- m.hear()
 			return
 		}
-		m.tell(event{"type": "say", "room": "lobby", "seq": 1, "at": 1, "text": "other"})
-		m.say(<-said, 2)
+		m.tell(event{"type": "say", "room": "lobby", "seq": 2, "at": 2, "text": "other"})
+		m.say(<-said, 3)
 		next <- m.hear()
 		m.who()
-		m.serve(2)
+		m.serve(3)
 	})
 	b := visit(t, startBrowser(t), s.URL)
 	b.begin(`{}`)
+	b.do(`chat.say('first')`)
 	b.do(`window.entry = chat.say('mine')`)
-	b.wait(`entry.state === 'confirmed' && chat.texts('lobby') === 'other,mine'`)
+	b.wait(`entry.state === 'confirmed' && chat.texts('lobby') === 'first,other,mine'`)
 	b.expect(`chat.who().then(() => true)`)
 	if e := <-next; e["type"] != "who" {
 		t.Errorf("it says %v", e)
 	}
-	b.expect(`chat.say('next').then(({ seq }) => seq === 3)`)
+	b.expect(`chat.say('next').then(({ seq }) => seq === 4)`)
 }
 
 // What goes back to waiting was said on a connection that was closed in order: the
