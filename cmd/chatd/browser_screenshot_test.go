@@ -70,7 +70,8 @@ func TestScreenshot(t *testing.T) {
 	chatd.dialRoom(t, "releases").flood("14.0.", 3)
 	desk.waitForLast("build 4182 passed in 3 m 12 s")
 	phone.waitForLast("build 4182 passed in 3 m 12 s")
-	desk.wait(`document.title.startsWith('(3)')`)
+	desk.wait(`document.title.startsWith("(3)") && members.textContent === "4 here"`)
+	phone.wait(`members.textContent === "4 here"`)
 	save(t, name, desk.picture(), phone.picture())
 
 	desk.do(`members.click()`)
