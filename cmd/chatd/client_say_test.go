@@ -164,8 +164,7 @@ func TestTextIsNotSentAgainThatIsAmongWhatWasMissed(t *testing.T) {
 // server had told all that it took.
 func TestServerThatSaysGoodbyeHasToldWhatItTook(t *testing.T) {
 	browser := startBrowser(t)
-	var s *scripted
-	s = newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
+	s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
 		m := welcome(w, r, event{"resumed": false})
 		if m == nil {
 			return
