@@ -1,11 +1,9 @@
 package room
 
 import (
-	"cmp"
 	"sync/atomic"
 
 	"chatd/room/chat"
-	"chatd/room/handshake"
 )
 
 // Stats is a snapshot of a server's counters, all since its start. They are
@@ -46,16 +44,6 @@ type Stats struct {
 	Refused   map[string]uint64 // handshakes that failed, by reason
 	Dropped   map[string]uint64 // members that were sent away or lost, by Reason
 	Throttled map[string]uint64 // pauses in reading, by the limit that was exceeded
-}
-
-// Room tells the present life of a room from others that it has had, or will
-// have, and how many messages there were in it; of a room that is not there,
-// zeros.
-func (s *Server) Room(name string) (life, messages uint64) {
-	if h := s.directory.room(cmp.Or(name, handshake.DefaultRoom)); h != nil {
-		return uint64(h.epoch), h.messages.Load()
-	}
-	return 0, 0
 }
 
 // Stats returns the counters.

@@ -61,7 +61,6 @@ if (!('WebSocket' in window)) {
   await new Promise(() => {}); // for ever
 }
 
-
 const chat = connect({ url: document.baseURI, room: roomHere(), name: me.name, storage: stores.tab });
 
 const composer = new Composer({

@@ -55,7 +55,7 @@ function messageElement(message, continues) {
   element.className = continues ? 'message' : 'message first';
   if (continues) {
     element.dataset.time = timeOf(message.at);
-    element.append(line('span', 'unseen', `${nameOf(message)}: `)); // but heard
+    element.append(line('span', 'spoken', `${nameOf(message)}: `)); // but heard
   } else {
     element.append(disc(message), head(message));
     paint(element, message);

@@ -110,11 +110,14 @@ func TestThePageRefersToFilesBesideItself(t *testing.T) {
 func TestPageLoadsAllItsModulesAtOnce(t *testing.T) {
 	h := newHandler(t, "")
 	page := body(t, ask(t, h, "GET", "/"))
-	modules, err := filepath.Glob("*.js")
+	files, err := filepath.Glob("*.js")
 	must(t, err)
-	for _, module := range modules {
-		if !strings.Contains(page, `="`+module+`"`) {
-			t.Errorf("the page does not name %s", module)
+	imports := regexp.MustCompile(`(?m)^import .* from '\./(.*)';$`)
+	for _, file := range files {
+		for _, module := range imports.FindAllStringSubmatch(body(t, ask(t, h, "GET", "/"+file)), -1) {
+			if !strings.Contains(page, `<link rel="modulepreload" href="`+module[1]+`">`) {
+				t.Errorf("the page does not name %s, which %s needs", module[1], file)
+			}
 		}
 	}
 }

@@ -44,12 +44,15 @@ const MISSING = {
   epoch: 'the server has started again and forgotten what was before',
   future: 'the server has started again and forgotten what was before',
   mismatch: 'the server has another past than this page has seen',
+  lost: 'they were lost on the way',
 };
+
+const COUNTED = new Set(['history', 'lost']); // of the others nobody knows how many they are
 
 /** missing says what a gap is. */
 export function missing({ count: n, why }) {
   const reason = MISSING[why] ?? why;
-  if (why !== 'history') return `Messages may be missing here: ${reason}.`;
+  if (!COUNTED.has(why)) return `Messages may be missing here: ${reason}.`;
   return `${count(n, 'message is', 'messages are')} missing here: ${reason}.`;
 }
 

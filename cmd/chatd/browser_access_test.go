@@ -195,7 +195,7 @@ const contrasts = `(() => {
 	const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 	while (texts.nextNode()) {
 		const { parentElement: element, data } = texts.currentNode;
-		if (!data.trim() || !element.checkVisibility({ visibilityProperty: true }) || element.closest('.unseen, template, noscript, datalist')) continue;
+		if (!data.trim() || !element.checkVisibility({ visibilityProperty: true }) || element.closest('.spoken, template, noscript, datalist')) continue;
 		measure(element, getComputedStyle(element).color, data);
 	}
 	for (const field of document.querySelectorAll('[placeholder]')) measure(field, getComputedStyle(field, '::placeholder').color, 'placeholder');

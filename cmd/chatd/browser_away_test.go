@@ -159,8 +159,7 @@ func TestPageSaysWhyItWasClosed(t *testing.T) {
 		{4401, "token_expired", "Connection closed: the permission to be here has expired (4401: token_expired).", true},
 	} {
 		t.Run(fmt.Sprint(int(tt.code)), func(t *testing.T) {
-			var s *scripted
-			s = newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
+			s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
 				if n > 1 {
 					echo(w, r)
 				} else if m := welcome(w, r, nil); m != nil {

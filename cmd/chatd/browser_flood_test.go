@@ -7,24 +7,21 @@ import (
 
 func TestBurstIsShownWholeAsFarAsThePageHolds(t *testing.T) {
 	chatd := startChatd(t)
-	b, c := open(t, startBrowser(t), chatd, "open"), chatd.dial(t)
+	// In a second that does not end there is no flood.
+	b, c := open(t, startBrowser(t), chatd, "open", `performance.now = () => 0`), chatd.dial(t)
 	// The log changes once a frame, or four times a second without frames.
-	get[bool](b, `(window.began = performance.now(), window.changes = 0, window.drawn = 0,
+	get[bool](b, `(window.began = Date.now(), window.changes = 0, window.drawn = 0,
 		window.draw = () => requestAnimationFrame(() => (drawn++, draw())), draw(),
 		new MutationObserver(() => changes++).observe(log, { childList: true, subtree: true }), true)`)
 	c.flood("burst", 5000)
 	b.waitForLast("burst 5000")
-	b.expect(`document.activeElement === input && log.querySelectorAll('.block > *').length <= 2000`)
-	b.expect(`changes > 0 && changes <= drawn + (performance.now() - began) / 250 + 1`)
-	b.wait(`flood.textContent === ''`)
+	b.expect(`log.querySelectorAll('.block > *').length <= 2000 && log.querySelectorAll('.block > *').length > 1800`)
+	b.expect(`document.activeElement === input && changes > 0 && changes <= drawn + (Date.now() - began) / 250 + 1`)
 
 	// The reader looks at a line while more and more of those above it go.
-	c.flood("calm", 2000)
-	b.waitForLast("calm 2000")
-	b.wait(`flood.textContent === ''`)
 	get[bool](b, `new Promise((resolve) => {
 		log.addEventListener('scroll', () => resolve(true), { once: true });
-		window.line = lines.at(-100);
+		window.line = lines[1500];
 		line.scrollIntoView();
 		window.was = line.getBoundingClientRect().top;
 	})`)
@@ -34,7 +31,7 @@ func TestBurstIsShownWholeAsFarAsThePageHolds(t *testing.T) {
 		b.waitForLast(round + " 100")
 		b.expect(`log.querySelectorAll('.block > *').length <= 2000`)
 	}
-	b.expect(`Math.abs(line.getBoundingClientRect().top - was) < 1`)
+	b.expect(`lines.indexOf(line) < 400 && Math.abs(line.getBoundingClientRect().top - was) < 1`)
 }
 
 // flooding is a WebSocket of a room where ten thousand messages a second are said, or

@@ -35,7 +35,7 @@ func TestPage(t *testing.T) {
 			b.waitForPending()
 			b.expect(`[...log.querySelectorAll('.head .name')].map((name) => name.textContent).join() === 'Ana,Ben'`)
 			b.expect(`log.querySelectorAll('.day').length === 1 && log.querySelectorAll('time[datetime$=Z]').length === 2`)
-			b.expect(`log.querySelector('.message:last-child .unseen').textContent === 'Ben: '`)
+			b.expect(`log.querySelector('.message:last-child .spoken').textContent === 'Ben: '`)
 			b.wait(`members.textContent === '2 here'`)
 		}
 		const colours = `[...log.querySelectorAll('.name')].map((name) => getComputedStyle(name).color).join()`

@@ -52,8 +52,8 @@ func TestScreenshot(t *testing.T) {
 	}
 	say("Ana", "morning! did the release go out?")
 	say("Ben", "it did, twenty minutes ago, and nobody noticed")
-	say("Ben", "the notes: https://example.org/releases/14")
-	phone.waitForLast("the notes: https://example.org/releases/14")
+	say("Ben", "the notes: https://example.org/releases/4.2")
+	phone.waitForLast("the notes: https://example.org/releases/4.2")
 	net.become(swallows, swallows) // a tunnel
 	net.reset()
 	phone.waitForState("retrying")
@@ -67,10 +67,11 @@ func TestScreenshot(t *testing.T) {
 	say("Ana", "welcome back. we kept your seat")
 	say("Cleo", "<b>thank you</b>")
 	chatd.dial(t).send(websocket.MessageText, "build 4182 passed in 3 m 12 s")
-	chatd.dialRoom(t, "releases").flood("14.0.", 3)
+	chatd.dialRoom(t, "releases").flood("4.2 on host", 3)
 	desk.waitForLast("build 4182 passed in 3 m 12 s")
 	phone.waitForLast("build 4182 passed in 3 m 12 s")
-	desk.wait(`document.title.startsWith('(3)')`)
+	desk.wait(`document.title.startsWith("(3)") && members.textContent === "4 here"`)
+	phone.wait(`members.textContent === "4 here"`)
 	save(t, name, desk.picture(), phone.picture())
 
 	desk.do(`members.click()`)
