@@ -82,9 +82,6 @@ func (y *history) note(first uint64, at int64, s said) {
 
 // find is the message that the same author said with the same nonce, if it is kept.
 func (y *history) find(s said) (seq uint64, ok bool) {
-	if s.nonce == "" {
-		return 0, false
-	}
 	seq, ok = y.nonces[nonceHash(s.author.id, s.nonce)]
 	if !ok {
 		return 0, false
@@ -241,7 +238,7 @@ func (h *hub) account(w *poller.Worker) {
 	a := h.archive
 	size, kept := 0, int(h.log.Head().Seq-a.floor)
 	if kept > 0 {
-		size = a.history.size()
+		size = archiveSize + a.history.size()
 		for _, t := range a.tracks {
 			if t != nil {
 				size += t.size()

@@ -335,7 +335,8 @@ func (h *hub) append(w *poller.Worker) bool {
 func (h *hub) say(w *poller.Worker, p *post) bool {
 	s := p.says[len(p.says)-p.count]
 	plain, compressed := p.take(1)
-	if a := h.archive; a != nil {
+	if a := h.archive; a != nil && s.nonce != "" {
+		h.bound(w, h.server.clock())
 		if seq, again := a.find(s); again {
 			if t := a.tracks[p.sayer.stream()]; t != nil { // else it has left
 				p.sayer.tell(w, t.at(seq-1).Frame())

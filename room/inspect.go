@@ -64,6 +64,8 @@ type ConnInfo struct {
 	Source     netip.AddrPort `json:"source"`
 	State      string         `json:"state"` // handshake, lingering, closed, ready, lagging or leaving
 	Rooms      []string       `json:"rooms"`
+	ID         string         `json:"id,omitempty"`   // of a chat client
+	Name       string         `json:"name,omitempty"` // that it has now
 	Age        float64        `json:"age_seconds"`
 	Lag        int            `json:"lag"`       // messages that wait for it
 	BytesIn    uint64         `json:"bytes_in"`  // as the kernel counts
@@ -146,7 +148,7 @@ func (s *shard) fill(p *window) {
 		from, to := p.take(len(r.ready))
 		for _, c := range r.ready[from:to] {
 			if c.roster.Load() == r {
-				p.rows = append(p.rows, c.info("ready", s.roomNames(c), 0))
+				p.rows = append(p.rows, s.info(c, "ready", 0))
 			}
 		}
 	}
@@ -156,8 +158,18 @@ func (s *shard) fill(p *window) {
 		if o.left {
 			state, lag = "leaving", int(o.owed)
 		}
-		p.rows = append(p.rows, o.c.info(state, s.roomNames(o.c), lag))
+		p.rows = append(p.rows, s.info(o.c, state, lag))
 	}
+}
+
+// info is what is known of one of its connections.
+func (s *shard) info(c *client, state string, lag int) ConnInfo {
+	row := c.info(state, s.roomNames(c), lag)
+	if cs := c.chat(); cs != nil {
+		a := cs.author.Load()
+		row.ID, row.Name = a.id, a.name
+	}
+	return row
 }
 
 // roomNames are those of the rooms that c is in.
@@ -204,6 +216,9 @@ type extent struct{ segments, bytes int }
 // extents adds what the shard's members hold of their rooms' logs.
 func (s *shard) extents(logs map[logOf]extent) {
 	include := func(r *roster, at framelog.Cursor) {
+		if p, _ := at.Next(); len(p.Bytes) == 0 {
+			return // what it holds, if anything, is the room's history
+		}
 		if segments, bytes := at.Extent(); segments > 0 {
 			key := logOf{r.hub, r.stream}
 			e := logs[key]

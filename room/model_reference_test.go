@@ -3,6 +3,8 @@ package room
 import (
 	"bytes"
 	"fmt"
+
+	"chatd/room/chat"
 )
 
 // reference is what the original does for one client, in every room that it is
@@ -10,20 +12,41 @@ import (
 // something to write of several is left open; that whole frames are written, and
 // everything else, is not.
 type reference struct {
-	deflate bool // it reads compressed messages
+	stream stream // that it reads
 
 	free     int             // bytes the kernel takes now
 	seen     int             // bytes that were written and have been looked at
 	writing  []byte          // the rest of what is partly written
-	rest     [][]byte        // for this client alone, and of rooms that it left
+	message  bool            // that is a message of a room
+	rest     []item          // for this client alone, and of rooms that it left
 	urgent   []byte          // for this client alone, not begun
 	rooms    map[string]bool // that it is in
 	queues   map[string][][]byte
+	fresh    map[string]int // how many of a queue came in this step
+	past     map[string]int // how many of a queue were there before it came: they don't count
+	counts   map[string]int // the members of a room that it was told last
+	notices  int            // how often it was told, but for its first moment in a room
+	welcomed bool
 	farewell []byte
 	gone     bool // in no room any more, for good
 	reset    bool
 	dropped  bool
+	got      uint64 // messages of rooms, whole
 }
+
+// item is a frame that waits apart from the queues.
+type item struct {
+	frame   []byte
+	message bool // of a room
+
+	// The frame says how many members a room has; how many that is when it is
+	// written is left open.
+	event func(members int) []byte
+	room  string
+}
+
+// mostMembers is more than a room of the model ever has.
+const mostMembers = 60
 
 // waits reports whether anything is left to be written.
 func (c *reference) waits() bool {
@@ -48,6 +71,7 @@ func (c *reference) wrote(got, coming []byte) string {
 		return fmt.Sprintf("wrote %d bytes, the kernel takes %d", len(fresh), c.free)
 	}
 	c.free -= len(fresh)
+	defer clear(c.fresh)
 	for len(fresh) > 0 {
 		if len(c.writing) == 0 {
 			if c.writing = c.next(append(fresh[:len(fresh):len(fresh)], coming...)); c.writing == nil {
@@ -58,7 +82,9 @@ func (c *reference) wrote(got, coming []byte) string {
 		if !bytes.Equal(fresh[:n], c.writing[:n]) {
 			return fmt.Sprintf("wrote %q, want %q", fresh[:n], c.writing[:n])
 		}
-		c.writing, fresh = c.writing[n:], fresh[n:]
+		if c.writing, fresh = c.writing[n:], fresh[n:]; len(c.writing) == 0 && c.message {
+			c.got++
+		}
 	}
 	if c.free > 0 && c.waits() {
 		return fmt.Sprintf("did not write what waits, though the kernel takes %d bytes: %v", c.free, c)
@@ -72,10 +98,24 @@ func (c *reference) next(fresh []byte) (frame []byte) {
 		n := min(len(f), len(fresh))
 		return n > 0 && bytes.Equal(f[:n], fresh[:n])
 	}
+	counted := func(room string, event func(int) []byte) []byte {
+		for n := 1; n < mostMembers; n++ {
+			if f := event(n); begins(f) {
+				c.counts[room] = n
+				return f
+			}
+		}
+		return nil
+	}
+	c.message = false
 	switch {
 	case len(c.rest) > 0:
-		if begins(c.rest[0]) {
-			frame, c.rest = c.rest[0], c.rest[1:]
+		first := c.rest[0]
+		if first.event != nil {
+			first.frame = counted(first.room, first.event)
+		}
+		if begins(first.frame) {
+			frame, c.message, c.rest = first.frame, first.message, c.rest[1:]
 		}
 		return frame
 	case begins(c.urgent):
@@ -90,7 +130,18 @@ func (c *reference) next(fresh []byte) (frame []byte) {
 			waiting = true
 			if begins(q[0]) {
 				c.queues[name] = q[1:]
+				c.past[name] = max(0, c.past[name]-1)
+				c.message = true
 				return q[0]
+			}
+		}
+		// Behind its messages it may be told how many are there, but for those that
+		// came in this step.
+		if len(c.queues[name]) <= c.fresh[name] && c.stream.told() && c.rooms[name] && (!c.gone || len(c.farewell) > 0) {
+			notice := counted(name, func(n int) []byte { return eventFrame(chat.AppendMembers(nil, name, n)) })
+			if notice != nil {
+				c.notices++
+				return notice
 			}
 		}
 	}
@@ -100,23 +151,19 @@ func (c *reference) next(fresh []byte) (frame []byte) {
 	return frame
 }
 
-func (c *reference) enter(room string, answer []byte) {
-	if c.gone {
-		return
-	}
-	c.loosen()
-	c.rest = append(c.rest, answer)
-	c.rooms[room] = true
-}
-
 func (c *reference) exit(room string, answer []byte) {
 	if c.gone {
 		return
 	}
 	c.loosen()
-	c.rest = append(append(c.rest, c.queues[room]...), answer)
+	for _, f := range c.queues[room] {
+		c.rest = append(c.rest, item{frame: f, message: true})
+	}
+	c.rest = append(c.rest, item{frame: answer})
 	delete(c.queues, room)
 	delete(c.rooms, room)
+	delete(c.past, room)
+	delete(c.counts, room)
 }
 
 func (c *reference) leave(farewell []byte) {
@@ -127,29 +174,36 @@ func (c *reference) leave(farewell []byte) {
 	c.gone, c.farewell = true, farewell
 }
 
+// tell has the client get a frame of its own.
+func (c *reference) tell(f []byte) {
+	if c.gone {
+		return
+	}
+	c.loosen()
+	c.rest = append(c.rest, item{frame: f})
+}
+
 // loosen makes what is urgent wait with the rest.
 func (c *reference) loosen() {
 	if len(c.urgent) > 0 {
-		c.rest = append(c.rest, c.urgent)
+		c.rest = append(c.rest, item{frame: c.urgent})
 		c.urgent = nil
 	}
 }
 
 // publish has a message come to the room, after what the kernel takes was
 // written.
-func (c *reference) publish(room string, message, compressed []byte) {
+func (c *reference) publish(room string, message *refMessage) {
 	if c.gone || !c.rooms[room] {
 		return
 	}
-	if c.deflate {
-		message = compressed
-	}
-	if len(c.queues[room])-c.taken(room) == modelQueue {
+	if len(c.queues[room])-max(c.taken(room), c.past[room]) == modelQueue {
 		c.dropped = true
 		c.leave(goodbye[SlowConsumer])
 		return
 	}
-	c.queues[room] = append(c.queues[room], message)
+	c.queues[room] = append(c.queues[room], message.frames[c.stream])
+	c.fresh[room]++
 }
 
 // taken is how many of room's frames, of those that are counted as waiting, the
@@ -162,7 +216,7 @@ func (c *reference) taken(room string) (n int) {
 	}
 	free -= len(c.writing) + len(c.urgent)
 	for _, f := range c.rest {
-		free -= len(f)
+		free -= len(f.frame)
 	}
 	for _, f := range c.queues[room] {
 		if free <= 0 {

@@ -15,7 +15,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"chatd/poller"
-	"chatd/room/deflate"
+	"chatd/room/chat"
 	"chatd/room/frame"
 	"chatd/room/handshake"
 	"chatd/room/position"
@@ -43,10 +43,14 @@ const (
 	opPublish
 	opRead
 	opSay
+	opChat // somebody who has a name says something, perhaps again
+	opMeet // a message comes to the room, and a new client, both at once
 	opLeave
 	opReplace // the client leaves and a new one comes, both at once
 	opReset
 	opTick
+	opSecond
+	opKeep // what the history is bounded by, before anybody comes
 	opKinds
 )
 
@@ -60,16 +64,17 @@ type op struct {
 	who  int
 	n    int
 	room int
+	as   int // what a client that comes reads, and since when
 }
 
 func (o op) String() string {
-	names := [...]string{"join", "enter", "exit", "reenter", "publish", "read", "say", "leave", "replace", "reset", "tick"}
-	return fmt.Sprintf("%s(%d,%d,%s)", names[o.kind], o.who, o.n, modelRooms[o.room])
+	names := [...]string{"join", "enter", "exit", "reenter", "publish", "read", "say", "chat", "meet", "leave", "replace", "reset", "tick", "second", "keep"}
+	return fmt.Sprintf("%s(%d,%d,%s,%d)", names[o.kind], o.who, o.n, modelRooms[o.room], o.as)
 }
 
 func schedule(seed uint64) []op {
 	r := rand.New(rand.NewPCG(seed, 1))
-	weights := [opKinds]int{opJoin: 3, opEnter: 2, opExit: 1, opReenter: 1, opPublish: 12, opRead: 8, opSay: 2, opLeave: 1, opReplace: 1, opReset: 1, opTick: 1}
+	weights := [opKinds]int{opJoin: 3, opEnter: 2, opExit: 1, opReenter: 1, opPublish: 12, opRead: 8, opSay: 2, opChat: 6, opMeet: 2, opLeave: 1, opReplace: 1, opReset: 1, opTick: 1, opSecond: 1}
 	if seed%2 == 0 {
 		weights[opEnter], weights[opExit], weights[opReenter] = 0, 0, 0
 	}
@@ -77,15 +82,22 @@ func schedule(seed uint64) []op {
 	for _, w := range weights {
 		total += w
 	}
+	plain := seed%4 == 0 // everybody is raw, and nothing is kept
 	ops := make([]op, 10+r.IntN(50))
 	for i := range ops {
 		pick := r.IntN(total)
 		for k, w := range weights {
 			if pick -= w; pick < 0 {
-				ops[i] = op{kind: opKind(k), who: r.IntN(1000), n: r.IntN(1000), room: max(0, r.IntN(4)-1)}
+				ops[i] = op{kind: opKind(k), who: r.IntN(1000), n: r.IntN(1000), room: max(0, r.IntN(4)-1), as: r.IntN(1000)}
 				break
 			}
 		}
+		if plain {
+			ops[i].as = 0
+		}
+	}
+	if !plain {
+		ops[0] = op{kind: opKeep, n: r.IntN(1000)}
 	}
 	return ops
 }
@@ -166,18 +178,24 @@ type model struct {
 	clients []*client
 	stubs   []*stub
 	refs    []*reference
+	rooms   map[string]*refRoom
+	ways    []way // into rooms, of which the reference does not know yet
+	clock   int64
 	seq     int
 	order   *rand.Rand
 }
 
 func newModel() *model {
-	m := &model{panics: new(bytes.Buffer), order: rand.New(rand.NewPCG(1, 1))}
+	m := &model{panics: new(bytes.Buffer), order: rand.New(rand.NewPCG(1, 1)), rooms: make(map[string]*refRoom), clock: 1e12}
 	m.pool = poller.NewPool(0, nil, slog.New(slog.NewTextHandler(m.panics, &slog.HandlerOptions{Level: slog.LevelError})))
 	m.worker = poller.NewWorker(m.pool, &m.net)
 	m.server = &Server{freed: func() {}}
 	m.server.init(Config{Queue: modelQueue, DrainTimeout: time.Hour, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, m.pool)
 	m.server.shardSize = 3
 	m.server.stepSize = 2
+	m.server.slice = 2
+	m.server.stretch = 100
+	m.server.clock = func() int64 { return m.clock }
 	return m
 }
 
@@ -188,9 +206,13 @@ func (m *model) settle() {
 			m.pool.Defer()
 		}
 		if !m.pool.Step(m.worker) {
-			return
+			break
 		}
 	}
+	for _, w := range m.ways {
+		m.placed(w.who, w.change)
+	}
+	m.ways = nil
 }
 
 // hub is a room's, nil if it is not there.
@@ -211,7 +233,7 @@ func (m *model) free(i, n int) {
 }
 
 func (m *model) do(o op) {
-	if o.kind != opJoin && o.kind != opTick && len(m.clients) == 0 {
+	if o.kind < opTick && o.kind != opJoin && len(m.clients) == 0 {
 		return
 	}
 	i := 0
@@ -221,18 +243,18 @@ func (m *model) do(o op) {
 	room := modelRooms[o.room]
 	switch o.kind {
 	case opJoin:
-		m.arrive(room, o.n, o.who%100 == 0) // seldom: a compressor is a megabyte of memory
+		m.arrive(room, o.n, m.kind(o), m.since(room, o.as))
 		m.settle()
 	case opEnter:
 		if r := m.refs[i]; !r.gone && !r.reset && !r.rooms[room] {
-			m.enter(i, room)
+			m.enter(i, room, o.as)
 		}
 		m.settle()
 	case opExit, opReenter:
 		if r := m.refs[i]; !r.gone && !r.reset && r.rooms[room] {
 			m.exit(i, room)
 			if o.kind == opReenter {
-				m.enter(i, room)
+				m.enter(i, room, o.as)
 			}
 		}
 		m.settle()
@@ -246,6 +268,21 @@ func (m *model) do(o op) {
 			r.urgent = text
 		}
 		m.tell(i, &mail{bytes: text})
+	case opChat:
+		m.chat(i, room, o)
+	case opMeet:
+		x := m.kind(o)
+		if h := m.hub(room); x == rawDeflated && (h == nil || !h.has(hubDeflating)) {
+			x = rawStream // what is on its way was not compressed
+		}
+		for i, r := range m.refs {
+			if r.stream.told() && r.rooms[room] && !r.gone { // where a notice comes is left open: it must not take the room of a message
+				m.free(i, 20_000)
+			}
+		}
+		m.publish(room, o)
+		m.arrive(room, 1<<20, x, m.since(room, o.as))
+		m.settle()
 	case opLeave, opReplace:
 		text := frame.AppendClose(nil, ws.StatusNormalClosure, "")
 		if r := m.refs[i]; !r.reset {
@@ -253,23 +290,87 @@ func (m *model) do(o op) {
 		}
 		m.leave(i, &mail{bytes: text})
 		if o.kind == opReplace {
-			m.arrive(room, o.n, false)
+			m.arrive(room, o.n, m.kind(o), position.Since{})
 		}
 		m.settle()
 	case opReset:
 		m.net[i].reset, m.refs[i].reset, m.refs[i].gone = true, true, true
 		m.tell(i, &mail{broken: true})
 	case opTick:
-		m.server.Tick()
-		m.settle()
+		m.tick()
+	case opSecond:
+		for range ticksPerSecond {
+			m.tick()
+		}
+	case opKeep:
+		if len(m.clients) == 0 {
+			m.server.config.History = [...]int{0, 1, 3, 10}[o.n%4]
+			m.server.config.HistoryAge = [...]time.Duration{0, 2 * time.Second}[o.n/4%2]
+		}
 	}
 }
 
+// tick is a moment that passes.
+func (m *model) tick() {
+	m.clock += TickInterval.Milliseconds()
+	m.server.Tick()
+	m.settle()
+}
+
+// kind is what a client reads that comes with o.
+func (m *model) kind(o op) (x stream) {
+	if o.as%2 == 1 {
+		x = chatStream
+	}
+	if o.who%100 == 0 { // seldom: a compressor is a megabyte of memory
+		x++
+	}
+	return x
+}
+
+// way is a client's way into a room.
+type way struct {
+	who    int
+	change *change
+}
+
 // enter has client i ask for a further room.
-func (m *model) enter(i int, room string) {
-	c, answer := m.clients[i], m.text("into "+room)
-	m.refs[i].enter(room, answer)
-	m.stubs[i].wish(func() { c.enter(nil, room, position.Since{}, answer) })
+func (m *model) enter(i int, room string, as int) {
+	c, r := m.clients[i], m.refs[i]
+	m.stubs[i].wish(func() {
+		answer := m.text("into " + room)
+		if !r.gone && !r.reset {
+			r.tell(answer)
+			r.rooms[room] = true
+		}
+		m.ways = append(m.ways, way{i, c.enter(nil, room, m.since(room, as), answer)})
+	})
+}
+
+// chat has client i say something in a room, if it can, with one of a few nonces.
+func (m *model) chat(i int, room string, o op) {
+	c, r := m.clients[i], m.refs[i]
+	if r.gone || r.reset || !r.rooms[room] || !r.stream.told() {
+		return
+	}
+	m.seq++
+	a, h := c.chat().author.Load(), m.hub(room)
+	message := chat.Message{ID: a.id, Name: a.name, Payload: bytes.Repeat(fmt.Appendf(nil, "%d:%s", m.seq, room), 1+o.n%9)}
+	if o.n%3 > 0 {
+		message.Nonce = fmt.Sprint(o.n % 5)
+	}
+	if before := m.rooms[room].repeated(m, a.id, message.Nonce); before != nil {
+		r.tell(before.frames[r.stream])
+	} else {
+		said := m.rooms[room].say(m, room, message)
+		for _, r := range m.refs {
+			r.publish(room, said)
+		}
+	}
+	p := newPost(h.has(hubDeflating))
+	p.say(m.server.counters.of(nil), c, said{a, message.Nonce}, message.Payload)
+	h.publish(nil, p)
+	m.settle()
 }
 
 // exit has client i leave a room.
@@ -318,12 +419,25 @@ func (m *model) leave(i int, last *mail) {
 
 // join makes a client a member of the default room.
 func (m *model) join(n int, deflate bool) {
-	m.arrive(handshake.DefaultRoom, n, deflate)
+	x := rawStream
+	if deflate {
+		x++
+	}
+	m.arrive(handshake.DefaultRoom, n, x, position.Since{})
 	m.settle()
 }
 
-// arrive has a new client come into a room, whose kernel takes n bytes.
-func (m *model) arrive(room string, n int, deflate bool) {
+// chatStub is a stub that speaks chat.v1.
+type chatStub struct {
+	*stub
+	cs *chatSession
+}
+
+func (s chatStub) session() *chatSession { return s.cs }
+
+// arrive has a new client come into a room, who reads x and whose kernel takes n
+// bytes.
+func (m *model) arrive(room string, n int, x stream, since position.Since) {
 	fd := len(m.clients)
 	answer := []byte("HTTP/1.1 101\r\n\r\n")
 	now := m.server.now.Load()
@@ -332,15 +446,24 @@ func (m *model) arrive(room string, n int, deflate bool) {
 	c.spoke.Store(now)
 	st := &stub{c: c}
 	c.Attach(fd, m.pool, st)
-	if deflate {
+	if x.deflated() {
 		c.status.Or(statusDeflate)
+	}
+	if x.told() {
+		cs := &chatSession{client: c}
+		cs.author.Store(newAuthor(fmt.Sprint("id", fd%3), "somebody"))
+		c.status.Or(statusChat)
+		c.Handover(chatStub{st, cs})
 	}
 	m.clients, m.stubs = append(m.clients, c), append(m.stubs, st)
 	m.net = append(m.net, &socket{free: n})
 	m.refs = append(m.refs, &reference{
-		deflate: deflate, free: n, writing: answer, rooms: map[string]bool{room: true}, queues: make(map[string][][]byte),
+		stream: x, free: n, writing: answer, rooms: make(map[string]bool), queues: make(map[string][][]byte),
+		fresh: make(map[string]int), past: make(map[string]int), counts: make(map[string]int),
 	})
-	m.server.directory.joins.Put(&change{client: c, room: room, answer: answer})
+	ch := &change{client: c, room: room, since: since, answer: answer}
+	m.ways = append(m.ways, way{fd, ch})
+	m.server.directory.joins.Put(ch)
 	m.server.directory.Schedule()
 }
 
@@ -363,15 +486,9 @@ func (m *model) publish(room string, o op) {
 		if o.n%2 == 1 {
 			opcode = ws.OpBinary
 		}
-		message := frame.AppendMessage(nil, opcode, body)
-		compressed := message
-		if p.deflating && len(body) >= deflate.MinSize {
-			if packed, ok := deflate.Append(nil, body); ok {
-				compressed = frame.AppendCompressed(nil, opcode, packed)
-			}
-		}
+		said := m.rooms[room].say(m, room, chat.Message{Binary: opcode == ws.OpBinary, Payload: body})
 		for _, r := range m.refs {
-			r.publish(room, message, compressed)
+			r.publish(room, said)
 		}
 		p.add(m.server.counters.of(nil), opcode, body)
 		if o.who%3 == 0 {
@@ -382,7 +499,9 @@ func (m *model) publish(room string, o op) {
 	if p.count > 0 {
 		h.publish(nil, p)
 	}
-	m.settle()
+	if o.kind != opMeet {
+		m.settle()
+	}
 }
 
 // compare returns what differs between the two, or "".
@@ -402,6 +521,9 @@ func (m *model) compare() string {
 		}
 	}
 	if wrong := m.compareRooms(members); wrong != "" {
+		return wrong
+	}
+	if wrong := m.compareHistory(); wrong != "" {
 		return wrong
 	}
 	lagging := int64(0)
@@ -424,39 +546,17 @@ func (m *model) compare() string {
 // halfWritten is the rest of the frame of a log that is.
 func (o *outbox) halfWritten() []byte {
 	switch {
-	case o == nil || o.part == 0:
+	case o == nil:
 		return nil
 	case len(o.rest) > 0:
 		return o.rest[0].bytes[o.part:]
+	case len(o.begun) > 0:
+		return o.begun
+	case o.part == 0:
+		return nil
 	}
 	f := o.readers[o.turn].at.Frame()
 	return f[min(o.part, len(f)):]
-}
-
-// compareRooms returns what is wrong with the rooms, which have so many members.
-func (m *model) compareRooms(members map[string]int) string {
-	d := &m.server.directory
-	for room, n := range members {
-		h := d.rooms[room]
-		if h == nil || int(h.population.Load()) != n {
-			return fmt.Sprintf("room %s should have %d members: %+v", room, n, h)
-		}
-	}
-	if len(d.rooms) != len(members) {
-		return fmt.Sprintf("there are %d rooms, %d should be", len(d.rooms), len(members))
-	}
-	st := m.server.Stats()
-	if int(st.Rooms) != len(members) || st.Born != st.Removed+uint64(st.Rooms) {
-		return fmt.Sprintf("%d rooms, %d born, %d removed: %d should be there", st.Rooms, st.Born, st.Removed, len(members))
-	}
-	for i, s := range m.server.shards.all() {
-		for _, r := range s.list {
-			if r.hub != nil && (d.rooms[r.hub.name] != r.hub || r.population.Load() == 0) {
-				return fmt.Sprintf("shard %d has a roster of a room that is gone", i)
-			}
-		}
-	}
-	return ""
 }
 
 // finish lets everybody read all, makes them leave, and returns what was lost
@@ -465,8 +565,21 @@ func (m *model) finish() string {
 	for i := range m.clients {
 		m.free(i, 1<<20)
 	}
+	for range 2 * ticksPerSecond { // all that there is to be told has been
+		m.tick()
+	}
 	if d := m.compare(); d != "" {
 		return "after the last read: " + d
+	}
+	for i, r := range m.refs {
+		for room, n := range r.counts {
+			if r.gone || r.reset || !r.rooms[room] {
+				continue
+			}
+			if h := m.hub(room); n != int(h.population.Load()) {
+				return fmt.Sprintf("client %d was told of %d members in room %s, last, and there are %d", i, n, room, h.population.Load())
+			}
+		}
 	}
 	dropped := 0
 	for i, r := range m.refs {
@@ -487,8 +600,8 @@ func (m *model) finish() string {
 		return fmt.Sprintf("counted %d dropped, want %d", n, dropped)
 	}
 	written := uint64(0)
-	for _, s := range m.net {
-		written += messagesIn(s.got)
+	for _, r := range m.refs {
+		written += r.got
 	}
 	if n := m.server.Stats().Delivered; n != written {
 		return fmt.Sprintf("%d deliveries were counted, %d made", n, written)
@@ -499,22 +612,11 @@ func (m *model) finish() string {
 	if d := m.compare(); d != "" {
 		return "after all left: " + d
 	}
-	return m.server.leftOver()
-}
-
-// messagesIn is the number of whole messages that a client got.
-func messagesIn(got []byte) (n uint64) {
-	_, frames, _ := bytes.Cut(got, []byte("\r\n\r\n"))
-	for r := bytes.NewReader(frames); ; {
-		h, err := ws.ReadHeader(r)
-		if err != nil || int64(r.Len()) < h.Length {
-			return n
-		}
-		if h.OpCode.IsData() {
-			n++
-		}
-		_, _ = r.Seek(h.Length, io.SeekCurrent) // within what there is
+	m.server.config.HistoryMemory = 1
+	for range 3 * ticksPerSecond {
+		m.tick()
 	}
+	return m.server.leftOver()
 }
 
 // dropped is how many members left for the reason r.
@@ -536,6 +638,9 @@ func (s *Server) leftOver() string {
 		if len(s.lagging)+len(s.others)+int(s.population.Load()) != 0 || s.first != nil {
 			return fmt.Sprintf("shard %d: %d lagging, %d in several rooms, population %d", i, len(s.lagging), len(s.others), s.population.Load())
 		}
+	}
+	if st := s.Stats(); st.KeptMessages != 0 || st.KeptBytes != 0 || s.directory.longest != nil {
+		return fmt.Sprintf("%d messages are kept in %d bytes, and there is no room", st.KeptMessages, st.KeptBytes)
 	}
 	return ""
 }

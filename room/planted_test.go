@@ -38,6 +38,26 @@ var planted = []struct{ name, file, right, wrong string }{
 		"a member that keeps its place in a room that it left", "membership.go",
 		"	s.exit(c, r)\n	r.left(w)\n", "	r.left(w)\n",
 	},
+	{
+		"a history that is told to go back one message further", "place.go",
+		"case p.Seq < floor:", "case p.Seq+1 < floor:",
+	},
+	{
+		"a message that comes twice where history ends and what is new begins", "membership.go",
+		"if ch.place.begin.Seq > r.pos.Seq {", "if false {",
+	},
+	{
+		"a number of members that counts as a message", "pass.go",
+		"framelog.Piece{Start: end, Bytes: news.frame}", "framelog.Piece{Start: end, Bytes: news.frame, Frames: 1}",
+	},
+	{
+		"a newcomer whose history counts as its queue", "outbox.go",
+		"return max(r.at.Seq, r.head)", "return r.at.Seq",
+	},
+	{
+		"a message that is said again though its nonce was there", "history.go",
+		"	return seq, r.nonce == s.nonce && r.author.id == s.author.id\n", "	return seq, r.nonce == s.nonce && r.author == s.author && seq%2 == 0\n",
+	},
 }
 
 func TestModelFindsPlantedFaults(t *testing.T) {

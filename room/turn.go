@@ -9,18 +9,34 @@ import (
 // turn is what the frames that a session works on at a time come to. It belongs to
 // the session.
 type turn struct {
-	c    *client
-	w    *poller.Worker
+	c *client
+	w *poller.Worker
+	addressed
+	others []addressed // what was said in other rooms before
+	pong   []byte      // the answer to the last ping
+	told   []byte      // what else the client is told by itself, as frames
+	halt   bool        // what follows has to wait for an answer
+}
+
+// addressed is a post, and the room that it is for; nil: there is none, and nothing
+// in the post.
+type addressed struct {
 	post *post
-	hub  *hub   // to which post goes; nil: there is none, and nothing in post
-	pong []byte // the answer to the last ping
-	told []byte // what else the client is told by itself, as frames
-	halt bool   // what follows has to wait for an answer
+	hub  *hub
+}
+
+func address(h *hub) addressed { return addressed{newPost(h != nil && h.has(hubDeflating)), h} }
+
+func (a addressed) publish(w *poller.Worker) {
+	if a.post.count > 0 {
+		a.hub.publish(w, a.post)
+	} else {
+		a.post.free()
+	}
 }
 
 func (c *client) newTurn(w *poller.Worker) turn {
-	h := c.speaksIn()
-	return turn{c: c, w: w, hub: h, post: newPost(h != nil && h.has(hubDeflating))}
+	return turn{c: c, w: w, addressed: address(c.speaksIn())}
 }
 
 // speakIn has what is said from now on go to the room h.
@@ -28,34 +44,37 @@ func (t *turn) speakIn(h *hub) {
 	if t.hub == h {
 		return
 	}
-	p := newPost(h.has(hubDeflating))
-	p.inflated, t.post.inflated = t.post.inflated, p.inflated // the message that is being looked at
-	t.publish()
-	t.hub, t.post = h, p
+	before := t.addressed
+	if i := slices.IndexFunc(t.others, func(a addressed) bool { return a.hub == h }); i >= 0 {
+		t.addressed, t.others[i] = t.others[i], before
+	} else {
+		t.addressed, t.others = address(h), append(t.others, before)
+	}
+	// The message that is being looked at may be there.
+	t.post.inflated, before.post.inflated = before.post.inflated, t.post.inflated
 }
 
 // flush hands over all that there is, so that what comes next comes behind it.
 func (t *turn) flush() {
-	h := t.hub
-	t.publish()
-	t.hub, t.post = h, newPost(h != nil && h.has(hubDeflating))
+	t.publishOthers()
+	t.publish(t.w)
+	t.addressed = address(t.hub)
 	if t.told != nil {
 		t.c.tell(t.w, t.told)
 		t.told = nil
 	}
 }
 
-// publish hands over what was said.
-func (t *turn) publish() {
-	if t.post.count > 0 {
-		t.hub.publish(t.w, t.post)
-	} else {
-		t.post.free()
+func (t *turn) publishOthers() {
+	for _, a := range t.others {
+		a.publish(t.w)
 	}
+	t.others = nil
 }
 
 // end hands over all that there is. If that is the client's last post it leaves.
 func (t *turn) end() {
+	t.publishOthers()
 	if last := t.post.last; last != nil {
 		if len(t.told)+len(t.pong) > 0 {
 			last.bytes = slices.Concat(t.told, t.pong, last.bytes)
@@ -63,7 +82,7 @@ func (t *turn) end() {
 		t.c.leave(t.w, t.hub, t.post)
 		return
 	}
-	t.publish()
+	t.publish(t.w)
 	if t.told != nil {
 		t.c.tell(t.w, t.told)
 	}

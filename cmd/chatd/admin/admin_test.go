@@ -269,6 +269,36 @@ func TestTableOfConnectionsIsPaged(t *testing.T) {
 	}
 }
 
+func TestTableShowsWhoAChatClientIs(t *testing.T) {
+	s := newSite(t)
+	c, _, err := websocket.Dial(t.Context(), "ws://"+s.addr+"/ws?name=%1b%5b31mAna%09%22", &websocket.DialOptions{Subprotocols: []string{"chat.v1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	_, welcome, err := c.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w struct{ ID, Session, Name string }
+	if err := json.Unmarshal(welcome, &w); err != nil || w.Name != "" {
+		t.Fatalf("%+v, %v", w, err)
+	}
+	if err := c.Write(t.Context(), websocket.MessageText, []byte(`{"type":"name","name":"Ana \"\\\u00e9"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Write(t.Context(), websocket.MessageText, []byte(`{"type":"say","text":"hi"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, said, err := c.Read(t.Context()); err != nil || !strings.Contains(string(said), "hi") {
+		t.Fatal(string(said), err)
+	}
+	_, body := s.get("/debug/conns")
+	if !strings.Contains(body, w.ID) || !strings.Contains(body, strconv.Quote(`Ana "\é`)) || strings.Contains(body, w.Session) {
+		t.Error(body)
+	}
+}
+
 func TestWhoeverIsSentAwayIsInTheTable(t *testing.T) {
 	s := newSite(t)
 	s.tooBig(s.dial(nil))

@@ -79,6 +79,7 @@ var (
 	failures   = desc("chatd_handshake_failures_total", "Handshakes that were refused or given up.", "reason")
 	dropped    = desc("chatd_dropped_total", "Members that the server sent away or lost.", "reason")
 	throttled  = desc("chatd_throttled_total", "Times that a client was not read for a while because it exceeded a limit.", "limit")
+	rejected   = desc("chatd_rejected_events_total", "Events of chat clients that were answered with an error.", "code")
 	pauses     = desc("chatd_accept_pauses_total", "Times that new connections had to wait.", "reason")
 	panics     = desc("chatd_panics_total", "Bugs that cost a connection.")
 	linesLost  = desc("chatd_log_lines_lost_total", "Lines that the server's own log did not take.")
@@ -97,7 +98,7 @@ var (
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connections, members, rooms, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
-		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, pauses, panics, linesLost,
+		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, rejected, pauses, panics, linesLost,
 		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps,
 	} {
 		ch <- d
@@ -155,6 +156,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	byLabel(failures, st.Refused)
 	byLabel(dropped, st.Dropped)
 	byLabel(throttled, st.Throttled)
+	byLabel(rejected, st.Rejected)
 	for p, reason := range map[poller.Pause]string{poller.Full: "max_conns", poller.Exhausted: "descriptors"} {
 		times, now := c.s.Listener.Pauses(p)
 		count(pauses, times, reason)
