@@ -33,14 +33,14 @@ func TestWhatIsCaughtUpWithDoesNotCountTowardsTheQueue(t *testing.T) {
 		for _, compress := range []bool{false, true} {
 			const queue = 10
 			addr := startChat(t, "-queue", strconv.Itoa(queue), "-history", "1000")
-			author := talk(t, addr, chattest.Options{})
+			author := dialChat(t, addr, chattest.Options{})
 			for i := range large {
 				author.says(largeText(i))
 			}
 			if since != "" {
 				since = author.Welcome.Epoch + ".0"
 			}
-			behind := talk(t, addr, chattest.Options{Since: since, Compress: compress})
+			behind := dialChat(t, addr, chattest.Options{Since: since, Compress: compress})
 			var ledger chattest.Ledger
 			behind.Welcome.Resumed = false // the ledger did not ask
 			if err := ledger.Take(behind.Welcome); err != nil {
@@ -58,8 +58,8 @@ func TestWhatIsCaughtUpWithDoesNotCountTowardsTheQueue(t *testing.T) {
 
 func TestClientThatIsDroppedMissesNothingWhenItReturns(t *testing.T) {
 	addr := startChat(t, "-queue", "20", "-history", "1000")
-	author := talk(t, addr, chattest.Options{})
-	behind := talk(t, addr, chattest.Options{})
+	author := dialChat(t, addr, chattest.Options{})
+	behind := dialChat(t, addr, chattest.Options{})
 	var ledger chattest.Ledger
 	if err := ledger.Take(behind.Welcome); err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func TestClientThatIsDroppedMissesNothingWhenItReturns(t *testing.T) {
 	if ledger.Seq() == 0 || ledger.Seq() == large {
 		t.Errorf("it was dropped at %s", ledger.Position())
 	}
-	behind = talk(t, addr, chattest.Options{Since: ledger.Position(), Session: behind.Welcome.Session})
+	behind = dialChat(t, addr, chattest.Options{Since: ledger.Position(), Session: behind.Welcome.Session})
 	if err := ledger.Take(behind.Welcome); err != nil || ledger.Resumed != 1 {
 		t.Fatal(err)
 	}
@@ -91,13 +91,13 @@ func TestClientThatIsDroppedMissesNothingWhenItReturns(t *testing.T) {
 // What one is told alone comes between whole frames, and the rooms go on behind it.
 func TestWhoIsBehindIsAnsweredAndStillHearsAll(t *testing.T) {
 	addr := startChat(t, "-queue", "1000")
-	author := talk(t, addr, chattest.Options{})
-	behind := talk(t, addr, chattest.Options{})
+	author := dialChat(t, addr, chattest.Options{})
+	behind := dialChat(t, addr, chattest.Options{})
 	var lobby, side chattest.Ledger
 	if err := lobby.Take(behind.Welcome); err != nil {
 		t.Fatal(err)
 	}
-	other := talk(t, addr, chattest.Options{Room: "side"})
+	other := dialChat(t, addr, chattest.Options{Room: "side"})
 	other.says("before")
 	for i := range large {
 		author.says(largeText(i))

@@ -81,7 +81,7 @@ func TestPageOfAnotherOriginIsRefusedInEveryDialect(t *testing.T) {
 
 func TestTextThatIsNotUTF8ClosesWith1007(t *testing.T) {
 	addr := startChat(t)
-	c := talk(t, addr, chattest.Options{})
+	c := dialChat(t, addr, chattest.Options{})
 	if err := c.Write(false, []byte("{\"type\":\"say\",\"text\":\"\xff\"}")); err != nil {
 		t.Fatal(err)
 	}
@@ -90,10 +90,10 @@ func TestTextThatIsNotUTF8ClosesWith1007(t *testing.T) {
 
 func TestEverybodyIsSentAwayWith1001WhenTheServerGoes(t *testing.T) {
 	p := startChatd(t)
-	c, raw := talk(t, p.Addr, chattest.Options{}), listenRaw(t, p.Addr, chattest.Options{})
+	c, raw := dialChat(t, p.Addr, chattest.Options{}), listenRaw(t, p.Addr, chattest.Options{})
 	c.tell(join("side"))
 	c.hear("joined")
-	outside := talk(t, p.Addr, chattest.Options{})
+	outside := dialChat(t, p.Addr, chattest.Options{})
 	outside.tell(event{"type": "leave"})
 	outside.hear("left")
 	c.tell(event{"type": "say", "text": "last", "room": "lobby"})
@@ -119,14 +119,14 @@ func comes(t *testing.T, within time.Duration, so func() bool) {
 
 func TestHistoryIsAsOldAsItMayBe(t *testing.T) {
 	addr := startChat(t, "-history-age", "3s")
-	author := talk(t, addr, chattest.Options{})
+	author := dialChat(t, addr, chattest.Options{})
 	epoch := author.Welcome.Epoch
 	first := author.says("first")
 	comes(t, time.Second, func() bool { return time.Now().UnixMilli() > first.At+1500 })
 	second := author.says("second")
 	comes(t, 4*time.Second, func() bool {
 		asked := time.Now().UnixMilli()
-		c := talk(t, addr, chattest.Options{Since: epoch + ".0"})
+		c := dialChat(t, addr, chattest.Options{Since: epoch + ".0"})
 		defer c.Close()
 		answered := time.Now().UnixMilli()
 		for i, said := range []*chattest.Event{first, second} {
@@ -149,7 +149,7 @@ func TestHistoryIsAsOldAsItMayBe(t *testing.T) {
 	for since, resumed := range map[string]bool{
 		epoch + ".2": true, fmt.Sprintf("%s.2.%d", epoch, second.At): true, fmt.Sprintf("%s.2.%d", epoch, second.At+1): false,
 	} {
-		if c := talk(t, addr, chattest.Options{Since: since}); c.Welcome.Resumed != resumed || c.Welcome.Seq != 2 {
+		if c := dialChat(t, addr, chattest.Options{Since: since}); c.Welcome.Resumed != resumed || c.Welcome.Seq != 2 {
 			t.Errorf("since %s: %+v", since, c.Welcome)
 		}
 	}
@@ -161,13 +161,13 @@ func TestRoomThatWasQuietLongestLosesItsHistoryFirst(t *testing.T) {
 	text := strings.Repeat("x", 100_000)
 	authors := make([]*talker, rooms)
 	for i := range authors {
-		authors[i] = talk(t, addr, chattest.Options{Room: fmt.Sprint("room", i)})
+		authors[i] = dialChat(t, addr, chattest.Options{Room: fmt.Sprint("room", i)})
 		authors[i].says(text, text, text, text)
 		at := time.Now() // rooms that are quiet for as long to the second have no order
 		comes(t, time.Second, func() bool { return time.Since(at) > 1100*time.Millisecond })
 	}
 	kept := func(i int) int {
-		c := talk(t, addr, chattest.Options{Room: fmt.Sprint("room", i)})
+		c := dialChat(t, addr, chattest.Options{Room: fmt.Sprint("room", i)})
 		defer c.Close()
 		return 4 - int(c.Welcome.Seq)
 	}

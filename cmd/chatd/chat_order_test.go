@@ -16,8 +16,8 @@ import (
 // what he hears is in order, and nothing is left out.
 func TestRepeatedNonceDoesNotOvertakeWhatWasSaidBefore(t *testing.T) {
 	addr := startChat(t)
-	author := talk(t, addr, chattest.Options{})
-	behind := talk(t, addr, chattest.Options{})
+	author := dialChat(t, addr, chattest.Options{})
+	behind := dialChat(t, addr, chattest.Options{})
 	var ledger chattest.Ledger
 	if err := ledger.Take(behind.Welcome); err != nil {
 		t.Fatal(err)
