@@ -3,6 +3,7 @@ package room
 import (
 	"slices"
 	"sync/atomic"
+	"unsafe"
 
 	"chatd/room/framelog"
 )
@@ -35,6 +36,9 @@ type archive struct {
 	listed       bool
 	spoken       int64 // when something was said last, in ms, and up to a second more
 }
+
+// archiveSize is what an archive with one track has of its own, in bytes.
+const archiveSize = int(unsafe.Sizeof(archive{}) + unsafe.Sizeof(track{}))
 
 // track is one log of a room, and how far back it is kept.
 type track struct {

@@ -73,7 +73,7 @@ func (d *directory) Run(w *poller.Worker) {
 func (d *directory) join(w *poller.Worker, ch *change) {
 	h := d.rooms[ch.room]
 	if h == nil {
-		if limit := d.server.config.MaxRooms; limit > 0 && len(d.rooms) >= limit {
+		if limit := d.server.config.MaxRooms; limit > 0 && len(d.rooms) >= limit && !d.makeRoom(w) {
 			ch.client.refuseRoom(w)
 			return
 		}
@@ -107,15 +107,15 @@ func (d *directory) handle(h *hub, events uint32) {
 	case events&hubSpoken != 0:
 		d.silence.spoke(h, d.server.clock())
 	}
-	if events&hubVacant != 0 && !h.removed && d.deserted(h) {
+	if events&hubVacant != 0 && !h.removed && d.deserted(h) && !h.keeps() {
 		d.remove(h)
 	}
 }
 
-// deserted reports whether a room can go: it has no members, no history, nobody is
-// on the way to it, and nothing that was said there has yet to be looked at.
+// deserted reports whether a room has no members, nobody is on the way to it, and
+// nothing that was said there has yet to be looked at.
 func (d *directory) deserted(h *hub) bool {
-	return h.sent == h.taken.Load() && h.population.Load() == 0 && h.quiet() && !h.keeps()
+	return h.sent == h.taken.Load() && h.population.Load() == 0 && h.quiet()
 }
 
 func (d *directory) remove(h *hub) {

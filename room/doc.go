@@ -2,7 +2,7 @@
 // WebSocket with them, and sends every message to everybody in its room.
 //
 // It knows frames. It must not know epoll, flags or signals; time enters as
-// [Server.Tick].
+// [Server.Tick], but for the time at which something was said.
 //
 // # The way of a message
 //
@@ -10,15 +10,24 @@
 //	          reads, parses,    one order       framelog        passes: one write
 //	          unmasks           for a room                      per member and pass
 //
-// For members that agreed upon permessage-deflate there is a second log, of the
-// same messages under the same numbers, compressed. It is made only while it
-// has readers; who reads a message compresses it, once for all (post.go).
+// What a member reads is a stream: a dialect (dialect.go), compressed or not. The
+// log of the raw stream has the messages as they came, and is the room's memory of
+// them. Each other stream has a log of its own, of the same messages under the same
+// numbers, made from the raw one with its first reader and dropped with its last.
+// Who reads a message compresses it for the raw stream, once for all (post.go); what
+// only the hub knows, number and time, is encoded by the hub (translate.go).
 //
 // The log is all the queues there are. A member that is caught up has no state
 // beyond its place in a list; one that is not has an outbox with a cursor into
 // the log of each of its rooms. A message is encoded once and stored once,
 // whatever the number of members, and a pass writes everything that has come
 // since the last one.
+//
+// A room keeps its last messages (archive.go, history.go). Who comes, or comes back
+// with a position, is a reader further back in its stream's log: nothing is gated,
+// copied or merged for it, and if its socket takes all at once it never has a queue
+// (place.go, join.go). How many members a room has is no message but state, of which
+// only the newest counts: rosters carry it beside the log (notice.go).
 //
 // # Owners
 //
@@ -27,14 +36,14 @@
 //	session    one connection: reads its socket, as fast as it may, and closes it
 //	pending    those that are in no shard, before and after, and their deadlines
 //	directory  the rooms' names, birth and death
-//	hub        one room: the order of its messages, its logs, its rosters
+//	hub        one room: the order of its messages, its logs, its history, its rosters
 //	shard      about 2,048 connections: their rooms, how far each is in them, all
 //	           writes to their sockets, their deadlines
 //
 // A connection lives in one shard for life. A roster is the members of a room that
-// live in one shard, side by side; it is the shard's, and what a pass walks. A room
-// puts its members into as few shards as it can, so a message wakes few, and a
-// connection in several rooms costs nothing to those in one.
+// live in one shard and read one stream, side by side; it is the shard's, and what a
+// pass walks. A room puts its members into as few shards as it can, so a message
+// wakes few, and a connection in several rooms costs nothing to those in one.
 //
 //	            hub of lobby           hub of side
 //	            │          │             │
@@ -45,9 +54,11 @@
 //
 //	who a connection is    client.go, session.go, messages.go, inbound.go, meter.go,
 //	                       pending.go, proxied.go, sources.go, web.go
-//	what a room is         directory.go, hub.go, post.go, change.go, rate.go
-//	who writes to whom     shard.go, shards.go, roster.go, membership.go, farewell.go,
-//	                       pass.go, outbox.go, shard_tick.go, doubt.go
+//	what a room is         directory.go, silence.go, hub.go, post.go, change.go, rate.go
+//	what it keeps          archive.go, history.go, place.go, translate.go, dialect.go
+//	who writes to whom     shard.go, shards.go, roster.go, membership.go, join.go,
+//	                       farewell.go, pass.go, outbox.go, notice.go, reply.go,
+//	                       shard_tick.go, doubt.go
 //	what can be asked      inspect.go, inspect_rooms.go, stats.go, counters.go,
 //	                       disconnects.go, reason.go
 //
@@ -79,14 +90,19 @@
 //     member that is behind is ready in none of its rooms. A shard has one pass at
 //     a time.
 //   - A hub is at most Config.Queue messages ahead of its slowest roster.
+//   - All logs of a room have the same messages under the same numbers, and nothing
+//     else; each goes back at least as far as the history.
+//   - A member gets each message behind the place at which it came once, in order.
+//     One whose place is ahead of its roster comes in when that has got there.
 //   - A member leaves at the message that would be the Queue+1st of a room to wait
-//     for it, however late the shard finds that out; it gets those that waited.
+//     for it, however late the shard finds that out; it gets those that waited. What
+//     was said before it came does not count.
 //   - Whole frames are written, whatever rooms they are of.
 //   - All members' dues, counted by when they came and left, are what they got
 //     and what was lost with them, once nothing is under way.
-//   - Only the directory removes a room, and only one that has no members and to
-//     which none are on their way; a client that has left is no member, though it
-//     may still get what was queued for it.
+//   - Only the directory removes a room, and only one that has neither members nor
+//     history and to which none are on their way; a client that has left is no
+//     member, though it may still get what was queued for it.
 //   - A session touches its socket until it has closed it; a shard touches it
 //     until it has set statusReleased, which comes first.
 package room

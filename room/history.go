@@ -238,7 +238,7 @@ func (h *hub) account(w *poller.Worker) {
 	a := h.archive
 	size, kept := 0, int(h.log.Head().Seq-a.floor)
 	if kept > 0 {
-		size = a.history.size()
+		size = archiveSize + a.history.size()
 		for _, t := range a.tracks {
 			if t != nil {
 				size += t.size()

@@ -77,7 +77,7 @@ func TestMemoryThatIsCountedIsWhatTheLogsHold(t *testing.T) {
 	check := func(when string) {
 		t.Helper()
 		a := m.hub("a").archive
-		held := a.history.size()
+		held := archiveSize + a.history.size()
 		for _, track := range a.tracks {
 			if track != nil {
 				_, size := track.marks[0].Extent()
@@ -121,6 +121,25 @@ func TestRoomWithoutMembersLivesAsLongAsItsHistory(t *testing.T) {
 	m.seconds(4)
 	if m.hub("a") != nil || m.server.Stats().KeptBytes != 0 {
 		t.Fatal("the room outlived its history")
+	}
+}
+
+func TestRoomThatLivesByItsHistoryMakesRoomForAnother(t *testing.T) {
+	m := keeping(func(c *Config) { c.MaxRooms = 2 }, "a", "b")
+	m.say("a", 3, 10)
+	m.arrive("c", 1<<30, rawStream, position.Since{})
+	m.settle()
+	if m.hub("c") != nil || m.hub("a") == nil {
+		t.Fatal("one room too many, and both have members")
+	}
+	m.do(op{kind: opLeave, who: 0})
+	m.arrive("c", 1<<30, rawStream, position.Since{})
+	m.settle()
+	if m.hub("c") == nil || m.hub("a") != nil || m.hub("b") == nil {
+		t.Fatal("the room that nobody is in should have gone")
+	}
+	if st := m.server.Stats(); st.KeptMessages != 0 || st.KeptBytes != 0 {
+		t.Errorf("%d messages of it are kept in %d bytes", st.KeptMessages, st.KeptBytes)
 	}
 }
 
@@ -209,6 +228,32 @@ func TestMembersAreToldOnceASecondHowManyTheyAre(t *testing.T) {
 	m.seconds(2)
 	if got := fmt.Sprint(counts()); got != "[2 51 50 26]" {
 		t.Fatal("in the end it was told of", got)
+	}
+}
+
+func TestThoseWhoAreToldMayAllGoAndOthersCome(t *testing.T) {
+	m := newModel()
+	m.arrive("a", 1<<30, rawStream, position.Since{})
+	for n := range 3 {
+		first := len(m.clients)
+		m.arrive("a", 1<<30, chatStream, position.Since{})
+		m.settle()
+		m.arrive("a", 1<<30, chatStream, position.Since{})
+		m.settle()
+		m.arrive("a", 1<<30, rawStream, position.Since{}) // of which they are to be told later
+		m.settle()
+		if n < 2 {
+			for i := first; i < len(m.clients); i++ {
+				m.do(op{kind: opLeave, who: i})
+			}
+		}
+		m.seconds(2)
+	}
+	for _, s := range m.net[len(m.net)-3 : len(m.net)-1] {
+		events := eventsOf(s.got)
+		if last := events[len(events)-1]; last != `{"type":"members","room":"a","count":4}` {
+			t.Error(last)
+		}
 	}
 }
 

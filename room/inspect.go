@@ -216,6 +216,9 @@ type extent struct{ segments, bytes int }
 // extents adds what the shard's members hold of their rooms' logs.
 func (s *shard) extents(logs map[logOf]extent) {
 	include := func(r *roster, at framelog.Cursor) {
+		if p, _ := at.Next(); len(p.Bytes) == 0 {
+			return // what it holds, if anything, is the room's history
+		}
 		if segments, bytes := at.Extent(); segments > 0 {
 			key := logOf{r.hub, r.stream}
 			e := logs[key]

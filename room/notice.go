@@ -14,7 +14,8 @@ import (
 // crowd is what the members of a room were told of their number. It belongs to the
 // hub's Task.
 type crowd struct {
-	told int // -1: whatever it is, they are to be told again
+	told    int  // -1: whatever it is, they are to be told again
+	waiting bool // the directory is to wake the room when they may be
 }
 
 // notice is what the members are told. It is never changed.
@@ -48,9 +49,13 @@ func (h *hub) recount(w *poller.Worker) {
 func (h *hub) announce(w *poller.Worker) {
 	a, now := h.archive, h.server.now.Load()
 	if int32(now-a.noticeAt.Load()) < 0 {
-		h.signal(w, hubLater)
+		if !a.waiting {
+			a.waiting = true
+			h.signal(w, hubLater)
+		}
 		return
 	}
+	a.waiting = false
 	h.flags.And(^hubCounted) // before they are counted: one who leaves now tells again
 	n := int(h.population.Load())
 	if n == a.told || n == 0 {

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"math"
 	"sync/atomic"
 
 	"chatd/poller"
@@ -66,4 +67,27 @@ func (d *directory) boundHistory(w *poller.Worker) {
 			excess -= bytes
 		}
 	}
+}
+
+// looked is how many rooms are looked at for one that has to go.
+const looked = 64
+
+// makeRoom removes a room that lives by its history alone, one of those that were
+// silent longest, for one that somebody asks for. It reports whether there is one.
+func (d *directory) makeRoom(w *poller.Worker) bool {
+	h := d.longest
+	for range looked {
+		switch {
+		case h == nil:
+			return false
+		case d.deserted(h):
+			d.silence.forget(h)
+			d.remove(h)
+			h.archive.shed.Store(math.MaxInt64)
+			h.ScheduleOn(w)
+			return true
+		}
+		h = h.archive.newer
+	}
+	return false
 }

@@ -152,7 +152,7 @@ func (h *hub) closeUnread(w *poller.Worker) {
 		h.flags.And(^hubDeflating)
 	}
 	if !heard {
-		h.flags.And(^(hubHeard | hubCounted))
+		h.flags.And(^hubHeard)
 	}
 	h.account(w)
 }
