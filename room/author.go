@@ -8,9 +8,9 @@ type author struct {
 }
 
 // newAuthor has both in one piece of memory: very many are idle.
-func newAuthor(id, name string) *author {
+func newAuthor(id, name string) author {
 	both := id + name
-	return &author{both[:len(id)], both[len(id):]}
+	return author{both[:len(id)], both[len(id):]}
 }
 
 // size is its memory in bytes, about.

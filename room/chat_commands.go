@@ -40,7 +40,7 @@ func (cs *chatSession) obey(t *turn, c *chat.Command) *chat.Error {
 	}
 	switch c.Kind {
 	case chat.Name:
-		cs.author.Store(newAuthor(cs.author.Load().id, c.Name))
+		cs.rename(c.Name)
 		return nil
 	case chat.Join:
 		return cs.join(t, c)
@@ -55,7 +55,7 @@ func (cs *chatSession) obey(t *turn, c *chat.Command) *chat.Error {
 		if cs.stays != nil {
 			cs.stays.last = h
 		}
-		t.post.say(cs.server.counters.of(t.w), cs.client, said{cs.author.Load(), c.Nonce}, c.Text)
+		t.post.say(cs.server.counters.of(t.w), cs.client, said{cs.speaks(), c.Nonce}, c.Text)
 	case chat.Leave:
 		cs.leaveRoom(t, h)
 	case chat.Who:

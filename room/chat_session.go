@@ -14,7 +14,8 @@ import (
 // is behind a pointer.
 type chatSession struct {
 	*client                        // static
-	author  atomic.Pointer[author] // who it is now: set by the session, read by shards and in posts
+	author  atomic.Pointer[author] // who it is now: set by the session, read by shards
+	silent  author                 // static: that it is as long as it says nothing and keeps its name
 
 	// Owned by the session.
 	stays    *stays // nil: it is in the room that it came into, and always was
@@ -31,10 +32,31 @@ func (c *client) speakChat(q *handshake.Query) {
 		id = identity.NewID()
 	}
 	name, _ := chat.CleanName(q.Name)
-	cs := &chatSession{client: c}
-	cs.author.Store(newAuthor(id, name))
 	c.status.Or(statusChat)
-	c.Handover(cs)
+	c.Handover(newChatSession(c, id, name))
+}
+
+func newChatSession(c *client, id, name string) *chatSession {
+	cs := &chatSession{client: c, silent: newAuthor(id, name)}
+	cs.author.Store(&cs.silent)
+	return cs
+}
+
+// speaks returns the author of what the client says. It may outlive the connection,
+// which must not hang on it.
+func (cs *chatSession) speaks() *author {
+	a := cs.author.Load()
+	if a == &cs.silent {
+		a = &author{a.id, a.name}
+		cs.author.Store(a)
+	}
+	return a
+}
+
+// rename gives the client another name for what it says from now on.
+func (cs *chatSession) rename(name string) {
+	a := newAuthor(cs.author.Load().id, name)
+	cs.author.Store(&a)
 }
 
 // session implements speaker.
@@ -50,6 +72,10 @@ func (c *client) chat() *chatSession {
 	}
 	return c.Handler().(speaker).session()
 }
+
+// greetingSize is memory for the handshake's answer and the welcome, mostly: very
+// many may come at once.
+const greetingSize = 768
 
 // What a client is told of reconnecting, in ms.
 const (

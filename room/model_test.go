@@ -450,8 +450,7 @@ func (m *model) arrive(room string, n int, x stream, since position.Since) {
 		c.status.Or(statusDeflate)
 	}
 	if x.told() {
-		cs := &chatSession{client: c}
-		cs.author.Store(newAuthor(fmt.Sprint("id", fd%3), "somebody"))
+		cs := newChatSession(c, fmt.Sprint("id", fd%3), "somebody")
 		c.status.Or(statusChat)
 		c.Handover(chatStub{st, cs})
 	}

@@ -204,10 +204,12 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		if r.Deflate {
 			c.status.Or(statusDeflate)
 		}
+		var answer []byte
 		if r.Protocol == chat.Protocol {
 			c.speakChat(&r.Query)
+			answer = make([]byte, 0, greetingSize)
 		}
-		c.server.pending.join(w, &change{client: c, room: r.Room, since: r.Query.Since, answer: r.AppendAnswer(nil, c.server.date.get())})
+		c.server.pending.join(w, &change{client: c, room: r.Room, since: r.Query.Since, answer: r.AppendAnswer(answer, c.server.date.get())})
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
 		}

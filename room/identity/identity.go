@@ -13,13 +13,21 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
+	"hash"
 	"strings"
+	"sync"
 )
 
 // Secrets are the keys that sign and verify sessions. They are not changed once
 // they are in use, by any number of goroutines.
 type Secrets struct {
-	keys [][]byte // the first signs, all verify
+	signers []sync.Pool // of *signer, for each secret: the first signs, all verify
+}
+
+// signer signs ids with one secret.
+type signer struct {
+	mac hash.Hash
+	sum [sha256.Size]byte
 }
 
 // New returns the secrets: the first signs, all verify, so that one can follow
@@ -29,9 +37,9 @@ func New(secrets ...string) *Secrets {
 	if len(secrets) == 0 {
 		return New(rand.Text())
 	}
-	s := new(Secrets)
-	for _, secret := range secrets {
-		s.keys = append(s.keys, []byte(secret))
+	s := &Secrets{make([]sync.Pool, len(secrets))}
+	for i, secret := range secrets {
+		s.signers[i].New = func() any { return &signer{mac: hmac.New(sha256.New, []byte(secret))} }
 	}
 	return s
 }
@@ -50,7 +58,7 @@ func NewID() string {
 const format = "1."
 
 // Session returns the session that proves the id.
-func (s *Secrets) Session(id string) string { return session(s.keys[0], id) }
+func (s *Secrets) Session(id string) string { return session(&s.signers[0], id) }
 
 // ID returns the id that the session proves, if it does.
 func (s *Secrets) ID(given string) (id string, ok bool) {
@@ -60,19 +68,25 @@ func (s *Secrets) ID(given string) (id string, ok bool) {
 		return "", false
 	}
 	id = rest[:dot]
-	for _, key := range s.keys {
-		if hmac.Equal([]byte(given), []byte(session(key, id))) { // in constant time
+	for i := range s.signers {
+		if hmac.Equal([]byte(given), []byte(session(&s.signers[i], id))) { // in constant time
 			return id, true
 		}
 	}
 	return "", false
 }
 
-// session is the only one that proves the id by the key. What it is for is part
-// of what is signed, so that the secret may serve something else, too.
-func session(key []byte, id string) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte("chatd session\x00"))
-	mac.Write([]byte(id))
-	return format + id + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+// purpose is part of what is signed, so that a secret may serve something else, too.
+var purpose = []byte("chatd session\x00")
+
+// session is the only one that proves the id by a secret.
+func session(signers *sync.Pool, id string) string {
+	x := signers.Get().(*signer)
+	defer signers.Put(x)
+	x.mac.Reset()
+	x.mac.Write(purpose)
+	x.mac.Write([]byte(id))
+	b := make([]byte, 0, 96)
+	b = append(append(append(b, format...), id...), '.')
+	return string(base64.RawURLEncoding.AppendEncode(b, x.mac.Sum(x.sum[:0])))
 }
