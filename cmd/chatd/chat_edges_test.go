@@ -98,7 +98,12 @@ func TestEverybodyIsSentAwayWith1001WhenTheServerGoes(t *testing.T) {
 	outside.hear("left")
 	c.tell(event{"type": "say", "text": "last", "room": "lobby"})
 	c.hear("say")
-	go p.Stop()
+	stopped := make(chan struct{})
+	defer func() { <-stopped }()
+	go func() {
+		p.Stop()
+		close(stopped)
+	}()
 	c.closed(1001)
 	outside.closed(1001)
 	raw.hears("last")

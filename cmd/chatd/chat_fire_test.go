@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -157,7 +156,7 @@ func (s *survivor) live(begun func()) error {
 			return err
 		}
 		if s.cuts++; s.rng.IntN(2) == 0 { // it is away for longer, mostly than the history
-			s.room.wait(min(s.total, s.ledger.Seq()+uint64(s.rng.IntN(4*int(s.history)))))
+			s.room.wait(min(s.total, s.ledger.Seq()+uint64(s.rng.IntN(16*int(s.history)))))
 		}
 	}
 	return nil
@@ -175,7 +174,7 @@ func (s *survivor) listen(c *chattest.Conn) error {
 	for range events {
 		e, err := c.Next()
 		switch {
-		case errors.Is(err, chattest.ErrNoEvent), errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.Is(err, chattest.ErrNoEvent), chattest.TimedOut(err):
 			return err
 		case err != nil:
 			return nil // it was cut, as somebody who is too slow

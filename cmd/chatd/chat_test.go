@@ -7,7 +7,7 @@ import (
 )
 
 // startChat starts chatd, and returns its address.
-var startChat = func(t testing.TB, args ...string) string {
+func startChat(t testing.TB, args ...string) string {
 	t.Helper()
 	return startChatd(t, args...).Addr
 }

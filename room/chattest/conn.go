@@ -70,10 +70,9 @@ func dial(dialer websocket.Dialer, url string) (*Conn, error) {
 		return nil, err
 	}
 	c := &Conn{ws: ws}
-	err = ws.SetReadDeadline(time.Now().Add(Patience))
 	if got := ws.Subprotocol(); len(dialer.Subprotocols) > 0 && got != "chat.v1" {
 		err = fmt.Errorf("the subprotocol is %q", got)
-	} else if err == nil && got != "" {
+	} else if got != "" {
 		c.Welcome, err = c.Next()
 		if err == nil && c.Welcome.Type != "welcome" {
 			err = fmt.Errorf("the first event is %+v", c.Welcome)
@@ -100,6 +99,9 @@ func (c *Conn) Next() (*Event, error) {
 
 // Message reads a message as it is. The payload is valid up to the next one.
 func (c *Conn) Message() (binary bool, payload []byte, err error) {
+	if err := c.ws.SetReadDeadline(time.Now().Add(Patience)); err != nil {
+		return false, nil, err
+	}
 	kind, r, err := c.ws.NextReader()
 	if err != nil {
 		return false, nil, err
@@ -138,6 +140,12 @@ func (c *Conn) Cut() {
 
 // Close ends the connection as a program that ends: without a closing handshake.
 func (c *Conn) Close() { c.ws.Close() }
+
+// TimedOut reports whether an error of reading is that nothing came in time.
+func TimedOut(err error) bool {
+	var failed net.Error
+	return errors.As(err, &failed) && failed.Timeout()
+}
 
 // Closed is the code with which the server closed the connection, by an error of
 // reading; 0: it did not.

@@ -2,6 +2,7 @@ package chattest
 
 import (
 	"encoding/json"
+	"fmt"
 	"sync"
 )
 
@@ -77,17 +78,21 @@ func Read(b []byte) (*Event, error) {
 	if e != nil {
 		return e, nil
 	}
-	if err := Validate(FromServer, b); err != nil {
-		return nil, err
+	read.Lock()
+	defer read.Unlock()
+	if e := read.events[string(b)]; e != nil { // somebody else was first
+		return e, nil
 	}
 	e = new(Event)
 	if err := json.Unmarshal(b, e); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %.300q: %w", ErrNoEvent, b, err)
 	}
-	read.Lock()
-	defer read.Unlock()
-	if first := read.events[string(b)]; first != nil {
-		return first, nil
+	definition := definitions[e.Type]
+	if definition == "" {
+		definition = FromServer
+	}
+	if err := Validate(definition, b); err != nil {
+		return nil, err
 	}
 	read.events[string(b)] = e
 	return e, nil
