@@ -15,6 +15,7 @@ import (
 type chatSession struct {
 	*client                        // static
 	author  atomic.Pointer[author] // who it is now: set by the session, read by shards and in posts
+	owed    atomic.Int32           // answers that are not written: its session and hubs add, the shard subtracts
 
 	// Owned by the session.
 	stays    *stays // nil: it is in the room that it came into, and always was

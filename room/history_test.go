@@ -274,7 +274,7 @@ func TestWhoIsAHundredMembersAndHowManyThereAre(t *testing.T) {
 	if !strings.HasPrefix(who, `{"type":"who","room":"a","count":300,"members":[{"id":"id`) || strings.Count(who, `"name":"somebody"`) != maxNamed {
 		t.Error(who)
 	}
-	if m.clients[0].has(statusOwed) {
+	if m.clients[0].owed() {
 		t.Error("its session still waits")
 	}
 }
@@ -292,13 +292,13 @@ func TestAnswersComeInOrderAndTheSessionWaitsForThem(t *testing.T) {
 	}
 	c.send(nil, &mail{bytes: m.text("urgent")})
 	m.settle()
-	if !c.has(statusOwed) || len(s.got) != waits {
+	if !c.owed() || len(s.got) != waits {
 		t.Fatal("the session does not wait")
 	}
 	s.free = 1 << 20
 	c.Writable(nil)
 	m.settle()
-	if c.has(statusOwed) {
+	if c.owed() {
 		t.Error("the session waits for what is written")
 	}
 	events := eventsOf(s.got)
@@ -314,6 +314,37 @@ func TestAnswersComeInOrderAndTheSessionWaitsForThem(t *testing.T) {
 	}
 	if got := fmt.Sprint(order); got != "[say answer 0 answer 1 answer 2 urgent say]" {
 		t.Error(got)
+	}
+}
+
+// sends is a network that tells of what is sent by itself.
+type sends struct {
+	*network
+	before func(fd int32)
+}
+
+func (s sends) Send(fd int32, p []byte) int {
+	s.before(fd)
+	return s.network.Send(fd, p)
+}
+
+// Else each answer that its peer takes would let it ask for thousands more.
+func TestSessionWaitsForAllAnswersThatAreOnTheirWay(t *testing.T) {
+	m := newModel()
+	m.arrive("a", 1<<30, chatStream, position.Since{})
+	m.settle()
+	c := m.clients[0]
+	sent := 0
+	m.worker.Sender = sends{&m.net, func(int32) {
+		if sent++; !c.owed() {
+			t.Errorf("it goes on before answer %d is written", sent)
+		}
+	}}
+	for i := range 5 {
+		c.tell(nil, m.text(fmt.Sprint("answer ", i)))
+	}
+	if m.settle(); sent != 5 || c.owed() {
+		t.Errorf("%d answers are written", sent)
 	}
 }
 

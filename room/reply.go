@@ -23,9 +23,8 @@ type reply struct {
 func (r *reply) Link() **reply { return &r.link }
 
 // tell has c, a member, told bytes, which nobody may change any more. Until they
-// are written statusOwed is set: its session reads nothing meanwhile, so that a
-// peer that doesn't read can't pile up answers. Its session may call it, and the
-// hubs of its rooms.
+// are written, and all else that it is owed, its session reads nothing, so that no
+// peer can pile up answers. Its session may call it, and the hubs of its rooms.
 func (c *client) tell(w *poller.Worker, bytes []byte) { c.owe(w, &reply{client: c, bytes: bytes}) }
 
 // repeat has c told again of the message seq, which it said; frame is that in its
@@ -36,13 +35,13 @@ func (h *hub) repeat(w *poller.Worker, c *client, seq uint64, frame []byte) {
 
 // owe gives r to c's shard.
 func (c *client) owe(w *poller.Worker, r *reply) {
-	c.status.Or(statusOwed)
+	c.chat().owed.Add(1)
 	c.roster.Load().shard.give(w, r)
 }
 
 // ask has c told who is in h's room, one of its own. The session calls it.
 func (c *client) ask(w *poller.Worker, h *hub) {
-	c.status.Or(statusOwed)
+	c.chat().owed.Add(1)
 	p := newPost(false)
 	p.asker = c
 	h.publish(w, p)
@@ -70,9 +69,9 @@ func (s *shard) tell(w *poller.Worker, r *reply) {
 		s.answer(w, c, r.bytes)
 	}
 	if o := c.out; o == nil || len(o.rest) == 0 {
-		c.answered(w)
+		c.answered(w, 1)
 	} else {
-		c.status.Or(statusOwed)
+		o.answers++
 	}
 }
 
@@ -92,9 +91,10 @@ func (s *shard) expects(c *client, r *reply) bool {
 	return of.pos.Seq < r.seq
 }
 
-// answered has the session go on. The shard calls it when all answers are written.
-func (c *client) answered(w *poller.Worker) {
-	if c.status.And(^statusOwed)&statusOwed != 0 {
+// answered notes that n answers are written, and has the session go on when those
+// were all. The shard calls it.
+func (c *client) answered(w *poller.Worker, n int32) {
+	if n > 0 && c.chat().owed.Add(-n) == 0 {
 		c.ScheduleOn(w)
 	}
 }

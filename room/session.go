@@ -87,7 +87,13 @@ func (c *client) advance(w *poller.Worker) bool {
 // over its session is scheduled.
 func (c *client) mustWait() bool {
 	s := c.server
-	return s.stage.Load() >= closing || c.has(statusChanging|statusOwed) || c.in != nil && c.in.meter.until > s.now.Load() || c.congested()
+	return s.stage.Load() >= closing || c.has(statusChanging) || c.owed() || c.in != nil && c.in.meter.until > s.now.Load() || c.congested()
+}
+
+// owed reports whether there are answers that the client has yet to get.
+func (c *client) owed() bool {
+	cs := c.chat()
+	return cs != nil && cs.owed.Load() > 0
 }
 
 // congested reports whether the session has to wait for the hub of a room.
