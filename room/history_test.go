@@ -348,6 +348,44 @@ func TestSessionWaitsForAllAnswersThatAreOnTheirWay(t *testing.T) {
 	}
 }
 
+// As many answers as a shard gives at a time do not let what came behind them go
+// ahead of those that are still to come.
+func TestAnswersComeAheadOfMailHoweverManyTheyAre(t *testing.T) {
+	for n := 1; n < 6; n++ {
+		m := newModel() // whose shards deal with two at a time
+		m.arrive("a", 1<<30, chatStream, position.Since{})
+		m.settle()
+		c := m.clients[0]
+		given := 0
+		give := func() {
+			given++
+			c.tell(nil, m.text(fmt.Sprint("answer ", given)))
+		}
+		first := true
+		m.worker.Sender = sends{&m.net, func(int32) {
+			if !first {
+				return
+			}
+			first = false // while the first one is written, one more comes, and mail
+			give()
+			c.send(nil, &mail{bytes: m.text("mail")})
+		}}
+		for range n {
+			give()
+		}
+		m.settle()
+		events := eventsOf(m.net[0].got)[1:]
+		if len(events) != n+2 {
+			t.Fatalf("%q", events)
+		}
+		for i, e := range events {
+			if i < given && !strings.HasSuffix(e, fmt.Sprint("answer ", i+1)) || i == given && !strings.HasSuffix(e, "mail") {
+				t.Errorf("%d answers: %q", n, events)
+			}
+		}
+	}
+}
+
 // atPass calls itself at the end of each pass.
 type atPass func()
 

@@ -123,7 +123,7 @@ func (h *hub) call(w *poller.Worker, c *client) {
 
 // next goes on to the next shard, or to the one of who asked.
 func (l *roll) next(w *poller.Worker, r *reply) {
-	if len(l.rosters) > 0 && len(l.names) < maxNamed {
+	if len(l.rosters) > 0 && !l.full() {
 		l.rosters[0].shard.give(w, r)
 		return
 	}
@@ -138,20 +138,23 @@ func (s *shard) collect(w *poller.Worker, r *reply) {
 	l := r.roll
 	of := l.rosters[0]
 	l.rosters = l.rosters[1:]
-	for _, c := range of.ready {
-		l.add(c)
+	for i := 0; i < len(of.ready) && !l.full(); i++ {
+		l.add(of.ready[i])
 	}
-	for _, o := range s.lagging {
-		if len(l.names) < maxNamed && o.reading(of) >= 0 {
+	for i := 0; i < len(s.lagging) && !l.full(); i++ {
+		if o := s.lagging[i]; o.reading(of) >= 0 {
 			l.add(o.c)
 		}
 	}
 	l.next(w, r)
 }
 
-// add adds a member, if there is room.
+// full reports whether it has all that one is told of.
+func (l *roll) full() bool { return len(l.names) == maxNamed }
+
+// add adds a member.
 func (l *roll) add(c *client) {
-	if cs := c.chat(); cs != nil && len(l.names) < maxNamed {
+	if cs := c.chat(); cs != nil {
 		a := cs.author.Load()
 		l.names = append(l.names, chat.Member{ID: a.id, Name: a.name})
 	}
