@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -284,7 +285,7 @@ func TestMembersAreToldAtMostOnceASecondAndOnlyWhenTheyChanged(t *testing.T) {
 	s.until(func() bool { return s.Stats().Members == 1 })
 	told := 0
 	for e := (event{}); e["count"] != 1.0; told++ {
-		for range ticksPerSecond {
+		for range past(time.Second) {
 			s.Tick()
 		}
 		if e = c.event(); e["type"] != "members" || len(e) != 3 || e["room"] != "lobby" {

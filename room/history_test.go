@@ -213,8 +213,12 @@ func TestMembersAreToldOnceASecondHowManyTheyAre(t *testing.T) {
 		t.Fatal("at once it is told of", got)
 	}
 	for range ticksPerSecond {
-		m.tick()
+		m.tick() // which may be less than a second
 	}
+	if got := fmt.Sprint(counts()); got != "[2]" {
+		t.Fatal("within a second it is told of", got)
+	}
+	m.tick()
 	if got := fmt.Sprint(counts()); got != "[2 51]" {
 		t.Fatal("after a second it was told of", got)
 	}
@@ -421,5 +425,24 @@ func TestThoseWhoAreThereHearBeforeAllWhoComeBack(t *testing.T) {
 		if n := len(eventsOf(s.got)); n != 101 {
 			t.Fatalf("client %d got %d messages", i, n)
 		}
+	}
+}
+
+// Else nothing would ever bound what was said after that.
+func TestRoomThatLosesItsHistoryAndGoesOnInTheSameSecondIsBounded(t *testing.T) {
+	m := keeping(func(c *Config) { c.HistoryAge = 20 * time.Second }, "a")
+	m.seconds(1)
+	m.say("a", 2, 10)
+	h := m.hub("a")
+	h.archive.shed.Store(1 << 20)
+	h.Schedule()
+	m.settle()
+	if m.kept("a") != 0 {
+		t.Fatal("the history is there")
+	}
+	m.say("a", 1, 10)
+	m.do(op{kind: opLeave, who: 0})
+	if m.seconds(60); m.hub("a") != nil {
+		t.Errorf("the room is there for ever, and keeps %d", m.kept("a"))
 	}
 }
