@@ -33,7 +33,6 @@ type archive struct {
 
 	// Owned by the directory, see silence.
 	older, newer *hub
-	listed       bool
 	spoken       int64 // when something was said last, in ms, and up to a second more
 }
 

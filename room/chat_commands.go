@@ -53,7 +53,7 @@ func (cs *chatSession) obey(t *turn, c *chat.Command) *chat.Error {
 	case chat.Say:
 		t.speakIn(h)
 		if cs.stays != nil {
-			cs.stays.last = h
+			cs.stays.say(h)
 		}
 		t.post.say(cs.server.counters.of(t.w), cs.client, said{cs.speaks(), c.Nonce}, c.Text)
 	case chat.Leave:

@@ -11,7 +11,8 @@ import (
 // first join or leave on. It belongs to the session.
 type stays struct {
 	hubs  []*hub
-	last  *hub    // where it said something last; while that is behind, nothing is read
+	last  *hub    // where it said something last
+	heard []*hub  // where it said something, and which were not seen to have caught up since
 	entry *change // into a further room: how it ended is not known yet; nil: there is none
 	nonce string  // of the command that asked for it
 }
@@ -25,8 +26,28 @@ func (cs *chatSession) moving() *stays {
 	return cs.stays
 }
 
+// say notes that the client says something in the room h.
+func (y *stays) say(h *hub) {
+	y.last = h
+	if !slices.Contains(y.heard, h) {
+		y.heard = append(y.heard, h)
+	}
+}
+
+// congested reports whether c's session has to wait for one of the rooms in which it
+// has said something. One that it only listens to may be behind.
+func (y *stays) congested(c *client) bool {
+	for ; len(y.heard) > 0; y.heard = y.heard[1:] {
+		if y.heard[0].congested(c) {
+			return true
+		}
+	}
+	y.heard = nil
+	return false
+}
+
 // speaksIn is the room in which the client spoke last, as far as that is known; nil:
-// in none. While that is behind its session waits. Only the session may call it.
+// in none. Only the session may call it.
 func (c *client) speaksIn() *hub {
 	if cs := c.chat(); cs != nil && cs.stays != nil {
 		return cs.stays.last
@@ -69,11 +90,11 @@ func (cs *chatSession) join(t *turn, c *chat.Command) *chat.Error {
 	return nil
 }
 
-// settle looks at how a join has ended, if one has. Of a room that it is in, the
+// settle looks at how a join has ended, if there was one; no change is under way. Of a room that it is in, the
 // client knows from the shard.
 func (cs *chatSession) settle(w *poller.Worker) {
 	stays := cs.stays
-	if stays == nil || stays.entry == nil || cs.has(statusChanging) {
+	if stays == nil || stays.entry == nil {
 		return
 	}
 	entry := stays.entry

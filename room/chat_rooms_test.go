@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -284,7 +285,7 @@ func TestMembersAreToldAtMostOnceASecondAndOnlyWhenTheyChanged(t *testing.T) {
 	s.until(func() bool { return s.Stats().Members == 1 })
 	told := 0
 	for e := (event{}); e["count"] != 1.0; told++ {
-		for range ticksPerSecond {
+		for range past(time.Second) {
 			s.Tick()
 		}
 		if e = c.event(); e["type"] != "members" || len(e) != 3 || e["room"] != "lobby" {
@@ -340,4 +341,31 @@ func TestWhatIsSaidInSeveralRoomsAtOnceKeepsItsOrderInEach(t *testing.T) {
 		t.Errorf("%d messages", st.Messages)
 	}
 	s.until(func() bool { return s.Stats().Members == 3 })
+}
+
+// Else who says a little in another room at the end of all that it sends could pile
+// up any amount for one that is behind.
+func TestSessionWaitsForEachRoomInWhichItHasSpoken(t *testing.T) {
+	s := startServer(t)
+	a, b, other := &hub{server: s.Server, name: "a"}, &hub{server: s.Server, name: "b"}, &hub{server: s.Server, name: "other"}
+	for _, h := range []*hub{a, b, other} {
+		h.Task.Init(s.pool, h)
+	}
+	c := &client{server: s.Server}
+	y := &stays{hubs: []*hub{a, b, other}}
+	a.backlog.Store(maxBacklog + 1)
+	other.backlog.Store(maxBacklog + 1)
+	y.say(b)
+	if y.congested(c) {
+		t.Error("it waits for a room to which it only listens")
+	}
+	y.say(a)
+	y.say(b)
+	if !y.congested(c) || !y.congested(c) {
+		t.Error("it does not wait for a room in which it has spoken")
+	}
+	a.backlog.Store(0)
+	if y.congested(c) || y.last != b {
+		t.Error("it waits for rooms that have caught up")
+	}
 }

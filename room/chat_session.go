@@ -16,6 +16,7 @@ type chatSession struct {
 	*client                        // static
 	author  atomic.Pointer[author] // who it is now: set by the session, read by shards
 	silent  author                 // static: that it is as long as it says nothing and keeps its name
+	owed    atomic.Int32           // answers that are not written: its session and hubs add, the shard subtracts
 
 	// Owned by the session.
 	stays    *stays // nil: it is in the room that it came into, and always was

@@ -78,7 +78,7 @@ const (
 )
 
 // Status bits. Each is set once, but for statusExpired, statusChanging,
-// statusOwed, statusSeveral, statusPinged and statusDoubted.
+// statusSeveral, statusPinged and statusDoubted.
 const (
 	statusExpired    uint32 = 1 << iota // its time among the pending ones is over
 	statusCrowded                       // it has to make room for other handshakes
@@ -91,7 +91,6 @@ const (
 	statusMember                        // it is in a room
 	statusWaiting                       // its session waits for statusMember (set by the session)
 	statusChanging                      // it asked for a change that is not done (set by the session, cleared by the shard)
-	statusOwed                          // it is to get an answer of its own (set by the session and by hubs, too)
 	statusSeveral                       // it is in several rooms (set and cleared by the shard, for itself)
 	statusPinged                        // it owes a pong (cleared by the session, too)
 	statusDoubted                       // it is among its shard's doubts

@@ -212,6 +212,7 @@ func (h *hub) forget(w *poller.Worker, floor uint64) {
 	switch keeps := h.keeps(); {
 	case floor < head && !keeps:
 		h.flags.Or(hubKeeps)
+		h.signal(w, hubSpoken) // again, perhaps, in this second
 	case floor == head && keeps:
 		h.flags.And(^hubKeeps)
 		h.signal(w, hubForgot)

@@ -213,8 +213,12 @@ func TestMembersAreToldOnceASecondHowManyTheyAre(t *testing.T) {
 		t.Fatal("at once it is told of", got)
 	}
 	for range ticksPerSecond {
-		m.tick()
+		m.tick() // which may be less than a second
 	}
+	if got := fmt.Sprint(counts()); got != "[2]" {
+		t.Fatal("within a second it is told of", got)
+	}
+	m.tick()
 	if got := fmt.Sprint(counts()); got != "[2 51]" {
 		t.Fatal("after a second it was told of", got)
 	}
@@ -274,7 +278,7 @@ func TestWhoIsAHundredMembersAndHowManyThereAre(t *testing.T) {
 	if !strings.HasPrefix(who, `{"type":"who","room":"a","count":300,"members":[{"id":"id`) || strings.Count(who, `"name":"somebody"`) != maxNamed {
 		t.Error(who)
 	}
-	if m.clients[0].has(statusOwed) {
+	if m.clients[0].owed() {
 		t.Error("its session still waits")
 	}
 }
@@ -292,13 +296,13 @@ func TestAnswersComeInOrderAndTheSessionWaitsForThem(t *testing.T) {
 	}
 	c.send(nil, &mail{bytes: m.text("urgent")})
 	m.settle()
-	if !c.has(statusOwed) || len(s.got) != waits {
+	if !c.owed() || len(s.got) != waits {
 		t.Fatal("the session does not wait")
 	}
 	s.free = 1 << 20
 	c.Writable(nil)
 	m.settle()
-	if c.has(statusOwed) {
+	if c.owed() {
 		t.Error("the session waits for what is written")
 	}
 	events := eventsOf(s.got)
@@ -314,6 +318,75 @@ func TestAnswersComeInOrderAndTheSessionWaitsForThem(t *testing.T) {
 	}
 	if got := fmt.Sprint(order); got != "[say answer 0 answer 1 answer 2 urgent say]" {
 		t.Error(got)
+	}
+}
+
+// sends is a network that tells of what is sent by itself.
+type sends struct {
+	*network
+	before func(fd int32)
+}
+
+func (s sends) Send(fd int32, p []byte) int {
+	s.before(fd)
+	return s.network.Send(fd, p)
+}
+
+// Else each answer that its peer takes would let it ask for thousands more.
+func TestSessionWaitsForAllAnswersThatAreOnTheirWay(t *testing.T) {
+	m := newModel()
+	m.arrive("a", 1<<30, chatStream, position.Since{})
+	m.settle()
+	c := m.clients[0]
+	sent := 0
+	m.worker.Sender = sends{&m.net, func(int32) {
+		if sent++; !c.owed() {
+			t.Errorf("it goes on before answer %d is written", sent)
+		}
+	}}
+	for i := range 5 {
+		c.tell(nil, m.text(fmt.Sprint("answer ", i)))
+	}
+	if m.settle(); sent != 5 || c.owed() {
+		t.Errorf("%d answers are written", sent)
+	}
+}
+
+// As many answers as a shard gives at a time do not let what came behind them go
+// ahead of those that are still to come.
+func TestAnswersComeAheadOfMailHoweverManyTheyAre(t *testing.T) {
+	for n := 1; n < 6; n++ {
+		m := newModel() // whose shards deal with two at a time
+		m.arrive("a", 1<<30, chatStream, position.Since{})
+		m.settle()
+		c := m.clients[0]
+		given := 0
+		give := func() {
+			given++
+			c.tell(nil, m.text(fmt.Sprint("answer ", given)))
+		}
+		first := true
+		m.worker.Sender = sends{&m.net, func(int32) {
+			if !first {
+				return
+			}
+			first = false // while the first one is written, one more comes, and mail
+			give()
+			c.send(nil, &mail{bytes: m.text("mail")})
+		}}
+		for range n {
+			give()
+		}
+		m.settle()
+		events := eventsOf(m.net[0].got)[1:]
+		if len(events) != n+2 {
+			t.Fatalf("%q", events)
+		}
+		for i, e := range events {
+			if i < given && !strings.HasSuffix(e, fmt.Sprint("answer ", i+1)) || i == given && !strings.HasSuffix(e, "mail") {
+				t.Errorf("%d answers: %q", n, events)
+			}
+		}
 	}
 }
 
@@ -352,5 +425,24 @@ func TestThoseWhoAreThereHearBeforeAllWhoComeBack(t *testing.T) {
 		if n := len(eventsOf(s.got)); n != 101 {
 			t.Fatalf("client %d got %d messages", i, n)
 		}
+	}
+}
+
+// Else nothing would ever bound what was said after that.
+func TestRoomThatLosesItsHistoryAndGoesOnInTheSameSecondIsBounded(t *testing.T) {
+	m := keeping(func(c *Config) { c.HistoryAge = 20 * time.Second }, "a")
+	m.seconds(1)
+	m.say("a", 2, 10)
+	h := m.hub("a")
+	h.archive.shed.Store(1 << 20)
+	h.Schedule()
+	m.settle()
+	if m.kept("a") != 0 {
+		t.Fatal("the history is there")
+	}
+	m.say("a", 1, 10)
+	m.do(op{kind: opLeave, who: 0})
+	if m.seconds(60); m.hub("a") != nil {
+		t.Errorf("the room is there for ever, and keeps %d", m.kept("a"))
 	}
 }

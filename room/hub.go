@@ -59,6 +59,7 @@ type hub struct {
 	sent    uint32 // joins
 	listed  bool   // it is among the active ones
 	waits   bool   // it is among those to be woken later
+	silent  bool   // it is among the silent ones, see silence
 	removed bool
 
 	// Owned by the Task.

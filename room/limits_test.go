@@ -464,7 +464,7 @@ func TestTimeInWhichTheServerDoesNotReadIsNobodysSilence(t *testing.T) {
 	m.join(1<<20, false)
 	m.lobby().backlog.Add(maxBacklog + 1)
 	for range 40 {
-		if !m.clients[0].mustWait() {
+		if !m.clients[0].mustWait(nil) {
 			t.Fatal("it reads on")
 		}
 		m.do(op{kind: opTick})

@@ -2,6 +2,7 @@ package room
 
 import (
 	"sync/atomic"
+	"time"
 
 	"chatd/poller"
 )
@@ -62,7 +63,7 @@ func (h *hub) announce(w *poller.Worker) {
 		return
 	}
 	a.told = n
-	a.noticeAt.Store(now + ticksPerSecond)
+	a.noticeAt.Store(now + past(time.Second))
 	var of [streams]*notice
 	for r := h.rosters; r != nil; r = r.sibling {
 		if r.notices == nil {

@@ -24,8 +24,9 @@ type outbox struct {
 
 	// rest is the client's own: what it is told by itself, and still gets of rooms
 	// that it left.
-	rest []piece
-	owed uint64 // frames of a log in rest
+	rest    []piece
+	owed    uint64 // frames of a log in rest
+	answers int32  // replies of which something is in rest
 
 	begun  []byte // of an urgent or a notice that is half written, what is left
 	urgent []byte // a newer one replaces it
@@ -151,7 +152,8 @@ func (o *outbox) took(w *poller.Worker, n int) {
 	case len(o.rest) > 0:
 		t.delivered.Add(o.tookRest(n))
 		if len(o.rest) == 0 {
-			o.c.answered(w)
+			o.c.answered(w, o.answers)
+			o.answers = 0
 		}
 	case len(o.begun) > 0:
 		o.begun = o.begun[n:]

@@ -47,7 +47,7 @@ var planted = []struct{ name, file, right, wrong string }{
 		"case p.Seq < floor:", "case p.Seq+1 < floor:",
 	},
 	{
-		"a message that comes twice where history ends and what is new begins", "membership.go",
+		"a message that comes twice where history ends and what is new begins", "join.go",
 		"if ch.place.begin.Seq > r.pos.Seq {", "if false {",
 	},
 	{

@@ -23,9 +23,8 @@ type reply struct {
 func (r *reply) Link() **reply { return &r.link }
 
 // tell has c, a member, told bytes, which nobody may change any more. Until they
-// are written statusOwed is set: its session reads nothing meanwhile, so that a
-// peer that doesn't read can't pile up answers. Its session may call it, and the
-// hubs of its rooms.
+// are written, and all else that it is owed, its session reads nothing, so that no
+// peer can pile up answers. Its session may call it, and the hubs of its rooms.
 func (c *client) tell(w *poller.Worker, bytes []byte) { c.owe(w, &reply{client: c, bytes: bytes}) }
 
 // repeat has c told again of the message seq, which it said; frame is that in its
@@ -36,13 +35,13 @@ func (h *hub) repeat(w *poller.Worker, c *client, seq uint64, frame []byte) {
 
 // owe gives r to c's shard.
 func (c *client) owe(w *poller.Worker, r *reply) {
-	c.status.Or(statusOwed)
+	c.chat().owed.Add(1)
 	c.roster.Load().shard.give(w, r)
 }
 
 // ask has c told who is in h's room, one of its own. The session calls it.
 func (c *client) ask(w *poller.Worker, h *hub) {
-	c.status.Or(statusOwed)
+	c.chat().owed.Add(1)
 	p := newPost(false)
 	p.asker = c
 	h.publish(w, p)
@@ -70,9 +69,9 @@ func (s *shard) tell(w *poller.Worker, r *reply) {
 		s.answer(w, c, r.bytes)
 	}
 	if o := c.out; o == nil || len(o.rest) == 0 {
-		c.answered(w)
+		c.answered(w, 1)
 	} else {
-		c.status.Or(statusOwed)
+		o.answers++
 	}
 }
 
@@ -92,9 +91,10 @@ func (s *shard) expects(c *client, r *reply) bool {
 	return of.pos.Seq < r.seq
 }
 
-// answered has the session go on. The shard calls it when all answers are written.
-func (c *client) answered(w *poller.Worker) {
-	if c.status.And(^statusOwed)&statusOwed != 0 {
+// answered notes that n answers are written, and has the session go on when those
+// were all. The shard calls it.
+func (c *client) answered(w *poller.Worker, n int32) {
+	if n > 0 && c.chat().owed.Add(-n) == 0 {
 		c.ScheduleOn(w)
 	}
 }
@@ -123,7 +123,7 @@ func (h *hub) call(w *poller.Worker, c *client) {
 
 // next goes on to the next shard, or to the one of who asked.
 func (l *roll) next(w *poller.Worker, r *reply) {
-	if len(l.rosters) > 0 && len(l.names) < maxNamed {
+	if len(l.rosters) > 0 && !l.full() {
 		l.rosters[0].shard.give(w, r)
 		return
 	}
@@ -138,20 +138,23 @@ func (s *shard) collect(w *poller.Worker, r *reply) {
 	l := r.roll
 	of := l.rosters[0]
 	l.rosters = l.rosters[1:]
-	for _, c := range of.ready {
-		l.add(c)
+	for i := 0; i < len(of.ready) && !l.full(); i++ {
+		l.add(of.ready[i])
 	}
-	for _, o := range s.lagging {
-		if len(l.names) < maxNamed && o.reading(of) >= 0 {
+	for i := 0; i < len(s.lagging) && !l.full(); i++ {
+		if o := s.lagging[i]; o.reading(of) >= 0 {
 			l.add(o.c)
 		}
 	}
 	l.next(w, r)
 }
 
-// add adds a member, if there is room.
+// full reports whether it has all that one is told of.
+func (l *roll) full() bool { return len(l.names) == maxNamed }
+
+// add adds a member.
 func (l *roll) add(c *client) {
-	if cs := c.chat(); cs != nil && len(l.names) < maxNamed {
+	if cs := c.chat(); cs != nil {
 		a := cs.author.Load()
 		l.names = append(l.names, chat.Member{ID: a.id, Name: a.name})
 	}

@@ -50,14 +50,11 @@ func (c *client) Run(w *poller.Worker) {
 	if c.phase == phaseLeaving && c.has(statusReleased) {
 		c.released(w)
 	}
-	if cs := c.chat(); cs != nil && c.phase == phaseOpen {
-		cs.settle(w)
-	}
 	for range readsPerRun {
 		if c.phase == phaseClosed || c.phase == phaseJoining || c.ended {
 			return
 		}
-		if c.phase == phaseOpen && c.mustWait() {
+		if c.phase == phaseOpen && c.mustWait(w) {
 			return
 		}
 		if c.spent >= discardMost {
@@ -85,15 +82,29 @@ func (c *client) advance(w *poller.Worker) bool {
 
 // mustWait reports whether a member is not to be read from now. When that is
 // over its session is scheduled.
-func (c *client) mustWait() bool {
+func (c *client) mustWait(w *poller.Worker) bool {
 	s := c.server
-	return s.stage.Load() >= closing || c.has(statusChanging|statusOwed) || c.in != nil && c.in.meter.until > s.now.Load() || c.congested()
+	if s.stage.Load() >= closing || c.has(statusChanging) {
+		return true
+	}
+	if cs := c.chat(); cs != nil {
+		cs.settle(w) // now: a change may be done before the run that asked for it is
+	}
+	return c.owed() || c.in != nil && c.in.meter.until > s.now.Load() || c.congested()
+}
+
+// owed reports whether there are answers that the client has yet to get.
+func (c *client) owed() bool {
+	cs := c.chat()
+	return cs != nil && cs.owed.Load() > 0
 }
 
 // congested reports whether the session has to wait for the hub of a room.
 func (c *client) congested() bool {
-	h := c.speaksIn()
-	return h != nil && h.congested(c)
+	if cs := c.chat(); cs != nil && cs.stays != nil {
+		return cs.stays.congested(c)
+	}
+	return c.hub().congested(c)
 }
 
 // begin is the first run. It is pending already.

@@ -108,29 +108,36 @@ func (s *shard) counters(w *poller.Worker) *counters { return s.server.counters.
 // takeEvents does some of what sessions, hubs and the poller asked for, and returns
 // for how many. Of each kind it takes Server.slice: very many may come at once, and
 // those who are there go first. Changes and mail come behind the replies that were
-// given before them.
+// given before them, but not behind all that come meanwhile.
 func (s *shard) takeEvents(w *poller.Worker) (n int) {
 	s.rosters.Each(func(r *roster) { s.note(r, r.events.Swap(0)) })
-	if s.nextChange == nil {
-		s.nextChange = s.changes.TakeAll() // before the replies are
-	}
-	for range s.server.slice {
-		r := take(&s.nextReply, &s.replies)
-		if r == nil {
-			break
+	if s.nextReply == nil {
+		if s.nextChange == nil {
+			s.nextChange = s.changes.TakeAll()
 		}
-		n++
-		s.current = r.client
+		if s.nextClient == nil {
+			s.nextClient = s.inbox.TakeAll()
+		}
+		s.nextReply = s.replies.TakeAll() // behind the others: with these, all that came before them are done
+	}
+	slice := s.server.slice
+	for ; s.nextReply != nil && n < slice; n++ {
+		r := s.nextReply
+		s.nextReply = r.link
 		if r.roll != nil {
 			s.collect(w, r)
-		} else {
-			s.tell(w, r)
+			continue
 		}
+		s.current = r.client
+		s.tell(w, r)
+		s.current = nil
 	}
-	for s.nextReply == nil && s.nextChange != nil && n < 2*s.server.slice {
+	if s.nextReply != nil {
+		return n
+	}
+	for ; s.nextChange != nil && n < 2*slice; n++ {
 		ch := s.nextChange
 		s.nextChange = ch.link
-		n++
 		s.current = ch.client
 		if ch.leaves {
 			s.leaveRoom(w, ch)
@@ -138,33 +145,14 @@ func (s *shard) takeEvents(w *poller.Worker) (n int) {
 			s.join(w, ch)
 		}
 	}
-	for s.nextReply == nil && n < 3*s.server.slice {
-		c := take(&s.nextClient, &s.inbox)
-		if c == nil {
-			break
-		}
-		n++
+	for ; s.nextClient != nil && n < 3*slice; n++ {
+		c := s.nextClient
+		s.nextClient = c.link
 		s.current = c
 		s.handle(w, c, c.events.Swap(0))
 	}
 	s.current = nil
 	return n
-}
-
-// take is the next of those that were taken from the inbox, or else of those that
-// are in it; nil if there are none.
-func take[E any, T interface {
-	*E
-	Link() *T
-}](next *T, inbox *poller.Inbox[E, T]) T {
-	e := *next
-	if e == nil {
-		e = inbox.TakeAll()
-	}
-	if e != nil {
-		*next = *e.Link()
-	}
-	return e
 }
 
 // hasEvents reports whether takeEvents has left some.

@@ -19,7 +19,7 @@ type silence struct {
 func (q *silence) spoke(h *hub, now int64) {
 	q.forget(h)
 	a := h.archive
-	a.listed, a.spoken, a.older = true, now, q.shortest
+	h.silent, a.spoken, a.older = true, now, q.shortest
 	if q.shortest == nil {
 		q.longest = h
 	} else {
@@ -30,10 +30,10 @@ func (q *silence) spoke(h *hub, now int64) {
 
 // forget takes h out, if it is among them.
 func (q *silence) forget(h *hub) {
-	a := h.archive
-	if a == nil || !a.listed {
+	if !h.silent { // it may have no archive, or its Task may be about to make it
 		return
 	}
+	a := h.archive
 	if a.older == nil {
 		q.longest = a.newer
 	} else {
@@ -44,7 +44,7 @@ func (q *silence) forget(h *hub) {
 	} else {
 		a.newer.archive.older = a.older
 	}
-	a.listed, a.older, a.newer = false, nil, nil
+	h.silent, a.older, a.newer = false, nil, nil
 }
 
 // boundHistory has rooms let go of what is too old, or too much. A room in which

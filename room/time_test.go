@@ -112,7 +112,7 @@ func TestWhatAFlagSaysComesInTime(t *testing.T) {
 			c.pause(m.server.counters.of(nil))
 			resumed := false
 			m.stubs[0].onRun = func() { resumed = true }
-			return m.ticksUntil(t, func() bool { return resumed && !c.mustWait() })
+			return m.ticksUntil(t, func() bool { return resumed && !c.mustWait(nil) })
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

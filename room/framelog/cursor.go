@@ -48,8 +48,11 @@ func (c Cursor) NextTo(end Cursor) (Piece, Cursor) {
 	}
 	p, after := c.Next()
 	if after.Seq > end.Seq {
-		// end is in the same segment: the one before it would have ended.
-		return Piece{Start: p.Start, Bytes: p.Bytes[:end.off-p.Start.off], Frames: int(end.Seq - p.Start.Seq)}, end
+		n := int(end.Seq - p.Start.Seq)
+		if end.seg != p.Start.seg { // the log was compacted: the same frames are in two segments
+			return Piece{Start: p.Start, Bytes: First(p.Bytes, n), Frames: n}, end
+		}
+		return Piece{Start: p.Start, Bytes: p.Bytes[:end.off-p.Start.off], Frames: n}, end
 	}
 	return p, after
 }

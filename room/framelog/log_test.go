@@ -290,3 +290,30 @@ func TestCompactKeepsTheFramesAndNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// A reader may begin in the segments that are new while the others are still
+// in the old ones.
+func TestNextToStopsAtAnEndThatIsInOldSegments(t *testing.T) {
+	l := newLog()
+	old := newCursor(l)
+	for i := range 40 {
+		l.Append(frames(i, 1, 10+i), 1)
+	}
+	begin := l.Compact(old)
+	for end := range uint64(41) {
+		want, _ := readTo(old, old.Forward(end))
+		got, at := readTo(begin, old.Forward(end))
+		if !bytes.Equal(got, want) || at.Seq != end {
+			t.Fatalf("up to %d: %d bytes, want %d; the reader is at %d", end, len(got), len(want), at.Seq)
+		}
+	}
+}
+
+func readTo(c, end Cursor) (all []byte, at Cursor) {
+	for c.Seq != end.Seq {
+		var p Piece
+		p, c = c.NextTo(end)
+		all = append(all, p.Bytes...)
+	}
+	return all, c
+}
