@@ -100,6 +100,8 @@
 //     for it, however late the shard finds that out; it gets those that waited. What
 //     was said before it came does not count.
 //   - Whole frames are written, whatever rooms they are of.
+//   - A session reads nothing while a change of rooms is under way, an answer of its
+//     client's own is not written, or a room in which it has spoken is behind.
 //   - All members' dues, counted by when they came and left, are what they got
 //     and what was lost with them, once nothing is under way.
 //   - Only the directory removes a room, and only one that has neither members nor

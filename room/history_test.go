@@ -446,3 +446,31 @@ func TestRoomThatLosesItsHistoryAndGoesOnInTheSameSecondIsBounded(t *testing.T) 
 		t.Errorf("the room is there for ever, and keeps %d", m.kept("a"))
 	}
 }
+
+// Else it would wait for ever, and whoever shuts the server down with it.
+func TestNewcomerWhosePlacePanicsIsRefused(t *testing.T) {
+	m := keeping(func(c *Config) { c.HistoryAge = 10 * time.Second }, "a")
+	m.say("a", 3, 10)
+	clock := m.server.clock
+	m.server.clock = func() int64 {
+		m.server.clock = clock
+		panic("planted fault")
+	}
+	m.arrive("a", 1<<30, chatStream, position.Since{})
+	m.ways = nil // it finds none
+	m.settle()
+	if c := m.clients[1]; !c.has(statusFull) || c.has(statusMember) {
+		t.Error("it is not refused")
+	}
+	m.arrive("a", 1<<30, chatStream, position.Since{})
+	m.ways = nil // the reference does not know what was said
+	m.settle()
+	if got := eventsOf(m.net[2].got); len(got) != 4 {
+		t.Errorf("the next one got %q", got)
+	}
+	m.do(op{kind: opLeave, who: 0})
+	m.do(op{kind: opLeave, who: 2})
+	if m.seconds(30); m.hub("a") != nil {
+		t.Error("the room is there for ever")
+	}
+}

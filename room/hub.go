@@ -191,18 +191,26 @@ func (h *hub) Run(w *poller.Worker) {
 }
 
 // admit finds a newcomer's place and gives it to a shard: one in which the room has
-// members already, if it can be.
+// members already, if it can be. Should finding its place panic, it is refused.
 func (h *hub) admit(w *poller.Worker, ch *change) {
 	c := ch.client
 	x := c.stream()
+	defer func() {
+		if ch.roster == nil {
+			ch.hub = nil
+			h.taken.Add(1)
+			h.flags.Or(hubEmptied) // perhaps
+			c.refuseRoom(w)
+		}
+	}()
 	h.open(w, x)
+	ch.place = h.place(w, x, ch.since)
 	if first := c.roster.Load(); first != nil { // it lives in a shard already
 		ch.roster = h.rosterIn(first.shard, x)
 	} else {
 		ch.roster = h.roomiest(x)
 		c.roster.Store(ch.roster)
 	}
-	ch.place = h.place(w, x, ch.since)
 	ch.roster.population.Add(1)
 	h.population.Add(1)
 	if h.has(hubHeard) {
