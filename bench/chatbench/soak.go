@@ -34,7 +34,7 @@ func soakCommand(out io.Writer) *ffcli.Command {
 	var duration time.Duration
 	var seed uint64
 	fs := flag.NewFlagSet("chatbench soak", flag.ContinueOnError)
-	fs.StringVar(&server, "server", "bin/chatd", "chatd's `command`; -addr, -admin and -drain-spread are added")
+	fs.StringVar(&server, "server", "bin/chatd", "chatd's `command`; -addr, -admin, -drain-spread and -history-age are added")
 	fs.DurationVar(&duration, "duration", 10*time.Minute, "time of all phases; warm-ups, checks and restarts come on top")
 	fs.Uint64Var(&seed, "seed", 0, "decides what happens; 0: a random one, which the report names")
 	fs.StringVar(&file, "out", "", "write the report to this `file`, too")
@@ -102,7 +102,7 @@ func startForSoak(ctx context.Context, command string) (*soak.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := startServer(ctx, fmt.Sprintf("%s -addr %s -admin %s -drain-spread %s", command, addr, admin, spread), "ws://"+addr)
+	s, err := startServer(ctx, fmt.Sprintf("%s -addr %s -admin %s -drain-spread %s -history-age 1s", command, addr, admin, spread), "ws://"+addr)
 	if err != nil {
 		return nil, err
 	}

@@ -123,7 +123,7 @@ func (e *Evidence) judge() (checks []Check) {
 // joined. How often one of them died meanwhile only the server knows.
 func (e *Evidence) checkRooms(check func(string, bool, string, ...any), value func(Snapshot, string) float64) {
 	rooms, created, removed := value(e.End, "chatd_rooms"), value(e.End, "chatd_rooms_created_total"), value(e.End, "chatd_rooms_removed_total")
-	check("no room is left, a second after its last member", rooms == 0 && created == removed, "%.0f left, %.0f made, %.0f removed", rooms, created, removed)
+	check("no room is left, soon after its last member and message", rooms == 0 && created == removed, "%.0f left, %.0f made, %.0f removed", rooms, created, removed)
 	made, joined := created-value(e.Baseline, "chatd_rooms_created_total"), value(e.End, "chatd_joined_total")-value(e.Baseline, "chatd_joined_total")
 	check("rooms are made for who joins them", made >= float64(e.Tally.Rooms) && made <= joined, "%.0f made, of %d names, for %.0f members", made, e.Tally.Rooms, joined)
 }

@@ -32,13 +32,13 @@ type counts struct {
 var anyCount = span{0, 1 << 53}
 
 // roomTime is how long a room may be there, or missing, once its members are
-// counted right.
-const roomTime = time.Second
+// counted right: a second, and its history, of which the age is a second, two more.
+const roomTime = 4 * time.Second
 
 var errCounts = errors.New("the server's counts are not its clients'")
 
 // agree waits until the server has seen all that its clients did, which its
-// members show. Its rooms must agree with that a second later.
+// members show. Its rooms must agree with that within roomTime.
 func (l *life) agree(want counts) (s Snapshot, err error) {
 	var right time.Time // since when the members are
 	agreed := false
