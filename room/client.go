@@ -87,6 +87,8 @@ const (
 	statusProxied                       // a proxy speaks for it, see peer (likewise)
 	statusDeflate                       // permessage-deflate was agreed upon (set by the session, before it joins)
 	statusChat                          // chat.v1 was agreed upon (likewise)
+	statusEvents                        // it reads events, and says nothing (likewise)
+	statusBare                          // … over HTTP/1.0 (likewise)
 	statusFull                          // there are too many rooms for its to be made (set by the directory)
 	statusMember                        // it is in a room
 	statusWaiting                       // its session waits for statusMember (set by the session)

@@ -10,10 +10,11 @@ import (
 )
 
 // Path is where the WebSocket of the default room is served; those of the others
-// are below it. PagePath is above the rooms' pages.
+// are below it. PagePath is above the rooms' pages, RoomsPath above their events.
 const (
-	Path     = "/ws"
-	PagePath = "/r/"
+	Path      = "/ws"
+	PagePath  = "/r/"
+	RoomsPath = "/rooms/"
 )
 
 // TickInterval is how often [Server.Tick] should be called: the grain of all

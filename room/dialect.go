@@ -11,11 +11,11 @@ import (
 )
 
 // dialect is how a room's messages, and what else there is to tell, are encoded
-// for one kind of reader: as WebSocket frames, appended to b. It is pure: no owner,
-// no clock.
+// for one kind of reader: as frames of a log, appended to b. It is pure: no owner, no
+// clock.
 type dialect interface {
 	// message is one of the room's.
-	message(b []byte, room string, m *chat.Message) []byte
+	message(b []byte, of life, m *chat.Message) []byte
 	// arrival is what a newcomer gets ahead of everything.
 	arrival(b []byte, a *arrival) []byte
 	// members is how many the room has now. A dialect that does not tell appends
@@ -23,6 +23,16 @@ type dialect interface {
 	members(b []byte, room string, count int) []byte
 	// who is some of the members, for one who asked.
 	who(b []byte, room string, count int, some []chat.Member) []byte
+	// ping is what a silent reader gets, and goodbye what is last for one that is sent
+	// away. They are shared: not to be changed.
+	ping() []byte
+	goodbye(why Reason) []byte
+}
+
+// life is one that a room has had: its name, and the epoch that tells it from others.
+type life struct {
+	room  string
+	epoch uint32
 }
 
 // arrival is a newcomer's place in a room.
@@ -41,43 +51,81 @@ type arrival struct {
 // compressed or not. Each that has readers has a log of its own.
 type stream uint8
 
-// The streams. An odd one is the compressed form of the one before.
+// The streams. The compressed form of one comes behind it.
 const (
 	rawStream stream = iota // what the others are made of, kept in any case
 	rawDeflated
 	chatStream
 	chatDeflated
-	streams // how many there are
+	eventStream // in chunks, for HTTP/1.1
+	bareStream  // of events, for HTTP/1.0
+	streams     // how many there are
 )
 
 // dialects has each dialect at its stream.
-var dialects = [streams]dialect{rawStream: raw{}, rawDeflated: raw{}, chatStream: chatV1{}, chatDeflated: chatV1{}}
+var dialects = [streams]dialect{
+	rawStream: raw{}, rawDeflated: raw{}, chatStream: chatV1{}, chatDeflated: chatV1{},
+	eventStream: events{chunked: true}, bareStream: events{},
+}
 
 func (x stream) dialect() dialect { return dialects[x] }
 
-func (x stream) deflated() bool { return x&1 != 0 }
+func (x stream) deflated() bool { return x == rawDeflated || x == chatDeflated }
+
+// plain is the stream of which x is the compressed form, or x itself.
+func (x stream) plain() stream {
+	if x.deflated() {
+		return x - 1
+	}
+	return x
+}
 
 // told reports whether the stream's readers are told of other things than messages.
 func (x stream) told() bool { return x >= chatStream }
 
+// speaks reports whether its readers say who they are.
+func (x stream) speaks() bool { return x.plain() == chatStream }
+
+// String is the dialect's name.
+func (x stream) String() string {
+	switch x.plain() {
+	case rawStream:
+		return "raw"
+	case chatStream:
+		return chat.Protocol
+	}
+	return "events"
+}
+
 // stream is the one that the client reads.
 func (c *client) stream() stream {
 	x := rawStream
-	status := c.status.Load()
-	if status&statusChat != 0 {
+	switch status := c.status.Load(); {
+	case status&statusBare != 0:
+		return bareStream
+	case status&statusEvents != 0:
+		return eventStream
+	case status&statusChat != 0:
 		x = chatStream
 	}
-	if status&statusDeflate != 0 {
+	if c.has(statusDeflate) {
 		x++
 	}
 	return x
 }
 
+// webSocket is what the dialects over a WebSocket have in common.
+type webSocket struct{}
+
+func (webSocket) ping() []byte { return frame.Ping }
+
+func (webSocket) goodbye(why Reason) []byte { return goodbye[why] }
+
 // raw is the dialect of those who agreed to none: each message as it came, and
 // nothing else.
-type raw struct{}
+type raw struct{ webSocket }
 
-func (raw) message(b []byte, _ string, m *chat.Message) []byte {
+func (raw) message(b []byte, _ life, m *chat.Message) []byte {
 	op := ws.OpText
 	if m.Binary {
 		op = ws.OpBinary
@@ -90,10 +138,10 @@ func (raw) members(b []byte, _ string, _ int) []byte              { return b }
 func (raw) who(b []byte, _ string, _ int, _ []chat.Member) []byte { return b }
 
 // chatV1 is the dialect of the subprotocol [chat.Protocol].
-type chatV1 struct{}
+type chatV1 struct{ webSocket }
 
-func (chatV1) message(b []byte, room string, m *chat.Message) []byte {
-	return enclose(chat.AppendSay(b, room, m), len(b))
+func (chatV1) message(b []byte, of life, m *chat.Message) []byte {
+	return enclose(chat.AppendSay(b, of.room, m), len(b))
 }
 
 func (chatV1) arrival(b []byte, a *arrival) []byte {

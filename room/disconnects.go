@@ -82,7 +82,11 @@ func (d *disconnects) report(log *slog.Logger) {
 // server's, when lag messages waited for it.
 func (s *Server) disconnected(w *poller.Worker, c *client, r Reason, lag int) {
 	if reasonTable[r].noted {
-		s.disconnects.add(Disconnect{Time: time.Now(), Source: c.peer(), Reason: r.String(), Code: r.Code(), Lag: lag})
+		code := r.Code()
+		if c.has(statusEvents) {
+			code = 0
+		}
+		s.disconnects.add(Disconnect{Time: time.Now(), Source: c.peer(), Reason: r.String(), Code: code, Lag: lag})
 		if r != Panicked { // which has been logged
 			s.config.Log.Debug("client dropped", "reason", r.String(), "fd", c.FD(), "lag", lag)
 		}

@@ -14,6 +14,8 @@
 // log of the raw stream has the messages as they came, and is the room's memory of
 // them. Each other stream has a log of its own, of the same messages under the same
 // numbers, made from the raw one with its first reader and dropped with its last.
+// Server-sent events are such a stream, too: who reads them asked by HTTP and never
+// says anything, and is a member like any other (events.go).
 // Who reads a message compresses it for the raw stream, once for all (post.go); what
 // only the hub knows, number and time, is encoded by the hub (translate.go).
 //
@@ -54,6 +56,7 @@
 //
 //	who a connection is    client.go, session.go, messages.go, inbound.go, meter.go,
 //	                       pending.go, proxied.go, sources.go, web.go
+//	who only listens       events.go; the events: package sse
 //	what a client wants    turn.go, chat_session.go, chat_commands.go, chat_rooms.go,
 //	                       author.go; events and names: package chat
 //	what a room is         directory.go, silence.go, hub.go, post.go, change.go, rate.go

@@ -19,6 +19,8 @@ import (
 // program has not read: as long as more waits that there is no room for, or its
 // window opens, that still reads.
 //
+// A reader of events can't answer: it is alive once its kernel has the comment.
+//
 // Who takes next to nothing, for ever, is alive; what it may cost is bounded by
 // its socket's buffer and Config.Queue.
 type doubts struct {
@@ -99,6 +101,9 @@ func (s *shard) look(w *poller.Worker, d *doubt, now uint32) {
 		c.heard.Store(now)
 	default:
 		d.learn(p, waits, now, &s.server.times)
+	}
+	if d.told && c.has(statusEvents) {
+		c.acknowledged(now)
 	}
 }
 

@@ -5,11 +5,11 @@ import "chatd/poller"
 // This file is how a shard parts with a connection.
 
 // sendAway makes c leave for a reason of the server's: of its rooms' logs it gets
-// what comes before the limits, then a close frame that tells why.
+// what comes before the limits, then what the dialect has for a goodbye.
 func (s *shard) sendAway(w *poller.Worker, c *client, why Reason, limit func(*hub) uint64) {
 	s.current = c
 	s.server.disconnected(w, c, why, s.waiting(c))
-	s.leave(w, c, limit, goodbye[why])
+	s.leave(w, c, limit, c.stream().dialect().goodbye(why))
 	s.current = nil
 }
 

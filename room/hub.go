@@ -107,6 +107,9 @@ const (
 // Link implements the inbox's element.
 func (h *hub) Link() **hub { return &h.link }
 
+// life is what its messages are told apart by.
+func (h *hub) life() life { return life{h.name, h.epoch} }
+
 func newHub(s *Server, name string) *hub {
 	h := &hub{server: s, name: name, epoch: newEpoch(), second: s.now.Load() / ticksPerSecond}
 	h.Task.Init(s.pool, h)

@@ -64,8 +64,9 @@ type ConnInfo struct {
 	Source     netip.AddrPort `json:"source"`
 	State      string         `json:"state"` // handshake, lingering, closed, ready, lagging or leaving
 	Rooms      []string       `json:"rooms"`
-	ID         string         `json:"id,omitempty"`   // of a chat client
-	Name       string         `json:"name,omitempty"` // that it has now
+	Dialect    string         `json:"dialect,omitempty"` // of a member: raw, chat.v1 or events
+	ID         string         `json:"id,omitempty"`      // of a chat client
+	Name       string         `json:"name,omitempty"`    // that it has now
 	Age        float64        `json:"age_seconds"`
 	Lag        int            `json:"lag"`       // messages that wait for it
 	BytesIn    uint64         `json:"bytes_in"`  // as the kernel counts
@@ -165,6 +166,7 @@ func (s *shard) fill(p *window) {
 // info is what is known of one of its connections.
 func (s *shard) info(c *client, state string, lag int) ConnInfo {
 	row := c.info(state, s.roomNames(c), lag)
+	row.Dialect = c.stream().String()
 	if cs := c.chat(); cs != nil {
 		a := cs.author.Load()
 		row.ID, row.Name = a.id, a.name

@@ -121,7 +121,7 @@ func (s *shard) greeting(ch *change) []byte {
 		return ch.answer
 	}
 	a := r.hub.arrival(&ch.place, ch.place.begin.Seq)
-	if !c.has(statusMember) {
+	if r.stream.speaks() && !c.has(statusMember) {
 		a.welcome = c.chat().welcome()
 	}
 	return r.stream.dialect().arrival(ch.answer, a)

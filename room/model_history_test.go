@@ -43,6 +43,24 @@ func packedFrame(f []byte) []byte {
 // eventFrame is the frame of an event.
 func eventFrame(event []byte) []byte { return frame.AppendMessage(nil, ws.OpText, event) }
 
+// chunk is one of HTTP/1.1.
+func chunk(b []byte) []byte { return fmt.Appendf(nil, "%x\r\n%s\r\n", len(b), b) }
+
+// events reports whether the stream's readers say nothing.
+func (x stream) events() bool { return x == eventStream || x == bareStream }
+
+// frame is what a reader of x gets of an event that is no message.
+func (x stream) frame(kind string, event []byte) []byte {
+	if !x.events() {
+		return eventFrame(event)
+	}
+	bare := fmt.Appendf(nil, "event: %s\ndata: %s\n\n", kind, event)
+	if x == eventStream {
+		return chunk(bare)
+	}
+	return bare
+}
+
 // say adds a message, and returns it.
 func (r *refRoom) say(m *model, room string, said chat.Message) *refMessage {
 	said.Seq, said.At = uint64(len(r.messages)+1), m.clock
@@ -52,8 +70,10 @@ func (r *refRoom) say(m *model, room string, said chat.Message) *refMessage {
 		op = ws.OpBinary
 	}
 	raw := frame.AppendMessage(nil, op, said.Payload)
-	event := eventFrame(chat.AppendSay(nil, room, &said))
-	message.frames = [streams][]byte{raw, packedFrame(raw), event, packedFrame(event)}
+	say := chat.AppendSay(nil, room, &said)
+	event := eventFrame(say)
+	bare := fmt.Appendf(nil, "id: %08x.%d.%d\nevent: say\ndata: %s\n\n", r.epoch, said.Seq, said.At, say)
+	message.frames = [streams][]byte{raw, packedFrame(raw), event, packedFrame(event), chunk(bare), bare}
 	r.messages = append(r.messages, message)
 	return &r.messages[len(r.messages)-1]
 }
@@ -159,16 +179,18 @@ func (m *model) placed(i int, ch *change) {
 		welcome := !c.welcomed
 		c.welcomed = true
 		c.counts[room] = -1
-		c.rest = append(c.rest, item{room: room, event: func(members int) []byte {
-			if !welcome {
-				return eventFrame(chat.AppendJoined(nil, room, r.epoch, uint64(p.begin), p.resumed, members))
-			}
-			w := m.clients[i].chat().welcome()
-			w.Room, w.Epoch, w.Seq, w.Resumed, w.Members = room, r.epoch, uint64(p.begin), p.resumed, members
-			return eventFrame(chat.AppendWelcome(nil, w))
-		}})
+		if c.stream.speaks() {
+			c.rest = append(c.rest, item{room: room, event: func(members int) []byte {
+				if !welcome {
+					return eventFrame(chat.AppendJoined(nil, room, r.epoch, uint64(p.begin), p.resumed, members))
+				}
+				w := m.clients[i].chat().welcome()
+				w.Room, w.Epoch, w.Seq, w.Resumed, w.Members = room, r.epoch, uint64(p.begin), p.resumed, members
+				return eventFrame(chat.AppendWelcome(nil, w))
+			}})
+		}
 		if p.gap != nil {
-			c.rest = append(c.rest, item{frame: eventFrame(chat.AppendGap(nil, room, *p.gap))})
+			c.rest = append(c.rest, item{frame: c.stream.frame("gap", chat.AppendGap(nil, room, *p.gap))})
 		}
 	}
 	for seq := p.begin; seq < len(r.messages); seq++ {

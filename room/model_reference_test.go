@@ -30,6 +30,7 @@ type reference struct {
 	welcomed bool
 	farewell []byte
 	gone     bool // in no room any more, for good
+	parting  bool // it left in this step
 	reset    bool
 	dropped  bool
 	got      uint64 // messages of rooms, whole
@@ -72,7 +73,7 @@ func (c *reference) wrote(got, coming []byte) string {
 		return fmt.Sprintf("wrote %d bytes, the kernel takes %d", len(fresh), c.free)
 	}
 	c.free -= len(fresh)
-	defer clear(c.fresh)
+	defer func() { clear(c.fresh); c.parting = false }()
 	for len(fresh) > 0 {
 		if len(c.writing) == 0 {
 			if c.writing = c.next(append(fresh[:len(fresh):len(fresh)], coming...)); c.writing == nil {
@@ -138,8 +139,8 @@ func (c *reference) next(fresh []byte) (frame []byte) {
 		}
 		// Behind its messages it may be told how many are there, but for those that
 		// came in this step.
-		if len(c.queues[name]) <= c.fresh[name] && c.stream.told() && c.rooms[name] && (!c.gone || len(c.farewell) > 0) {
-			notice := counted(name, func(n int) []byte { return eventFrame(chat.AppendMembers(nil, name, n)) })
+		if len(c.queues[name]) <= c.fresh[name] && c.stream.told() && c.rooms[name] && (!c.gone || len(c.farewell) > 0 || c.parting) {
+			notice := counted(name, func(n int) []byte { return c.stream.frame("members", chat.AppendMembers(nil, name, n)) })
 			if notice != nil {
 				c.notices++
 				return notice
@@ -172,7 +173,7 @@ func (c *reference) leave(farewell []byte) {
 		return
 	}
 	c.loosen()
-	c.gone, c.farewell = true, farewell
+	c.gone, c.parting, c.farewell = true, true, farewell
 }
 
 // tell has the client get a frame of its own.
@@ -212,7 +213,7 @@ func (c *reference) publish(room string, message *refMessage) {
 	}
 	if len(c.queues[room])-max(c.taken(room), c.past[room]) == modelQueue {
 		c.dropped = true
-		c.leave(goodbye[SlowConsumer])
+		c.leave(c.stream.dialect().goodbye(SlowConsumer))
 		return
 	}
 	c.queues[room] = append(c.queues[room], message.frames[c.stream])

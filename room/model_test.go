@@ -246,12 +246,12 @@ func (m *model) do(o op) {
 		m.arrive(room, o.n, m.kind(o), m.since(room, o.as))
 		m.settle()
 	case opEnter:
-		if r := m.refs[i]; !r.gone && !r.reset && !r.rooms[room] {
+		if r := m.refs[i]; !r.gone && !r.reset && !r.rooms[room] && !r.stream.events() {
 			m.enter(i, room, o.as)
 		}
 		m.settle()
 	case opExit, opReenter:
-		if r := m.refs[i]; !r.gone && !r.reset && r.rooms[room] {
+		if r := m.refs[i]; !r.gone && !r.reset && r.rooms[room] && !r.stream.events() {
 			m.exit(i, room)
 			if o.kind == opReenter {
 				m.enter(i, room, o.as)
@@ -264,6 +264,9 @@ func (m *model) do(o op) {
 		m.free(i, 1+o.n%400)
 	case opSay:
 		text := m.text(fmt.Sprintf("pong %d", o.n))
+		if m.refs[i].stream.events() {
+			text = m.refs[i].stream.dialect().ping()
+		}
 		if r := m.refs[i]; !r.gone && !r.reset {
 			r.urgent = text
 		}
@@ -285,6 +288,9 @@ func (m *model) do(o op) {
 		m.settle()
 	case opLeave, opReplace:
 		text := frame.AppendClose(nil, ws.StatusNormalClosure, "")
+		if m.refs[i].stream.events() {
+			text = m.refs[i].stream.dialect().goodbye(Protocol)
+		}
 		if r := m.refs[i]; !r.reset {
 			r.leave(text)
 		}
@@ -319,8 +325,13 @@ func (m *model) tick() {
 
 // kind is what a client reads that comes with o.
 func (m *model) kind(o op) (x stream) {
-	if o.as%2 == 1 {
+	switch {
+	case o.as%2 == 1:
 		x = chatStream
+	case o.as%10 == 2:
+		return eventStream
+	case o.as%10 == 4:
+		return bareStream
 	}
 	if o.who%100 == 0 { // seldom: a compressor is a megabyte of memory
 		x++
@@ -350,7 +361,7 @@ func (m *model) enter(i int, room string, as int) {
 // chat has client i say something in a room, if it can, with one of a few nonces.
 func (m *model) chat(i int, room string, o op) {
 	c, r := m.clients[i], m.refs[i]
-	if r.gone || r.reset || !r.rooms[room] || !r.stream.told() {
+	if r.gone || r.reset || !r.rooms[room] || !r.stream.speaks() {
 		return
 	}
 	m.seq++
@@ -449,7 +460,13 @@ func (m *model) arrive(room string, n int, x stream, since position.Since) {
 	if x.deflated() {
 		c.status.Or(statusDeflate)
 	}
-	if x.told() {
+	switch x {
+	case bareStream:
+		c.status.Or(statusEvents | statusBare)
+	case eventStream:
+		c.status.Or(statusEvents)
+	}
+	if x.speaks() {
 		cs := newChatSession(c, fmt.Sprint("id", fd%3), "somebody")
 		c.status.Or(statusChat)
 		c.Handover(chatStub{st, cs})

@@ -69,7 +69,7 @@ func (h *hub) announce(w *poller.Worker) {
 		if r.notices == nil {
 			continue
 		}
-		x := r.stream &^ 1 // compressed readers get the same
+		x := r.stream.plain() // compressed readers get the same
 		if of[x] == nil {
 			of[x] = &notice{x.dialect().members(nil, h.name, n)}
 		}

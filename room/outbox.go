@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"chatd/poller"
-	"chatd/room/frame"
 	"chatd/room/framelog"
 )
 
@@ -183,8 +182,8 @@ func (o *outbox) took(w *poller.Worker, n int) {
 func (o *outbox) tookRest(n int) (whole uint64) {
 	p := &o.rest[0]
 	if p.kind == pieceFrames {
-		for o.part += n; len(p.bytes) > 0 && o.part >= frame.Len(p.bytes); whole++ {
-			size := frame.Len(p.bytes)
+		for o.part += n; len(p.bytes) > 0 && o.part >= framelog.Len(p.bytes); whole++ {
+			size := framelog.Len(p.bytes)
 			p.bytes = p.bytes[size:]
 			o.part -= size
 		}

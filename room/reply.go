@@ -114,7 +114,7 @@ type roll struct {
 func (h *hub) call(w *poller.Worker, c *client) {
 	l := &roll{hub: h}
 	for r := h.rosters; r != nil; r = r.sibling {
-		if r.stream.told() {
+		if r.stream.speaks() {
 			l.rosters = append(l.rosters, r)
 		}
 	}

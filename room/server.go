@@ -91,7 +91,7 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	}
 	s.config = config
 	s.pool = pool
-	s.handshake = &handshake.Handshake{Path: Path, Rooms: set(config.Rooms), AllowOrigin: config.AllowOrigin, Subprotocols: append([]string{chat.Protocol}, config.Subprotocols...), MaxHead: config.MaxHead, Compress: config.Compress}
+	s.handshake = &handshake.Handshake{Path: Path, RoomsPath: RoomsPath, Rooms: set(config.Rooms), AllowOrigin: config.AllowOrigin, Subprotocols: append([]string{chat.Protocol}, config.Subprotocols...), MaxHead: config.MaxHead, Compress: config.Compress}
 	s.date.set(time.Now())
 	s.rules = frame.Rules{MaxMessage: config.MaxMessage, MaxFragments: config.MaxFragments}
 	s.rates = rates{limitMessages: config.RateMessages, limitBytes: config.RateBytes, limitControls: config.RateControls}

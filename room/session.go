@@ -176,6 +176,10 @@ func (c *client) feed(w *poller.Worker, b []byte) {
 	case phaseHead:
 		used = c.feedHead(w, b)
 	case phaseOpen:
+		if c.has(statusEvents) {
+			c.feedEvents(w)
+			break
+		}
 		used = c.feedFrames(w, b)
 	case phaseLinger:
 		if !c.has(statusMember) {
@@ -225,6 +229,23 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
 		}
 		return r.N
+	case handshake.Events:
+		c.status.Or(statusEvents)
+		if !r.Chunked {
+			c.status.Or(statusBare)
+		}
+		if !c.admitted(b[:r.N]) {
+			c.refuse(w, handshake.SourceLimit)
+			return len(b)
+		}
+		c.readEvents(w, &r)
+		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
+			c.Schedule() // as above
+		}
+		return r.N
+	case handshake.EventsHead:
+		c.answerHead(w, &r)
+		return len(b)
 	case handshake.HTTP:
 		c.gone(w)
 		c.server.web.take(c.Detach(), c.source.Load(), b, r)
@@ -245,6 +266,9 @@ func (c *client) refuse(w *poller.Worker, r handshake.Result) {
 // answer says why a handshake is refused. What the worker has read for it is not
 // used any more.
 func (c *client) answer(w *poller.Worker, r handshake.Result) {
+	if c.has(statusEvents) {
+		r = r.Problem()
+	}
 	c.server.refused(c.peer(), r.Reason, r.Status)
 	w.Send(c.FD(), r.AppendAnswer(w.Scratch[:0], c.server.date.get())) // as much as a fresh socket takes: all
 }

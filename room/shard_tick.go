@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"chatd/poller"
-	"chatd/room/frame"
 )
 
 // This file is what a shard does by the clock.
@@ -119,7 +118,7 @@ func (s *shard) expect(c *client) {
 	if t.ping > 0 {
 		s.sweepAt = min(s.sweepAt, c.heard.Load()+t.ping)
 	}
-	if t.idle > 0 {
+	if t.idle > 0 && !c.has(statusEvents) {
 		s.sweepAt = min(s.sweepAt, c.spoke.Load()+t.idle)
 	}
 	s.due.Store(min(s.due.Load(), s.sweepAt))
@@ -131,7 +130,7 @@ func (s *shard) check(w *poller.Worker, c *client, now uint32) (next uint32) {
 	t := &s.server.times
 	s.current = c
 	next = math.MaxUint32
-	if t.idle > 0 {
+	if t.idle > 0 && !c.has(statusEvents) {
 		spoke := c.spoke.Load()
 		if mute := int32(now - spoke); mute >= int32(t.idle) && !(mute < 2*int32(t.idle) && c.unheard()) {
 			s.sendAway(w, c, Idle, s.ends(c))
@@ -157,6 +156,9 @@ func (s *shard) check(w *poller.Worker, c *client, now uint32) (next uint32) {
 		return min(next, max(heard+uint32(answer), now+1))
 	case silent < answer:
 		return min(next, heard+uint32(answer))
+	case c.has(statusEvents) && c.hasAll():
+		c.acknowledged(heard + t.ping)
+		return min(next, max(heard+2*t.ping, now+1))
 	}
 	s.doubt(c, heard, now)
 	return next
@@ -175,7 +177,7 @@ func (s *shard) ping(w *poller.Worker, c *client) bool {
 		return false
 	}
 	c.status.Or(statusPinged)
-	s.say(w, c, frame.Ping)
+	s.say(w, c, c.stream().dialect().ping())
 	return true
 }
 

@@ -12,9 +12,9 @@ import (
 // is [past] so many, which is less than two ticks later than the flag says.
 //
 //	flag               what comes                       when
-//	-ping-interval     a ping                           within: up to an eighth sooner, so that members are looked at seldom
+//	-ping-interval     a ping, or a comment             within: up to an eighth sooner, so that members are looked at seldom
 //	 … twice           what was silent is given up      past
-//	-idle-timeout      what sends no message is closed  past, and up to a sixteenth later for the same reason
+//	-idle-timeout      what sends no message is closed  past, and up to a sixteenth later for the same reason; never who reads events
 //	-write-timeout     what takes nothing is closed     past; a page's connection exactly, by the time of day
 //	-handshake-timeout what sends no head is refused    past
 //	-drain-timeout     what does not take all is closed past; the shutdown's end: exactly, by the time of day

@@ -13,36 +13,58 @@ import (
 
 // translator makes raw frames those of another stream. It is memory for that.
 type translator struct {
-	plain, deflated []byte // what it has made
-	packed          []byte
+	made   [streams][]byte
+	packed []byte
 }
 
 var translators = sync.Pool{New: func() any { return new(translator) }}
 
 // free gives the translator back.
 func (x *translator) free() {
-	x.plain, x.deflated, x.packed = reusable(x.plain), reusable(x.deflated), reusable(x.packed)
+	for s := range x.made {
+		x.made[s] = reusable(x.made[s])
+	}
+	x.packed = reusable(x.packed)
 	translators.Put(x)
 }
 
-// translate encodes raw frames in the dialect d, of which m says what is known of
-// the first; the others are the next ones of the same author and time. It returns
-// how many there are.
-func (x *translator) translate(t *counters, d dialect, room string, frames []byte, m chat.Message, deflated bool) (n int) {
-	x.plain, x.deflated = x.plain[:0], x.deflated[:0]
+// translate encodes raw frames for the streams that are wanted. Which a compressed
+// one is made of must be, too. M says what is known of the first message; the others
+// are the next ones of the same author and time. It returns how many there are.
+func (x *translator) translate(t *counters, of life, frames []byte, m chat.Message, wanted *[streams]bool) (n int) {
+	for s := range x.made {
+		x.made[s] = x.made[s][:0]
+	}
 	for ; len(frames) > 0; n++ {
 		size := frame.Len(frames)
 		op, payload := frame.Split(frames[:size])
 		m.Binary, m.Payload = op == ws.OpBinary, payload
-		at := len(x.plain)
-		x.plain = d.message(x.plain, room, &m)
-		if deflated {
-			x.deflated, x.packed = appendDeflated(x.deflated, x.plain[at:], x.packed, t)
+		var plain []byte
+		for s := range streams {
+			switch made := x.made[s]; {
+			case !wanted[s]:
+			case s.deflated():
+				x.made[s], x.packed = appendDeflated(made, plain, x.packed, t)
+			default:
+				x.made[s] = s.dialect().message(made, of, &m)
+				plain = x.made[s][len(made):]
+			}
 		}
 		m.Seq++
 		frames = frames[size:]
 	}
 	return n
+}
+
+// translated are the streams that are made of what is said in a room, all but the raw
+// ones, and whether there are any.
+func (a *archive) translated() (wanted [streams]bool, some bool) {
+	for s := chatStream; s < streams; s++ {
+		if a.tracks[s] != nil {
+			wanted[s], wanted[s.plain()], some = true, true, true
+		}
+	}
+	return wanted, some
 }
 
 // record appends n messages, of which s tells, to the room's logs. All of them are
@@ -58,12 +80,13 @@ func (h *hub) record(w *poller.Worker, plain, compressed []byte, n int, s said) 
 	a := h.archive
 	now := h.server.clock()
 	first := entry{first: h.log.Head().Seq + 1, at: max(now, a.last()), author: s.author, nonce: s.nonce}
-	if a.tracks[chatStream] != nil || a.tracks[chatDeflated] != nil {
+	if wanted, some := a.translated(); some {
 		x := translators.Get().(*translator)
 		defer x.free()
-		x.translate(h.server.counters.of(w), chatStream.dialect(), h.name, plain, first.message(first.first), a.tracks[chatDeflated] != nil)
-		a.append(chatStream, x.plain, n)
-		a.append(chatDeflated, x.deflated, n)
+		x.translate(h.server.counters.of(w), h.life(), plain, first.message(first.first), &wanted)
+		for s := chatStream; s < streams; s++ {
+			a.append(s, x.made[s], n)
+		}
 	}
 	a.append(rawDeflated, compressed, n)
 	a.append(rawStream, plain, n)
@@ -101,7 +124,10 @@ func (h *hub) open(w *poller.Worker, x stream) {
 		h.flags.Or(hubDeflating)
 	}
 	if x.told() && h.flags.Or(hubHeard)&hubHeard == 0 {
-		a.told = int(h.population.Load()) + 1 // who opens it, too, as its welcome says
+		a.told = -1
+		if x.speaks() {
+			a.told = int(h.population.Load()) + 1 // who opens it, too, as its welcome says
+		}
 	}
 }
 
@@ -112,6 +138,8 @@ func (h *hub) fill(w *poller.Worker, t *track, x stream) {
 	defer conv.free()
 	at := a.tracks[rawStream].at(a.floor)
 	head := h.log.Head().Seq
+	var wanted [streams]bool
+	wanted[x], wanted[x.plain()] = true, true
 	for i := a.gone; at.Seq < head; i++ {
 		end := head
 		if i+1 < len(a.entries) {
@@ -119,13 +147,9 @@ func (h *hub) fill(w *poller.Worker, t *track, x stream) {
 		}
 		seq := at.Seq
 		for frames := range at.Until(end) {
-			n := conv.translate(h.server.counters.of(w), x.dialect(), h.name, frames, a.entries[i].message(seq+1), x.deflated())
+			n := conv.translate(h.server.counters.of(w), h.life(), frames, a.entries[i].message(seq+1), &wanted)
 			seq += uint64(n)
-			if x.deflated() {
-				t.append(conv.deflated, n, a.spacing)
-			} else {
-				t.append(conv.plain, n, a.spacing)
-			}
+			t.append(conv.made[x], n, a.spacing)
 		}
 		at = at.Forward(end)
 	}

@@ -23,7 +23,7 @@ import (
 // for two): whoever closes first must not be the one that may just be asked.
 const idleTimeout = 130 * time.Second
 
-// web answers, through net/http, the requests that are not for the WebSocket.
+// web answers, through net/http, the requests that are not for the event loop.
 // It is the listener of its http.Server: sessions hand it the connections
 // whose first request turned out to be one. From then on such a connection is
 // an ordinary one, with its goroutine, as long as its requests are; with any
@@ -103,11 +103,27 @@ func (v *web) serve(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	methods := pageMethods
-	if r.URL.Path == Path || strings.HasPrefix(r.URL.Path, Path+"/") {
+	switch {
+	case r.URL.Path == Path || strings.HasPrefix(r.URL.Path, Path+"/"):
 		methods = socketMethods
+	case v.server.handshake.IsEvents(r.URL.Path):
+		methods = handshake.EventsMethods
+		v.server.allowEvents(rw.Header(), r)
 	}
 	rw.Header().Set("Allow", methods)
 	rw.WriteHeader(http.StatusNoContent)
+}
+
+// allowEvents has a browser go on that asks whether a page of another origin may read
+// events with a program of its own, which says more than EventSource does (Fetch
+// §3.2.2).
+func (s *Server) allowEvents(answer http.Header, r *http.Request) {
+	answer.Set("Vary", "Origin")
+	if origin := r.Header.Values("Origin"); len(origin) == 1 && s.handshake.AllowsOrigin(origin[0], r.Host) {
+		answer.Set("Access-Control-Allow-Origin", origin[0])
+		answer.Set("Access-Control-Allow-Methods", "GET, HEAD")
+		answer.Set("Access-Control-Allow-Headers", "Authorization, Cache-Control, Last-Event-ID")
+	}
 }
 
 // hasPage reports whether a room of that name can be there, and else says why it

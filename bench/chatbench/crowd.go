@@ -28,7 +28,7 @@ type crowd struct {
 
 // newCrowd makes a crowd that has place for so many clients.
 func newCrowd(s *scenario, rooms load.Rooms, clients int) (*crowd, error) {
-	own, err := load.NewFleet(s.target, rooms, s.params.MessageBytes, load.AtOnce)
+	own, err := load.NewFleet(s.target, rooms, s.params.MessageBytes, load.AtOnce, s.params.Senders)
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +143,7 @@ type (
 		Rooms        load.Rooms
 		MessageBytes int
 		AtOnce       int // handshakes
+		Senders      int
 	}
 	// ConnectArgs asks for clients.
 	ConnectArgs struct {
@@ -233,7 +234,7 @@ func (r *Remote) Configure(a FleetConfig, _ *struct{}) error {
 	if err != nil {
 		return err
 	}
-	r.fleet, err = load.NewFleet(target, a.Rooms, a.MessageBytes, a.AtOnce)
+	r.fleet, err = load.NewFleet(target, a.Rooms, a.MessageBytes, a.AtOnce, a.Senders)
 	return err
 }
 

@@ -58,7 +58,7 @@ func flags(name string) (*options, *flag.FlagSet) {
 	if name == "herd" {
 		spoken = load.Chat
 	}
-	fs.StringVar(&o.dialect, "dialect", spoken, "what server and clients speak: raw: every frame is a message; chat: chat.v1; centrifuge: the JSON protocol of centrifugal/centrifuge")
+	fs.StringVar(&o.dialect, "dialect", spoken, "what server and clients speak: raw: every frame is a message; chat: chat.v1; events: server-sent events, and chat.v1 for those who send; centrifuge: the JSON protocol of centrifugal/centrifuge")
 	if name != "storm" {
 		fs.IntVar(&o.share, "clients-per-process", 0, "clients of one process of the harness, which starts as many as it takes; 0: what the descriptor limit allows")
 	}
@@ -160,9 +160,9 @@ func (o *options) check(name string, args []string) error {
 	case len(args) > 0:
 		return usageError("unexpected argument %q", args[0])
 	case least == 0:
-		return usageError("-dialect is %q: must be %s, %s or %s", o.dialect, load.Raw, load.Chat, load.Centrifuge)
+		return usageError("-dialect is %q: must be %s, %s, %s or %s", o.dialect, load.Raw, load.Chat, load.Events, load.Centrifuge)
 	case name == "herd" && !load.Resumes(o.dialect):
-		return usageError("-dialect is %s: its clients have no places to come back to; must be %s or %s", o.dialect, load.Chat, load.Centrifuge)
+		return usageError("-dialect is %s: its clients have no places to come back to; must be %s, %s or %s", o.dialect, load.Chat, load.Events, load.Centrifuge)
 	case name == "herd" && p.Staying < 1:
 		return usageError("-staying is %d: must be at least 1", p.Staying)
 	case name == "herd" && p.Missed < 1:

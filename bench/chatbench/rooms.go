@@ -149,7 +149,9 @@ type flood struct {
 
 func startFlood(s *scenario) (f *flood, err error) {
 	f = &flood{clients: s.params.Clients / s.params.Rooms, outstanding: s.params.Outstanding}
-	f.helper, err = startHelper(s.fleet(load.Rooms{First: s.params.Rooms, Count: 1}, load.AtOnce), "chrt", "--idle", "0")
+	config := s.fleet(load.Rooms{First: s.params.Rooms, Count: 1}, load.AtOnce)
+	config.Senders = 1
+	f.helper, err = startHelper(config, "chrt", "--idle", "0")
 	if err != nil {
 		return nil, err
 	}

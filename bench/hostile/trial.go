@@ -90,7 +90,7 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 	if err != nil {
 		return out, err
 	}
-	fleet, err := load.NewFleet(target, t.rooms(), cmp.Or(k.Size, messageSize), load.AtOnce)
+	fleet, err := load.NewFleet(target, t.rooms(), cmp.Or(k.Size, messageSize), load.AtOnce, t.rooms().Len())
 	if err != nil {
 		return out, err
 	}

@@ -12,11 +12,11 @@ import (
 
 // centrifuge is the JSON protocol of centrifugal/centrifuge: commands, replies and
 // pushes, of which a frame may have several, a line each. A room is a channel.
-type centrifuge struct{}
+type centrifuge struct{ webSocket }
 
-func (centrifuge) subprotocol() string { return "" }
-func (centrifuge) shortest() int       { return headLength + 1 }
-func (centrifuge) resumes() bool       { return true }
+func (d centrifuge) speaker() dialect { return d }
+func (centrifuge) shortest() int      { return headLength + 1 }
+func (centrifuge) resumes() bool      { return true }
 
 // request is the same for all: the channel is named later.
 func (centrifuge) request(t *Target, _ string, _ *place) []byte { return t.request("", "", "") }

@@ -12,11 +12,14 @@ import (
 )
 
 // chat is chat.v1: events in JSON, each in a text frame. (static/PROTOCOL.md)
-type chat struct{}
+type chat struct{ webSocket }
 
-func (chat) subprotocol() string { return "chat.v1" }
-func (chat) shortest() int       { return headLength + 1 }
-func (chat) resumes() bool       { return true }
+// protocol is its subprotocol.
+const protocol = "chat.v1"
+
+func (d chat) speaker() dialect { return d }
+func (chat) shortest() int      { return headLength + 1 }
+func (chat) resumes() bool      { return true }
 
 // request asks for what came after the client's place; without one, for nothing
 // that was said before.
@@ -29,7 +32,7 @@ func (chat) request(t *Target, room string, p *place) []byte {
 		}
 		query += "&session=" + url.QueryEscape(p.session)
 	}
-	return t.request(room, query, "Sec-WebSocket-Protocol: chat.v1\r\n")
+	return t.request(room, query, "Sec-WebSocket-Protocol: "+protocol+"\r\n")
 }
 
 func (chat) greet(*poller.Worker, *client) bool { return false } // the server does

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/gobwas/ws"
@@ -17,17 +16,18 @@ import (
 // client is one connection. All of it belongs to the fleet's worker.
 type client struct {
 	poller.Conn
-	fleet  *Fleet
-	number int
-	slot   int // in fleet.clients
-	phase  phase
-	kind   Kind
-	gapped bool // the server has told of a gap
-	room   int
-	tail   []byte
-	check  checker
-	place  place   // of dialects that have them
-	sender *Sender // nil: it only listens
+	fleet   *Fleet
+	number  int
+	slot    int // in fleet.clients
+	phase   phase
+	kind    Kind
+	gapped  bool // the server has told of a gap
+	room    int
+	tail    []byte
+	check   checker
+	place   place // of dialects that have them
+	dialect dialect
+	sender  *Sender // nil: it only listens
 
 	former *client // when it begins: whose place it takes, as it was cut
 	back   comeback
@@ -94,7 +94,7 @@ func (c *client) begin(w *poller.Worker) {
 		return
 	}
 	t := c.fleet.target
-	request := t.dialect.request(t, c.roomName(), &c.place)
+	request := c.dialect.request(t, c.roomName(), &c.place)
 	if n := w.Send(c.FD(), request); n != len(request) {
 		c.lost(errors.New("can't send the handshake"))
 	}
@@ -151,26 +151,20 @@ func (c *client) shake(w *poller.Worker, b []byte) []byte {
 	}
 	end += len(endOfHead)
 	r, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), nil)
-	switch {
-	case err != nil:
-		c.lost(fmt.Errorf("no HTTP answer: %w", err))
-	case r.StatusCode != http.StatusSwitchingProtocols:
-		body, _ := io.ReadAll(io.LimitReader(r.Body, 200))
-		c.lost(fmt.Errorf("upgrade refused: %s: %s", r.Status, bytes.TrimSpace(body)))
-	case r.Header.Get("Sec-WebSocket-Accept") != secAccept:
-		c.lost(errors.New("upgrade answered with a wrong Sec-WebSocket-Accept"))
-	case r.Header.Get("Sec-WebSocket-Extensions") != "":
-		c.lost(errCompressed)
-	case c.fleet.target.dialect.subprotocol() != "" && r.Header.Get("Sec-WebSocket-Protocol") != c.fleet.target.dialect.subprotocol():
-		c.lost(fmt.Errorf("the server does not speak %s", c.fleet.target.dialect.subprotocol()))
-	default:
-		c.phase = greeting
-		if c.fleet.target.dialect.greet(w, c) || c.kind == Stuck { // a stuck one does not hear what it is answered
-			c.joined()
-		}
-		return b[end:]
+	if err != nil {
+		err = fmt.Errorf("no HTTP answer: %w", err)
+	} else {
+		err = c.dialect.answered(r)
 	}
-	return nil
+	if err != nil {
+		c.lost(err)
+		return nil
+	}
+	c.phase = greeting
+	if c.dialect.greet(w, c) || c.kind == Stuck { // a stuck one does not hear what it is answered
+		c.joined()
+	}
+	return b[end:]
 }
 
 // joined is called when it has become a member.
@@ -192,7 +186,7 @@ func (c *client) hear(w *poller.Worker, b []byte) []byte {
 	now := Now()
 	heard, bytes := uint64(0), 0
 	for c.phase == greeting || c.phase == open {
-		op, payload, size, err := nextFrame(b)
+		op, payload, size, err := c.dialect.next(b)
 		if err != nil {
 			c.lost(err)
 			break
@@ -203,7 +197,7 @@ func (c *client) hear(w *poller.Worker, b []byte) []byte {
 		b = b[size:]
 		switch op {
 		case ws.OpText, ws.OpBinary:
-			if n := c.fleet.target.dialect.hear(w, c, payload, now); n > 0 {
+			if n := c.dialect.hear(w, c, payload, now); n > 0 {
 				heard += n
 				bytes += size
 			}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,13 +21,14 @@ type Target struct {
 	addr        netip.AddrPort
 	dialect     dialect
 	path, query string // of the request
-	head        string // what follows its first line
+	host, more  string // of its head: whose it is, and lines for whatever is asked for
 }
 
 // The sample key of RFC 6455 §1.3: the same for all, as nothing depends on it.
 const (
 	secKey    = "dGhlIHNhbXBsZSBub25jZQ=="
 	secAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+	upgrade   = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " + secKey + "\r\nSec-WebSocket-Version: 13\r\n"
 )
 
 // NewTarget understands a ws: URL, where that dialect is spoken. Header is sent
@@ -56,7 +58,6 @@ func NewTarget(rawURL, dialect string, header http.Header) (*Target, error) {
 	}
 	addr := netip.AddrPortFrom(resolved.AddrPort().Addr().Unmap(), uint16(resolved.Port))
 	var b strings.Builder
-	fmt.Fprintf(&b, "Host: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n", u.Host, secKey)
 	if err := header.Write(&b); err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func NewTarget(rawURL, dialect string, header http.Header) (*Target, error) {
 	if u.RawQuery != "" || u.ForceQuery {
 		query = "?" + query
 	}
-	return &Target{addr: addr, dialect: d, path: path, query: query, head: b.String()}, nil
+	return &Target{addr: addr, dialect: d, path: path, query: query, host: "Host: " + u.Host + "\r\n", more: b.String()}, nil
 }
 
 // request is the handshake for the room of that name, behind the path, with more
@@ -82,7 +83,15 @@ func (t *Target) request(room, query, head string) []byte {
 	default:
 		query = t.query
 	}
-	return []byte("GET " + path + query + " HTTP/1.1\r\n" + t.head + head + "\r\n")
+	return []byte("GET " + path + query + " HTTP/1.1\r\n" + t.host + upgrade + t.more + head + "\r\n")
+}
+
+// events is the request for the events of the room of that name, or else of the
+// WebSocket's own.
+func (t *Target) events(room, query, head string) []byte {
+	before, own, _ := strings.Cut(t.path, "/ws")
+	room = cmp.Or(room, strings.TrimPrefix(own, "/"), "lobby")
+	return fmt.Appendf(nil, "GET %s/rooms/%s/events?%s HTTP/1.1\r\n%s%s%s\r\n", before, room, query, t.host, t.more, head)
 }
 
 // connect opens the connection of that number.

@@ -1,6 +1,12 @@
 package load
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
 	"github.com/gobwas/ws"
 
 	"chatd/poller"
@@ -10,15 +16,20 @@ import (
 const (
 	Raw        = "raw"        // messages are what is in the frames, as they came
 	Chat       = "chat"       // chat.v1
+	Events     = "events"     // server-sent events; those who send speak chat.v1
 	Centrifuge = "centrifuge" // the JSON protocol of centrifugal/centrifuge
 )
 
 // dialect is stateless: what it has to know of a client is in the client's place.
 type dialect interface {
-	// subprotocol is what the handshake asks for, and must get; "": none.
-	subprotocol() string
+	// speaker is that of a client that sends.
+	speaker() dialect
 	// request is the handshake of a client, whose place is nil if it needs none.
 	request(t *Target, room string, p *place) []byte
+	// answered is what is wrong with the answer to it.
+	answered(r *http.Response) error
+	// next takes a frame off b: n is its length, 0 if it is not whole.
+	next(b []byte) (op ws.OpCode, payload []byte, n int, err error)
 	// greet is called once the handshake is answered. It reports whether the
 	// client is a member by that; otherwise hear has to call joined.
 	greet(w *poller.Worker, c *client) bool
@@ -33,7 +44,7 @@ type dialect interface {
 	resumes() bool
 }
 
-var dialects = map[string]dialect{Raw: raw{}, Chat: chat{}, Centrifuge: centrifuge{}}
+var dialects = map[string]dialect{Raw: raw{}, Chat: chat{protocol}, Events: events{}, Centrifuge: centrifuge{}}
 
 // MinMessage is the size of the shortest message that the harness can recognise;
 // 0 if there is no such dialect.
@@ -50,10 +61,36 @@ func Resumes(dialect string) bool {
 	return d != nil && d.resumes()
 }
 
-// raw has neither greetings nor places.
-type raw struct{}
+// webSocket is what dialects over a WebSocket have in common: the subprotocol that
+// the handshake asks for, and must get; "": none.
+type webSocket string
 
-func (raw) subprotocol() string                             { return "" }
+func (webSocket) next(b []byte) (op ws.OpCode, payload []byte, n int, err error) { return nextFrame(b) }
+
+func (subprotocol webSocket) answered(r *http.Response) error {
+	switch {
+	case r.StatusCode != http.StatusSwitchingProtocols:
+		return refused(r, "upgrade")
+	case r.Header.Get("Sec-WebSocket-Accept") != secAccept:
+		return errors.New("upgrade answered with a wrong Sec-WebSocket-Accept")
+	case r.Header.Get("Sec-WebSocket-Extensions") != "":
+		return errCompressed
+	case subprotocol != "" && r.Header.Get("Sec-WebSocket-Protocol") != string(subprotocol):
+		return fmt.Errorf("the server does not speak %s", subprotocol)
+	}
+	return nil
+}
+
+// refused is the server's answer to a request that it does not grant.
+func refused(r *http.Response, what string) error {
+	body, _ := io.ReadAll(io.LimitReader(r.Body, 200)) // as much as there is
+	return fmt.Errorf("%s refused: %s: %s", what, r.Status, bytes.TrimSpace(body))
+}
+
+// raw has neither greetings nor places.
+type raw struct{ webSocket }
+
+func (d raw) speaker() dialect                              { return d }
 func (raw) request(t *Target, room string, _ *place) []byte { return t.request(room, "", "") }
 func (raw) greet(*poller.Worker, *client) bool              { return true }
 func (raw) shortest() int                                   { return headBytes + 1 }

@@ -24,6 +24,7 @@ type Fleet struct {
 	target  *Target
 	rooms   Rooms // static
 	size    int   // bytes of a message; static
+	senders int   // so many of its first clients may send; static
 	pool    *poller.Pool
 	poller  *poller.Poller
 	permits chan struct{} // for handshakes in flight
@@ -46,10 +47,10 @@ type Fleet struct {
 	causes  map[string]int // what went wrong, and how often
 }
 
-// NewFleet makes a fleet without clients, of which so many shake hands at once.
-// Its messages are size bytes long.
-func NewFleet(target *Target, rooms Rooms, size, atOnce int) (*Fleet, error) {
-	f := &Fleet{target: target, rooms: rooms, size: size, permits: make(chan struct{}, atOnce), causes: make(map[string]int)}
+// NewFleet makes a fleet without clients, of which so many shake hands at once, and of
+// which the first ones will be senders. Its messages are size bytes long.
+func NewFleet(target *Target, rooms Rooms, size, atOnce, senders int) (*Fleet, error) {
+	f := &Fleet{target: target, rooms: rooms, size: size, senders: senders, permits: make(chan struct{}, atOnce), causes: make(map[string]int)}
 	for range rooms.Len() {
 		f.newest = append(f.newest, &event{})
 	}
@@ -119,7 +120,10 @@ func (f *Fleet) Connect(number int, kind Kind) error {
 		<-f.permits
 		return err
 	}
-	c := &client{fleet: f, number: number, kind: kind, room: f.rooms.of(number)}
+	c := &client{fleet: f, number: number, kind: kind, room: f.rooms.of(number), dialect: f.target.dialect}
+	if number < f.senders {
+		c.dialect = c.dialect.speaker()
+	}
 	c.Attach(fd, f.pool, c)
 	c.Schedule()
 	return nil

@@ -33,7 +33,7 @@ func (f *Fleet) Return() error {
 	})
 	for _, former := range away {
 		f.permits <- struct{}{}
-		c := &client{fleet: f, number: former.number, kind: former.kind, room: former.room, former: former, back: comeback{began: Now()}}
+		c := &client{fleet: f, number: former.number, kind: former.kind, room: former.room, dialect: former.dialect, former: former, back: comeback{began: Now()}}
 		fd, err := f.target.connect(c.number, c.kind)
 		if err != nil {
 			<-f.permits

@@ -5,7 +5,7 @@ import "fmt"
 // place is how far a client is in its room's messages. It outlives connections:
 // who comes back goes on there.
 type place struct {
-	epoch   string // of the room's numbers; "": nobody has told yet
+	epoch   string // of the room's numbers; "": nobody has told yet, so neither of them is known
 	seq     uint64 // of the last message heard
 	at      int64  // its time, of chat.v1
 	session string // of chat.v1
@@ -17,12 +17,13 @@ type place struct {
 // costs them less than the server's work. A fleet has the events of a room in a
 // chain, of which what everybody has heard is garbage.
 type event struct {
-	text []byte
-	seq  uint64
-	at   int64
-	m    message
-	err  error // the message can't be used
-	next *event
+	text  []byte
+	epoch string // "": the welcome tells
+	seq   uint64
+	at    int64
+	m     message
+	err   error // the message can't be used
+	next  *event
 }
 
 // known is the event that should come next, nil if nobody has heard it.
@@ -51,7 +52,10 @@ func (c *client) learn(e *event, now int64) uint64 {
 func (c *client) event(e *event, now int64) uint64 {
 	p := &c.place
 	missing := len(c.check.missing)
-	seq := p.seq
+	seq, placed := p.seq, p.epoch != ""
+	if e.epoch != "" {
+		p.epoch = e.epoch
+	}
 	if e.seq > p.seq {
 		p.seq, p.at = e.seq, e.at
 	}
@@ -60,7 +64,7 @@ func (c *client) event(e *event, now int64) uint64 {
 		return 0
 	}
 	heard := c.message(e.m, now)
-	if heard > 0 && len(c.check.missing) == missing && e.seq != seq+1 {
+	if heard > 0 && len(c.check.missing) == missing && placed && e.seq != seq+1 {
 		c.check.faults.Misnumbered++
 		c.fleet.note(fmt.Errorf("a message is numbered %d, not %d, though nothing is missing", e.seq, seq+1))
 	}

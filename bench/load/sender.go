@@ -16,13 +16,14 @@ import (
 // In an open loop it belongs to the goroutine that calls Pace; in a closed loop to the
 // fleet's worker.
 type Sender struct {
-	room  int
-	id    uint16 // in its room
-	fleet *Fleet
-	fd    int32
-	out   []byte // frames
-	taken int    // bytes of out that the socket has taken
-	limit uint64 // closed loop: messages that may be outstanding; 0: open loop
+	room    int
+	id      uint16 // in its room
+	fleet   *Fleet
+	dialect dialect
+	fd      int32
+	out     []byte // frames
+	taken   int    // bytes of out that the socket has taken
+	limit   uint64 // closed loop: messages that may be outstanding; 0: open loop
 
 	sent    atomic.Uint64 // read by all
 	stopped atomic.Bool   // set by all: nothing more is sent
@@ -38,8 +39,8 @@ func (f *Fleet) Senders(n, outstanding int) (senders []*Sender, err error) {
 		made := make([]int, f.rooms.Len())
 		for _, c := range f.clients {
 			i := c.room - f.rooms.First
-			if made[i] < f.rooms.Share(i, n) && c.phase == open && c.kind == Healthy {
-				s := &Sender{room: c.room, id: uint16(made[i]), fleet: f, fd: c.FD(), limit: uint64(outstanding)}
+			if made[i] < f.rooms.Share(i, n) && c.phase == open && c.kind == Healthy && c.dialect == c.dialect.speaker() {
+				s := &Sender{dialect: c.dialect, room: c.room, id: uint16(made[i]), fleet: f, fd: c.FD(), limit: uint64(outstanding)}
 				made[i]++
 				c.sender = s
 				senders = append(senders, s)
@@ -73,7 +74,7 @@ func (s *Sender) Sent() uint64 { return s.sent.Load() }
 // add puts a message that is due now into out.
 func (s *Sender) add(due int64) {
 	m := message{room: uint16(s.room), sender: s.id, seq: s.sent.Load(), due: due}
-	s.out = s.fleet.target.dialect.say(s.out, s.fleet.rooms.name(s.room), m, s.fleet.size)
+	s.out = s.dialect.say(s.out, s.fleet.rooms.name(s.room), m, s.fleet.size)
 	s.sent.Add(1)
 }
 

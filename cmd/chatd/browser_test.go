@@ -100,7 +100,7 @@ func (b *tab) checkConsole(console iter.Seq2[chromedp.ConsoleMessage, error]) {
 			b.t.Fatal(err)
 		case message.Text == last:
 			return
-		case b.offline && message.Source == "network":
+		case b.offline && (message.Source == "network" || strings.Contains(message.Text, "blocked by CORS policy")):
 		default:
 			b.t.Errorf("in the browser's console: %s", message)
 		}

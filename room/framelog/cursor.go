@@ -1,10 +1,6 @@
 package framelog
 
-import (
-	"iter"
-
-	"chatd/room/frame"
-)
+import "iter"
 
 // Cursor is a place between two frames of a log. It is a plain value; holding
 // one keeps the log from there on in memory.
@@ -62,7 +58,7 @@ func (c Cursor) NextTo(end Cursor) (Piece, Cursor) {
 // cover, 0 if they end between two frames.
 func (c Cursor) Skip(n int) (at Cursor, part int) {
 	for n > 0 {
-		size := frame.Len(c.seg.buf[c.off:])
+		size := Len(c.seg.buf[c.off:])
 		if n < size {
 			break
 		}
@@ -86,7 +82,7 @@ func (c Cursor) Forward(seq uint64) Cursor {
 			return Cursor{seg: c.seg, off: size, Seq: end}
 		}
 		for ; c.Seq < seq; c.Seq++ {
-			c.off += frame.Len(c.seg.buf[c.off:])
+			c.off += Len(c.seg.buf[c.off:])
 		}
 		return c
 	}
@@ -103,7 +99,7 @@ func (c Cursor) Between(at Cursor) (size int) {
 // Frame is the frame that follows c, which must not be at the head.
 func (c Cursor) Frame() []byte {
 	p, _ := c.Next()
-	return p.Bytes[:frame.Len(p.Bytes)]
+	return p.Bytes[:Len(p.Bytes)]
 }
 
 // Until is the pieces of adjacent bytes between c and the frame number seq. They

@@ -1,5 +1,6 @@
-// Package framelog is a room's memory: an append-only log of encoded
-// WebSocket frames that all members of the room read, each at its own pace.
+// Package framelog is a room's memory: an append-only log of encoded messages that
+// all members of the room read, each at its own pace. A log has one frame for each
+// message: a WebSocket frame, or a server-sent event.
 //
 //	log:   … [frame 1041][frame 1042][frame 1043][frame 1044]┃head
 //	alice ───────────────────────────────────────────────────^   (caught up)
@@ -19,6 +20,7 @@ import (
 	"sync/atomic"
 
 	"chatd/room/frame"
+	"chatd/room/sse"
 )
 
 // Segment buffers grow by doubling with the traffic, in bytes: a quiet room
@@ -155,11 +157,21 @@ func (l *Log) link(size int, first uint64) {
 	l.tail = next
 }
 
+// Len is the length in bytes of the frame that begins at b, which tells what it is:
+// one of a WebSocket has a whole message, so it begins with the highest bit set
+// (FIN, RFC 6455 §5.2), and an event is text.
+func Len(b []byte) int {
+	if b[0] >= 0x80 {
+		return frame.Len(b)
+	}
+	return sse.Len(b)
+}
+
 // First is the first n of frames.
 func First(frames []byte, n int) []byte {
 	size := 0
 	for range n {
-		size += frame.Len(frames[size:])
+		size += Len(frames[size:])
 	}
 	return frames[:size]
 }

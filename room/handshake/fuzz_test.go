@@ -24,7 +24,9 @@ func FuzzLook(f *testing.F) {
 		strings.Replace(good, "GET", "HEAD", 1), add("X: a\rb"), add("Connection: keep-alive"), padded(DefaultMaxHead + 1),
 		add("Sec-WebSocket-Protocol: a, b c"), add("Sec-WebSocket-Extensions: , ,"), "\r\n\r" + good, "OPTIONS * HTTP/1.0\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", add("Content-Length: 0"),
-		"GET / HTTP/1.0\r\nContent-Length: 2\r\n\r\nab", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET %/ HTTP/1.1\r\nHost: a\r\n\r\n"} {
+		"GET / HTTP/1.0\r\nContent-Length: 2\r\n\r\nab", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET %/ HTTP/1.1\r\nHost: a\r\n\r\n",
+		readsEvents("/rooms/a/events?since=9f3c21aa.7&since=now&token=b", "Last-Event-ID: 9f3c21aa.8.9"), "HEAD /rooms/a/events HTTP/1.0\r\nLast-Event-ID: \r\n\r\n",
+		readsEvents("/rooms/a%2fb/events", "Origin: https://friend.example"), readsEvents("//rooms/a/events"), "POST /rooms/a/events HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nb"} {
 		f.Add([]byte(seed), uint16(20))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, cut uint16) {
@@ -60,6 +62,11 @@ func FuzzLook(f *testing.F) {
 			if got, want := res.Header.Get("Sec-WebSocket-Accept"), accept(input); got != want || request.URL.Path != server.Path {
 				t.Fatalf("accept %q, want %q, path %s", got, want, request.URL.Path)
 			}
+		case Events, EventsHead:
+			if r.N > len(b) || !strings.HasSuffix(input[:r.N], "\n") || err != nil {
+				t.Fatalf("head of %d bytes, %v", r.N, err)
+			}
+			checkEvents(t, r, request)
 		case HTTP:
 			request, answer := serve(t, b[r.Begin:r.N])
 			switch {

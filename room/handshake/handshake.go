@@ -1,11 +1,12 @@
 // Package handshake looks at the head of a request: whether it opens a
-// WebSocket (RFC 6455 §4.2), is another HTTP request, or neither.
+// WebSocket (RFC 6455 §4.2), asks for a room's events, is another HTTP request, or
+// nothing of that.
 //
 // It is pure: bytes in, verdict and answer out; no I/O, no clock.
 //
 //	bytes ─▶ request line ─▶ fields ─▶ message ─▶ path? ── another ──▶ HTTP
 //	            │              │          │         │
-//	            │              │          │       ours ─▶ rules ─▶ query ─▶ Upgrade: the 101
+//	            │              │          │       ours ─▶ rules ─▶ query ─▶ Upgrade: the 101, Events: the 200
 //	            ▼              ▼          ▼                 ▼        ▼
 //	          Refuse         Refuse     Refuse            Refuse: 4xx or 5xx, Connection: close
 //
@@ -32,6 +33,8 @@ type Verdict uint8
 const (
 	Incomplete Verdict = iota // not the whole head yet
 	Upgrade                   // a valid opening handshake
+	Events                    // a valid request for a room's events
+	EventsHead                // the same, but for the head of the answer alone
 	HTTP                      // a request for something else, or OPTIONS
 	Refuse                    // not acceptable
 )
@@ -40,23 +43,26 @@ const (
 type Result struct {
 	Verdict  Verdict
 	Begin    int    // HTTP, Incomplete: where the head begins; blank lines may come before
-	N        int    // Upgrade, HTTP: where it ends; what follows are frames, a body, or another request
+	N        int    // all but Incomplete, Refuse: where it ends; what follows are frames, a body, or another request
 	Body     bool   // HTTP: a body follows, if it is as the head says
-	Response []byte // Upgrade, Refuse: the answer but for its Date, see AppendAnswer; not to be changed
+	Response []byte // all but Incomplete, HTTP: the answer, or its head, but for its Date, see AppendAnswer; not to be changed
 	Deflate  bool   // Upgrade: permessage-deflate was agreed upon (RFC 7692)
-	Room     string // Upgrade: the name of the room
+	Chunked  bool   // Events: they are sent in chunks
+	Room     string // Upgrade, Events: the name of the room
 	Protocol string // Upgrade: the subprotocol that was agreed upon; empty: none
-	Query    Query  // Upgrade: what the request asks for besides
+	Query    Query  // Upgrade, Events: what the request asks for besides
 	Status   int    // Refuse: that of the answer
 	Reason   string // Refuse: one stable word, for logs and counters
+	problem  []byte // Refuse: see Problem
 }
 
 // Handshake is what the server accepts. It is not changed once it is in use,
 // by any number of goroutines.
 type Handshake struct {
-	Path         string          // of the WebSocket, below which rooms are; a request for another path is HTTP
+	Path         string          // of the WebSocket, below which rooms are; a request for another path is HTTP, but for
+	RoomsPath    string          // below which the rooms' events are; ends in a slash; empty: nowhere
 	Rooms        map[string]bool // the only ones that there are; nil: all
-	AllowOrigin  []string        // see originAllowed
+	AllowOrigin  []string        // see AllowsOrigin
 	Subprotocols []string        // that are agreed to; of several the one that the client offers first
 	MaxHead      int             // the largest HTTP head in bytes, its blank lines included
 	Compress     bool            // accept permessage-deflate
@@ -98,9 +104,14 @@ func (h *Handshake) Look(b []byte) Result {
 		return refuse(r, b)
 	}
 	encoded, query, _ := bytes.Cut(request.URI, []byte{'?'})
-	room, ours, bad := h.roomOf(path, bytes.IndexByte(encoded, '%') >= 0)
+	escaped := bytes.IndexByte(encoded, '%') >= 0
+	options := string(request.Method) == http.MethodOptions
+	if room, ours := h.eventsOf(path); ours && !options {
+		return h.lookForEvents(request, &f, eventsTarget{room, escaped, authority, string(query)}, end, b)
+	}
+	room, ours, bad := h.roomOf(path, escaped)
 	switch {
-	case !ours || string(request.Method) == http.MethodOptions:
+	case !ours || options:
 		return Result{Verdict: HTTP, Begin: begin, N: end, Body: f.body()}
 	case bad != nil:
 		return refuse(bad, b)
@@ -150,14 +161,21 @@ func (h *Handshake) check(request httphead.RequestLine, f *fields, authority str
 		return badExtensions
 	case !f.protocols.valid(): // §11.3.4
 		return badSubprotocol
-	case f.origin.count == 0: // no browser
+	}
+	return h.checkOrigin(f, authority)
+}
+
+// checkOrigin applies the rule for the origin of a request that a browser sends for
+// a page.
+func (h *Handshake) checkOrigin(f *fields, authority string) *refusal {
+	if f.origin.count == 0 { // no browser, or of the same origin
 		return nil
 	}
 	host := string(f.host.value)
 	if authority != "" { // takes precedence over Host (RFC 9112 §3.2.2)
 		host = authority
 	}
-	if f.origin.count > 1 || !h.originAllowed(string(f.origin.value), host) {
+	if f.origin.count > 1 || !h.AllowsOrigin(string(f.origin.value), host) {
 		return badOrigin
 	}
 	return nil

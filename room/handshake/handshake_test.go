@@ -43,7 +43,7 @@ func add(lines string) string {
 	return strings.TrimSuffix(good, "\r\n") + lines + "\r\n\r\n"
 }
 
-var server = &Handshake{Path: "/ws", MaxHead: DefaultMaxHead, Compress: true, AllowOrigin: []string{"https://Friend.example", "host.example:8443"}}
+var server = &Handshake{Path: "/ws", RoomsPath: "/rooms/", MaxHead: DefaultMaxHead, Compress: true, AllowOrigin: []string{"https://Friend.example", "host.example:8443"}}
 
 // response parses the answer to the request, which must be whole and nothing
 // more.
@@ -106,7 +106,7 @@ func wantHeader(t *testing.T, r *http.Response, name, want string) {
 }
 
 func TestAnyOriginMayBeAllowed(t *testing.T) {
-	anyone := &Handshake{Path: "/ws", MaxHead: DefaultMaxHead, AllowOrigin: []string{"*"}}
+	anyone := &Handshake{Path: "/ws", RoomsPath: "/rooms/", MaxHead: DefaultMaxHead, AllowOrigin: []string{"*"}}
 	for _, origin := range []string{"https://evil.example", "null"} {
 		if r := anyone.Look([]byte(add("Origin: " + origin))); r.Verdict != Upgrade {
 			t.Errorf("origin %s: %s", origin, r.Reason)
@@ -138,7 +138,7 @@ func TestOriginsThatParseOriginTakesAreAllowed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &Handshake{Path: "/ws", MaxHead: DefaultMaxHead, AllowOrigin: []string{allowed.String()}}
+		h := &Handshake{Path: "/ws", RoomsPath: "/rooms/", MaxHead: DefaultMaxHead, AllowOrigin: []string{allowed.String()}}
 		if r := h.Look([]byte(add("Origin: " + tt.origin))); (r.Verdict == Upgrade) != tt.want {
 			t.Errorf("%s with %s allowed: verdict %v %s", tt.origin, allowed, r.Verdict, r.Reason)
 		}
@@ -174,7 +174,7 @@ func TestAnswerHasItsDateBehindTheStatusLine(t *testing.T) { // RFC 9110 §6.6.1
 }
 
 func TestFirstSubprotocolOfTheClientsThatIsKnownIsAgreedTo(t *testing.T) { // RFC 6455 §4.2.2
-	known := &Handshake{Path: "/ws", MaxHead: DefaultMaxHead, Compress: true, Subprotocols: []string{"chat", "raw.v1", strings.Repeat("x", 300)}}
+	known := &Handshake{Path: "/ws", RoomsPath: "/rooms/", MaxHead: DefaultMaxHead, Compress: true, Subprotocols: []string{"chat", "raw.v1", strings.Repeat("x", 300)}}
 	for offered, want := range map[string]string{
 		"": "", "chat": "chat", "raw.v1, chat": "raw.v1", "mqtt,chat , raw.v1": "chat", "Chat": "", "chat2, cha": "", "mqtt": "",
 		"mqtt\r\nSec-WebSocket-Protocol: raw.v1": "raw.v1", ", chat": "chat", strings.Repeat("x", 300): strings.Repeat("x", 300),

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// originAllowed applies the same-origin rule for browsers (RFC 6455 §10.2):
+// AllowsOrigin applies the same-origin rule for browsers (RFC 6455 §10.2):
 // the origin's host and port must be those that the request was sent to, or
 // AllowOrigin must have it, as a whole ("https://a.example"), as a host
 // ("a.example", "a.example:8443") or as "*".
-func (h *Handshake) originAllowed(value, host string) bool {
+func (h *Handshake) AllowsOrigin(value, host string) bool {
 	from, ok := readOrigin(value)
 	if ok && (from.Scheme == "" || defaultPort(from.Scheme) != "") { // as it is of what is served here
 		to, ok := readOrigin(host)

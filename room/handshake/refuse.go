@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,8 +13,22 @@ type refusal struct {
 	reason   string
 	status   int
 	text     string // for a person
-	response []byte
-	head     int // bytes of response without its body
+	response answer
+	problem  answer // the same for programs
+}
+
+// answer is one to a request.
+type answer struct {
+	bytes []byte
+	head  int // of bytes, those without the body
+}
+
+// to is the answer to the request that begins with b.
+func (a answer) to(b []byte) []byte {
+	if bytes.HasPrefix(b, []byte("HEAD ")) { // RFC 9110 §9.3.2
+		return a.bytes[:a.head:a.head]
+	}
+	return a.bytes
 }
 
 // The refusals and the rules that ask for them.
@@ -28,7 +43,8 @@ var (
 	unknownCoding   = newRefusal("framing", http.StatusNotImplemented, "no Transfer-Encoding but chunked, without trailers")               // RFC 9112 §6.1
 	badMethod       = newRefusal("method", http.StatusMethodNotAllowed, "a WebSocket is opened with GET", "Allow: GET, OPTIONS")           // RFC 6455 §4.1
 	badProtocol     = newRefusal("protocol", http.StatusBadRequest, "a WebSocket is opened with HTTP/1.1 (nginx: proxy_http_version 1.1)") // RFC 6455 §4.1
-	badBody         = newRefusal("body", http.StatusBadRequest, "a WebSocket is opened without a body")                                    // RFC 6455 §4.1
+	eventsMethod    = newRefusal("method", http.StatusMethodNotAllowed, "a room's events are read with GET", "Allow: "+EventsMethods)
+	badBody         = newRefusal("body", http.StatusBadRequest, "this is asked for without a body") // RFC 6455 §4.1
 	upgradeRequired = newRefusal("upgrade", http.StatusUpgradeRequired, "this is a WebSocket: Upgrade: websocket and Connection: Upgrade are needed",
 		"Upgrade: websocket", "Sec-WebSocket-Version: 13") // RFC 9110 §15.5.22
 	badRoom    = newRefusal("bad_room", http.StatusBadRequest, "a room's name is 1 to 64 of A-Z a-z 0-9 . _ ~ -, not encoded, and neither . nor ..")
@@ -62,7 +78,7 @@ var (
 func Reasons() []string {
 	var all []string
 	for _, r := range []*refusal{badRequest, headTooLarge, unknownHTTP, badTarget, badHost, badLength, badCoding, unknownCoding,
-		badRoom, noSuchRoom, badMethod, badProtocol, badBody, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin, badSince} {
+		badRoom, noSuchRoom, badMethod, eventsMethod, badProtocol, badBody, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin, badSince} {
 		if !slices.Contains(all, r.reason) {
 			all = append(all, r.reason)
 		}
@@ -71,6 +87,21 @@ func Reasons() []string {
 }
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {
+	r := &refusal{reason: reason, status: status, text: text}
+	r.response = newAnswer(status, headers, "text/plain; charset=utf-8", text)
+	problem, err := json.Marshal(struct { // RFC 9457 §3
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+	}{http.StatusText(status), status, text})
+	if err != nil {
+		panic(err) // not reached
+	}
+	r.problem = newAnswer(status, headers, "application/problem+json", string(problem))
+	return r
+}
+
+func newAnswer(status int, headers []string, kind, body string) answer {
 	b := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
 	for _, h := range headers {
 		b = fmt.Appendf(b, "%s\r\n", h)
@@ -79,10 +110,10 @@ func newRefusal(reason string, status int, text string, headers ...string) *refu
 	if status == http.StatusUpgradeRequired {
 		connection = "close, Upgrade"
 	}
-	b = fmt.Appendf(b, "Connection: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n", connection, len(text)+1)
+	b = fmt.Appendf(b, "Connection: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", connection, kind, len(body)+1)
 	head := len(b)
-	b = fmt.Appendf(b, "%s\n", text)
-	return &refusal{reason: reason, status: status, text: text, response: slices.Clip(b), head: head}
+	b = fmt.Appendf(b, "%s\n", body)
+	return answer{slices.Clip(b), head}
 }
 
 // AppendAnswer appends r's answer, with the date (RFC 9110 §6.6.1).
@@ -97,9 +128,11 @@ func (r Result) AppendAnswer(b []byte, date string) []byte {
 
 // refuse is the refusal of the request that begins with b.
 func refuse(r *refusal, b []byte) Result {
-	response := r.response
-	if bytes.HasPrefix(b, []byte("HEAD ")) { // RFC 9110 §9.3.2
-		response = response[:r.head:r.head]
-	}
-	return Result{Verdict: Refuse, Response: response, Status: r.status, Reason: r.reason}
+	return Result{Verdict: Refuse, Response: r.response.to(b), problem: r.problem.to(b), Status: r.status, Reason: r.reason}
+}
+
+// Problem is the same refusal for a program (RFC 9457).
+func (r Result) Problem() Result {
+	r.Response = r.problem
+	return r
 }

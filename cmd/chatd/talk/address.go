@@ -14,13 +14,13 @@ const lobby = "lobby"
 
 // parseAddress reads where to chat, as people have it before them: the address of
 // a room's page or of its WebSocket, or a host with or without a room. It returns
-// the address of the WebSocket.
-func parseAddress(s string) (socket *url.URL, room string, err error) {
+// the address of the WebSocket; or, if it is that of the room's events, it itself.
+func parseAddress(s string) (u *url.URL, room string, err error) {
 	bare := !strings.Contains(s, "://")
 	if bare {
 		s = "ws://" + s
 	}
-	u, err := url.Parse(s)
+	u, err = url.Parse(s)
 	if err != nil {
 		return nil, "", errors.New("that is no URL; write host:port/room, or the address of a room's page")
 	}
@@ -38,10 +38,23 @@ func parseAddress(s string) (socket *url.URL, room string, err error) {
 	case u.User != nil:
 		return nil, "", errors.New("a user and a password are of no use; write host:port/room")
 	}
+	if room, ok := eventsOf(u.Path); ok {
+		u.Scheme = map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
+		return u, room, nil
+	}
 	if room, err = parsePath(u.EscapedPath(), bare); err != nil {
 		return nil, "", err
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/ws/" + room, RawQuery: u.RawQuery}, room, nil
+}
+
+// eventsOf returns the room whose events are at a path.
+func eventsOf(path string) (room string, ok bool) {
+	segments := strings.Split(path, "/")
+	if len(segments) != 4 || segments[1] != "rooms" || segments[3] != "events" || !handshake.RoomName(segments[2]) {
+		return "", false
+	}
+	return segments[2], true
 }
 
 // parsePath returns the room that a path is of. A bare one has a room's name

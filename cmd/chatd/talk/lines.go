@@ -19,7 +19,7 @@ import (
 // lines is a chat in a pipe. What it hears is its client's Run's; what it says
 // comes from a goroutine of its own, which a read may hold for ever.
 type lines struct {
-	client    *client.Client
+	client    *client.Client // nil: it only listens
 	json      bool
 	out, errs io.Writer
 
@@ -36,19 +36,23 @@ type lines struct {
 func runLines(ctx context.Context, o options, in *os.File, out, errs io.Writer) error {
 	l := &lines{json: o.json, out: out, errs: errs, ready: make(chan int, 1)}
 	o.config.Heard = l.heard
-	l.client = client.New(o.config)
-	if !isNull(in) {
-		go l.say(ctx, in)
+	run := func(ctx context.Context) error { return client.Listen(ctx, o.config) }
+	if !o.listens() {
+		l.client = client.New(o.config)
+		run = l.client.Run
+		if !isNull(in) {
+			go l.say(ctx, in)
+		}
 	}
-	switch err := l.client.Run(ctx); {
+	switch err := run(ctx); {
 	case errors.Is(err, syscall.EPIPE): // nobody listens any more
 	case err != nil && l.welcomed:
 		return err
 	case err != nil:
 		return fmt.Errorf("%s: %w", o.config.URL.Host, err)
 	}
-	if n := l.client.Unconfirmed(); n > 0 {
-		return fmt.Errorf("ended before %d lines were confirmed", n)
+	if l.client != nil && l.client.Unconfirmed() > 0 {
+		return fmt.Errorf("ended before %d lines were confirmed", l.client.Unconfirmed())
 	}
 	if l.refused > 0 {
 		return fmt.Errorf("%d lines were refused", l.refused)

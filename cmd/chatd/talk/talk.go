@@ -20,6 +20,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"golang.org/x/term"
@@ -41,7 +42,8 @@ const help = `chatd chat is a room in a terminal, or in a pipe.
 Usage: chatd chat [-name N] [-since POSITION] [-json] URL
 
 URL is host:port/room, the address of the room's page (https://host/r/room) or
-of its WebSocket (wss://host/ws/room). Without a room it is lobby.
+of its WebSocket (wss://host/ws/room). Without a room it is lobby. At the address
+of its events (https://host/rooms/room/events) it only listens.
 
 In a terminal, /help lists what there is besides talking.
 
@@ -68,6 +70,9 @@ type options struct {
 	config client.Config
 }
 
+// listens tells if there are only events to be heard.
+func (o *options) listens() bool { return strings.HasPrefix(o.config.URL.Scheme, "http") }
+
 // Run is "chatd chat". It returns the exit status.
 func Run(args []string, in, out, errs *os.File) int {
 	o, err := parse(args, out)
@@ -81,7 +86,7 @@ func Run(args []string, in, out, errs *os.File) int {
 	signal.Ignore(syscall.SIGPIPE) // a write says so, too
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if !o.json && isScreen(in) && isScreen(out) {
+	if !o.json && !o.listens() && isScreen(in) && isScreen(out) {
 		err = runScreen(ctx, o, in, out)
 	} else {
 		err = runLines(ctx, o, in, out, errs)
