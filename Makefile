@@ -8,7 +8,7 @@ IDLE        ?= 3m
 SEED        ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook handshake:FuzzLastEventID deflate:FuzzInflate deflate:FuzzAppend proxy:FuzzClient proxy:FuzzReadHeader \
-	chat:FuzzDecode chat:FuzzSay chat:FuzzName sse:FuzzEvents position:FuzzPosition identity:FuzzSession
+	chat:FuzzDecode chat:FuzzSay chat:FuzzName sse:FuzzEvents position:FuzzPosition identity:FuzzSession token:FuzzToken
 
 # Programs that only the tests need, of packages whose services nobody asked for.
 export PATH := $(CURDIR)/bin/tools:$(PATH)

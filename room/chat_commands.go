@@ -40,6 +40,9 @@ func (cs *chatSession) obey(t *turn, c *chat.Command) *chat.Error {
 	}
 	switch c.Kind {
 	case chat.Name:
+		if g := cs.grant(); g != nil && g.Named {
+			return reject(c, chat.NotAllowed, "the token says the name")
+		}
 		cs.rename(c.Name)
 		return nil
 	case chat.Join:
@@ -51,6 +54,9 @@ func (cs *chatSession) obey(t *turn, c *chat.Command) *chat.Error {
 	}
 	switch c.Kind {
 	case chat.Say:
+		if cs.mute() {
+			return reject(c, chat.NotAllowed, "the token allows listening only")
+		}
 		t.speakIn(h)
 		if cs.stays != nil {
 			cs.stays.say(h)

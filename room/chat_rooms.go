@@ -84,6 +84,9 @@ func (cs *chatSession) join(t *turn, c *chat.Command) *chat.Error {
 	if allowed != nil && !allowed[c.Room] { // which in the handshake is 404
 		return reject(c, chat.BadRoom, "there is no such room")
 	}
+	if g := cs.grant(); g != nil && !g.Allows(c.Room) {
+		return reject(c, chat.NotAllowed, "the token does not allow that room")
+	}
 	t.flush()
 	stays.entry, stays.nonce = cs.enter(t.w, c.Room, c.Since, nil), c.Nonce
 	t.halt = true

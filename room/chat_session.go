@@ -6,6 +6,7 @@ import (
 	"chatd/room/chat"
 	"chatd/room/handshake"
 	"chatd/room/identity"
+	"chatd/room/token"
 )
 
 // chatSession is the session of a connection that speaks chat.v1. It is the
@@ -26,21 +27,40 @@ type chatSession struct {
 }
 
 // speakChat has a new chat session go on with the connection. Its session calls it
-// before it joins.
-func (c *client) speakChat(q *handshake.Query) {
+// before it joins. What its token says, if it has one, comes before what it says
+// itself.
+func (c *client) speakChat(q *handshake.Query, grant *token.Grant) {
 	id, proven := c.server.config.Secrets.ID(q.Session)
 	if !proven {
 		id = identity.NewID()
 	}
 	name, _ := chat.CleanName(q.Name)
 	c.status.Or(statusChat)
-	c.Handover(newChatSession(c, id, name))
+	if grant == nil {
+		c.Handover(newChatSession(c, id, name))
+		return
+	}
+	if grant.Subject != "" {
+		id = grant.Subject
+	}
+	if grant.Named {
+		name = grant.Name
+	}
+	cs := &grantedChat{token: grant}
+	cs.begin(c, id, name)
+	c.status.Or(statusGranted)
+	c.Handover(cs)
 }
 
 func newChatSession(c *client, id, name string) *chatSession {
-	cs := &chatSession{client: c, silent: newAuthor(id, name)}
-	cs.author.Store(&cs.silent)
+	cs := new(chatSession)
+	cs.begin(c, id, name)
 	return cs
+}
+
+func (cs *chatSession) begin(c *client, id, name string) {
+	cs.client, cs.silent = c, newAuthor(id, name)
+	cs.author.Store(&cs.silent)
 }
 
 // speaks returns the author of what the client says. It may outlive the connection,
@@ -88,8 +108,13 @@ const (
 // session is not kept: it is as long as all else that is.
 func (cs *chatSession) welcome() *chat.Welcome {
 	a, config := cs.author.Load(), &cs.server.config
+	proven := a.id
+	if g := cs.grant(); g != nil && g.Subject != "" {
+		// The session would outlive the token, and be as good: it proves another id.
+		proven = identity.NewID()
+	}
 	return &chat.Welcome{
-		ID: a.id, Session: config.Secrets.Session(a.id), Name: a.name, RetryMin: retryMin, RetryMax: retryMax,
+		ID: a.id, Session: config.Secrets.Session(proven), Name: a.name, RetryMin: retryMin, RetryMax: retryMax,
 		Limits: chat.Limits{Message: config.MaxMessage, Name: chat.MaxName, Rooms: chat.MaxRooms},
 	}
 }

@@ -89,6 +89,7 @@ const (
 	statusChat                          // chat.v1 was agreed upon (likewise)
 	statusEvents                        // it reads events, and says nothing (likewise)
 	statusBare                          // … over HTTP/1.0 (likewise)
+	statusGranted                       // it came with a token, see grant (likewise)
 	statusFull                          // there are too many rooms for its to be made (set by the directory)
 	statusMember                        // it is in a room
 	statusWaiting                       // its session waits for statusMember (set by the session)

@@ -7,6 +7,7 @@ import (
 
 	"chatd/room/identity"
 	"chatd/room/proxy"
+	"chatd/room/token"
 )
 
 // Path is where the WebSocket of the default room is served; those of the others
@@ -59,6 +60,7 @@ type Config struct {
 	Rooms        []string          // the only rooms that there can be; nil: all
 	AllowOrigin  []string          // origins that may connect besides the same one, as handshake.Origin writes them
 	Subprotocols []string          // that are agreed to, see handshake.Handshake
+	Tokens       *token.File       // the key of the tokens without which nobody may come in; nil: everybody may
 	Secrets      *identity.Secrets // that prove who a chat client is; nil: a random one
 	Page         http.Handler      // answers every request that is not for Path, but OPTIONS
 	Log          *slog.Logger

@@ -9,6 +9,7 @@ import (
 
 	"chatd/poller"
 	"chatd/room/handshake"
+	"chatd/room/token"
 )
 
 // Disconnect is a client that was refused or sent away.
@@ -101,6 +102,11 @@ func newRefusals() refusals {
 	m := make(map[string]*atomic.Uint64)
 	for _, reason := range handshake.Reasons() {
 		m[reason] = new(atomic.Uint64)
+	}
+	for f := token.Missing; f < token.Faults; f++ {
+		if m[f.Word()] == nil {
+			m[f.Word()] = new(atomic.Uint64)
+		}
 	}
 	return refusals{m}
 }

@@ -65,7 +65,7 @@ type ConnInfo struct {
 	State      string         `json:"state"` // handshake, lingering, closed, ready, lagging or leaving
 	Rooms      []string       `json:"rooms"`
 	Dialect    string         `json:"dialect,omitempty"` // of a member: raw, chat.v1 or events
-	ID         string         `json:"id,omitempty"`      // of a chat client
+	ID         string         `json:"id,omitempty"`      // of a chat client, or as its token says
 	Name       string         `json:"name,omitempty"`    // that it has now
 	Age        float64        `json:"age_seconds"`
 	Lag        int            `json:"lag"`       // messages that wait for it
@@ -167,10 +167,7 @@ func (s *shard) fill(p *window) {
 func (s *shard) info(c *client, state string, lag int) ConnInfo {
 	row := c.info(state, s.roomNames(c), lag)
 	row.Dialect = c.stream().String()
-	if cs := c.chat(); cs != nil {
-		a := cs.author.Load()
-		row.ID, row.Name = a.id, a.name
-	}
+	row.ID, row.Name = c.who()
 	return row
 }
 

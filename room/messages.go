@@ -30,7 +30,7 @@ func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
 		decoder, meter = c.in.decoder, c.in.meter
 	}
 	meter.drain(s.now.Load(), &s.rates)
-	more, spoke := false, false
+	more, spoke, mute := false, false, cs == nil && c.mute()
 	for t.post.last == nil {
 		if t.halt || len(t.post.frames.plain) >= maxBacklog || meter.overdrawn(&s.rates) {
 			more = used < len(b)
@@ -59,6 +59,8 @@ func (c *client) feedFrames(w *poller.Worker, b []byte) (used int) {
 		case ws.OpText, ws.OpBinary:
 			if cs != nil {
 				cs.take(&t, m)
+			} else if mute {
+				t.post.last = &mail{bytes: goodbye[ListensOnly], reason: ListensOnly}
 			} else {
 				t.post.add(counters, m.Op, m.Payload)
 			}

@@ -23,6 +23,8 @@ const (
 	TooBig
 	BadEvents
 	Unsupported
+	ListensOnly
+	TokenExpired
 	GoingAway
 	Reset
 	Panicked
@@ -49,6 +51,8 @@ var reasonTable = [reasons]struct {
 	TooBig:       {"too_big", ws.StatusMessageTooBig, "", true},
 	BadEvents:    {"bad_events", ws.StatusPolicyViolation, "too many errors in a row", true},
 	Unsupported:  {"unsupported", ws.StatusUnsupportedData, "chat.v1 has no binary messages", true},
+	ListensOnly:  {"listens_only", ws.StatusPolicyViolation, "this token allows listening only", true},
+	TokenExpired: {"token_expired", 4401, "token_expired", true},
 	GoingAway:    {"going_away", ws.StatusGoingAway, "server is shutting down", false},
 	Reset:        {"reset", 0, "connection broke", false},
 	Panicked:     {"panic", 0, "a bug in the server", true},

@@ -215,14 +215,21 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 			c.refuse(w, handshake.SourceLimit)
 			return len(b)
 		}
+		grant, refusal := c.server.authorize(r.Token, r.Room)
+		if refusal.Verdict == handshake.Refuse {
+			c.refuse(w, refusal)
+			return len(b)
+		}
 		c.phase = phaseJoining
 		if r.Deflate {
 			c.status.Or(statusDeflate)
 		}
 		var answer []byte
 		if r.Protocol == chat.Protocol {
-			c.speakChat(&r.Query)
+			c.speakChat(&r.Query, grant)
 			answer = make([]byte, 0, greetingSize)
+		} else {
+			c.hold(grant)
 		}
 		c.server.pending.join(w, &change{client: c, room: r.Room, since: r.Query.Since, answer: r.AppendAnswer(answer, c.server.date.get())})
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
@@ -238,12 +245,22 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 			c.refuse(w, handshake.SourceLimit)
 			return len(b)
 		}
+		grant, refusal := c.server.authorize(r.Token, r.Room)
+		if refusal.Verdict == handshake.Refuse {
+			c.refuse(w, refusal)
+			return len(b)
+		}
+		c.hold(grant)
 		c.readEvents(w, &r)
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // as above
 		}
 		return r.N
 	case handshake.EventsHead:
+		if _, refusal := c.server.authorize(r.Token, r.Room); refusal.Verdict == handshake.Refuse {
+			c.refuse(w, refusal.Problem().WithoutBody())
+			return len(b)
+		}
 		c.answerHead(w, &r)
 		return len(b)
 	case handshake.HTTP:

@@ -46,11 +46,12 @@ type shard struct {
 	current  *client                  // who is being worked on, for Panicked
 	ticked   uint32
 	sweepAt  uint32  // the tick at which members are to be looked at
+	expires  int64   // when the first token of a member does, in ms since 1970; never, if there is none
 	doubts   *doubts // about some of them; nil: none
 }
 
 func newShard(server *Server) *shard {
-	s := &shard{server: server, sweepAt: math.MaxUint32}
+	s := &shard{server: server, sweepAt: math.MaxUint32, expires: never}
 	s.ticked = server.now.Load()
 	s.due.Store(s.nextRound(s.ticked))
 	s.Task.Init(server.pool, s)

@@ -26,6 +26,12 @@ func (s *shard) tick(w *poller.Worker, before, now uint32) {
 	if server.stage.Load() == draining {
 		s.closeSome(w, now)
 	}
+	second := now/ticksPerSecond != before/ticksPerSecond
+	if second && s.expires != never {
+		if ms := server.clock(); ms >= s.expires {
+			s.expire(w, ms)
+		}
+	}
 	s.due.Store(s.nextRound(now))
 	for i := len(s.lagging) - 1; i >= 0; i-- {
 		o := s.lagging[i]
@@ -38,7 +44,7 @@ func (s *shard) tick(w *poller.Worker, before, now uint32) {
 			s.due.Store(min(s.due.Load(), o.deadline))
 		}
 	}
-	if lag := server.config.Lag; lag != nil && now/ticksPerSecond != before/ticksPerSecond {
+	if lag := server.config.Lag; lag != nil && second {
 		s.sample(lag)
 	}
 }
@@ -51,7 +57,7 @@ func (s *shard) nextRound(now uint32) uint32 {
 	if d := s.doubts; d != nil {
 		next = min(next, d.due)
 	}
-	if server.config.Lag != nil {
+	if server.config.Lag != nil || s.expires != never {
 		next = min(next, (now/ticksPerSecond+1)*ticksPerSecond)
 	}
 	if server.stage.Load() == draining {
@@ -112,7 +118,7 @@ func (s *shard) sweep(w *poller.Worker, now uint32) {
 	s.sweepAt = max(next, now+s.server.times.sweep)
 }
 
-// expect has the next sweep in time for c, a new member.
+// expect has the next sweep in time for c, a new member, and the end of its token.
 func (s *shard) expect(c *client) {
 	t := &s.server.times
 	if t.ping > 0 {
@@ -121,7 +127,10 @@ func (s *shard) expect(c *client) {
 	if t.idle > 0 && !c.has(statusEvents) {
 		s.sweepAt = min(s.sweepAt, c.spoke.Load()+t.idle)
 	}
-	s.due.Store(min(s.due.Load(), s.sweepAt))
+	if g := c.grant(); g != nil {
+		s.expires = min(s.expires, g.Expires)
+	}
+	s.due.Store(min(s.due.Load(), s.nextRound(s.ticked)))
 }
 
 // check does what c's silence asks for. It returns the tick at which it is to be

@@ -19,6 +19,7 @@ import (
 //	-handshake-timeout what sends no head is refused    past
 //	-drain-timeout     what does not take all is closed past; the shutdown's end: exactly, by the time of day
 //	-drain-spread      the last are sent away           within
+//	(a token's exp)    its client is sent away          past, by the time of day, and up to a second and a tick later
 //	-rate-…            a paused client is read again    in the tick in which its debt is paid, but see minPause
 //	(lingerTimeout)    what does not hang up is closed  past; while it takes bytes, again, within -drain-timeout in all
 //	(idleTimeout)      an idle page's connection closed exactly, by the time of day, as all that net/http does

@@ -102,6 +102,12 @@ func TestWhatAFlagSaysComesInTime(t *testing.T) {
 			m.settle()
 			return m.ticksUntil(t, func() bool { return c.has(statusExpired) })
 		}},
+		{"a token's exp", floor, func(d time.Duration) uint32 { return sure(d) + ticksPerSecond }, func(t *testing.T, d time.Duration) uint32 {
+			m := timed(func(*Config) {})
+			m.server.clock = func() int64 { return int64(m.server.now.Load()) * TickInterval.Milliseconds() }
+			m.joinUntil(1<<20, rawStream, m.server.clock()+d.Milliseconds())
+			return m.ticksUntil(t, func() bool { return m.server.dropped(TokenExpired) == 1 })
+		}},
 		{"-rate-messages", func(d time.Duration) uint32 { return max(minPause, floor(d)) }, func(d time.Duration) uint32 { return max(minPause, floor(d)+1) }, func(t *testing.T, d time.Duration) uint32 {
 			m := timed(func(c *Config) {})
 			m.server.rates[limitMessages] = 100

@@ -61,7 +61,17 @@ if (!('WebSocket' in window)) {
   await new Promise(() => {}); // for ever
 }
 
-const chat = connect({ url: document.baseURI, room: roomHere(), name: me.name, storage: stores.tab });
+/** tokenHere is the one that came with the page's address, behind the #, where no server sees it. The tab keeps it. */
+function tokenHere() {
+  const given = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (given) {
+    stores.tab.setItem('token', given);
+    history.replaceState(history.state, '', location.pathname + location.search);
+  }
+  return stores.tab.getItem('token') ?? '';
+}
+
+const chat = connect({ url: document.baseURI, room: roomHere(), name: me.name, token: tokenHere(), storage: stores.tab });
 
 const composer = new Composer({
   form: find('composer'),
@@ -209,6 +219,10 @@ for (const id of ['jump', 'now', 'send']) {
 }
 find('jump').addEventListener('click', () => rooms.current.log.jumpToBottom());
 find('now').addEventListener('click', () => chat.connect());
+window.addEventListener('hashchange', () => { // a fresh link, in the same tab
+  chat.token = tokenHere();
+  chat.connect();
+});
 find('copy').addEventListener('click', async () => {
   const address = addressOf(rooms.current.name).href;
   try {

@@ -32,6 +32,7 @@ const WELCOME_MS = 4_000; // in which it should come
 /** @typedef {import('./types.js').Message} Message */
 /** @typedef {import('./types.js').Options} Options */
 /** @typedef {import('./types.js').State} State */
+/** @typedef {import('./types.js').Token} Token */
 /** @typedef {import('./types.js').Who} Who */
 /** @typedef {import('./position.js').Place} Place */
 
@@ -50,6 +51,7 @@ export class Chat extends EventTarget {
   id = ''; // the own one, which others see
   session = ''; // proves it
   name = '';
+  /** @type {Token} */
   token = ''; // for the next connection
   /** @type {{message: number, name: number, rooms: number} | null} */
   limits = null; // none is known before the first welcome
@@ -88,7 +90,8 @@ export class Chat extends EventTarget {
     this.#status = new Status(this.#below('status.json'), () => this.#learnt());
     this.#pace = new Pace(this.#status);
     this.#connection = new Connection({
-      address: () => this.#address(),
+      address: () => (typeof this.token === 'function' ? this.#renewed(this.token) : this.#address(this.token)),
+      renews: () => typeof this.token === 'function',
       opened: () => { this.#openedAt = performance.now(); },
       received: (data) => this.#received(data),
       lost: (close) => this.#lost(close),
@@ -230,12 +233,23 @@ export class Chat extends EventTarget {
     return new URL(name, this.#base);
   }
 
-  /** #address is where the next connection goes. */
-  #address() {
+  /**
+   * #renewed is where the next connection goes, with a token that is asked for.
+   * @param {() => string | Promise<string>} ask
+   */
+  async #renewed(ask) {
+    return this.#address(await ask());
+  }
+
+  /**
+   * #address is where the next connection goes.
+   * @param {string} token
+   */
+  #address(token) {
     const room = this.#rooms.first;
     const url = this.#below(`ws/${room.name}`);
     url.protocol = url.protocol.replace(/^http/, 'ws');
-    const { name, session, token } = this;
+    const { name, session } = this;
     const query = Object.entries({ name, since: room.position || room.since, session, token }).filter(([, value]) => value);
     url.search = new URLSearchParams(query).toString();
     return url;

@@ -7,11 +7,13 @@ const GRACE_MS = 2_000; // for a socket in doubt, once another one has opened
 const STABLE_MS = 5_000; // a connection that lasted so long was a good one
 
 // After these the same would happen again: somebody has to decide.
-const FINAL_CODES = new Set([1003, 1008, 1009, 1010, 4401]);
+const FINAL_CODES = new Set([1003, 1008, 1009, 1010]);
+const TOKEN_EXPIRED = 4401; // likewise, unless there is another token
 
 /**
  * @typedef {object} Listener
- * @property {() => URL} address where to connect
+ * @property {() => URL | Promise<URL>} address where to connect
+ * @property {() => boolean} renews it will be with another token when one has expired
  * @property {() => void} opened there is a new socket
  * @property {(data: string) => void} received
  * @property {(close: {code: number, reason: string, clean: boolean}) => void} lost once for each
@@ -33,7 +35,7 @@ export class Connection {
   #listener;
   /** @type {WebSocket | null} */
   #socket = null; // the open one
-  /** @type {WebSocket | null} */
+  /** @type {WebSocket | Asking | null} */
   #attempt = null; // one that is to be opened, or to take the open one's place
   /** @type {string[]} */
   #ahead = []; // what came on that
@@ -72,12 +74,41 @@ export class Connection {
   connect() {
     this.#abandon();
     if (!this.#socket && this.#failures) this.#listener.retrying(0, this.#failures);
-    const socket = new WebSocket(this.#listener.address(), SUBPROTOCOL);
+    const address = this.#listener.address();
+    if (address instanceof URL) this.#dial(address);
+    else this.#ask(address);
+  }
+
+  /**
+   * #ask makes an attempt of which it is not known yet where to.
+   * @param {Promise<URL>} address
+   */
+  #ask(address) {
+    const asking = new Asking();
+    this.#try(asking);
+    address.then((url) => {
+      if (asking !== this.#attempt) return;
+      this.#abandon();
+      this.#dial(url);
+    }, () => this.#failed(asking));
+  }
+
+  /** @param {URL} url */
+  #dial(url) {
+    const socket = new WebSocket(url, SUBPROTOCOL);
     socket.onopen = () => this.#opened(socket);
     socket.onclose = () => this.#failed(socket);
-    this.#attempt = socket;
+    this.#try(socket);
+  }
+
+  /**
+   * #try gives an attempt its time.
+   * @param {WebSocket | Asking} attempt
+   */
+  #try(attempt) {
+    this.#attempt = attempt;
     // Not when it closes: that may take as long again.
-    this.#timer = setTimeout(() => this.#failed(socket), ATTEMPT_MS * Math.min(this.#failures + 1, ATTEMPT_TIMES));
+    this.#timer = setTimeout(() => this.#failed(attempt), ATTEMPT_MS * Math.min(this.#failures + 1, ATTEMPT_TIMES));
   }
 
   /** hurry ends a wait for the next attempt: there is reason to believe that it works now. */
@@ -162,10 +193,10 @@ export class Connection {
     this.#doubted = false;
     this.#forgive();
     this.#listener.lost({ code, reason, clean: wasClean });
-    if (FINAL_CODES.has(code)) {
+    if (FINAL_CODES.has(code) || (code === TOKEN_EXPIRED && !this.#listener.renews())) {
       this.#abandon();
       this.#listener.stopped();
-    } else if (this.#attempt?.readyState === WebSocket.OPEN) {
+    } else if (this.#attempt instanceof WebSocket && this.#attempt.readyState === WebSocket.OPEN) {
       this.#take(this.#attempt);
     } else if (!this.#attempt && !this.#waiting) {
       this.#retry();
@@ -176,7 +207,7 @@ export class Connection {
 
   /**
    * #failed is the end of an attempt.
-   * @param {WebSocket} socket
+   * @param {WebSocket | Asking} socket
    */
   #failed(socket) {
     if (socket !== this.#attempt) return;
@@ -213,9 +244,19 @@ export class Connection {
   }
 }
 
+/** Asking stands for a socket while it is asked where to connect. */
+class Asking {
+  onopen = null;
+  onmessage = null;
+  onclose = null;
+  close() {}
+}
+
 /**
  * silence makes a socket one that tells nothing more.
- * @param {WebSocket} socket
+ * @template {WebSocket | Asking} T
+ * @param {T} socket
+ * @returns {T}
  */
 function silence(socket) {
   socket.onopen = null;

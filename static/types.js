@@ -7,10 +7,11 @@
  * @property {string} [name] else none
  * @property {string} [session] that proves an id one has had; else what storage has, or a new id
  * @property {string} [since] a room's position to begin at, or 'now'; else the history
- * @property {string} [token] if the server wants one
+ * @property {Token} [token] if the server wants one
  * @property {Pick<Storage, 'getItem' | 'setItem'>} [storage] keeps the session, as sessionStorage does
  */
 
+/** @typedef {string | (() => string | Promise<string>)} Token a function is asked before each connection, also when the one before has expired */
 /** @typedef {'connecting' | 'open' | 'silent' | 'retrying' | 'stopped'} State */
 /** @typedef {{id: string, name?: string}} Member */
 /** @typedef {{room: string, count: number, members: Member[]}} Who */

@@ -55,6 +55,38 @@ func TestClientStopsWhereTheSameWouldHappenAgain(t *testing.T) {
 	}
 }
 
+func TestClientAsksForATokenBeforeEachConnection(t *testing.T) {
+	tokens := make(chan string, 3) // of one connection after the other
+	s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
+		tokens <- r.FormValue("token")
+		m := welcome(w, r, nil)
+		if m == nil {
+			return
+		}
+		defer m.CloseNow()
+		if n > 2 {
+			m.serve(0)
+			return
+		}
+		m.hear()
+		m.Close(4401, "token_expired")
+	})
+	b := visit(t, startBrowser(t), s.URL, hasty)
+	b.do(`window.n = 0`)
+	b.begin("{ token: async () => { if (++n === 2) throw new Error('not now'); return `t${n}`; } }")
+	b.do(`chat.entry = chat.say('mine')`)
+	b.wait(`chat.of('welcome').length === 2`)
+	b.do("chat.token = () => `u${++n}`")
+	b.do(`chat.say('more')`)
+	b.wait(`chat.of('welcome').length === 3 && chat.state === 'open'`)
+	b.expect(`chat.of('close').every(({ code }) => code === 4401)`)
+	for _, want := range []string{"t1", "t3", "u4"} {
+		if got := <-tokens; got != want {
+			t.Errorf("token %q, want %q", got, want)
+		}
+	}
+}
+
 func TestClientComesBackWithinTheServersHints(t *testing.T) {
 	browser := startBrowser(t)
 	hinting := func(t *testing.T) *scripted {

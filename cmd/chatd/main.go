@@ -90,6 +90,10 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if err != nil {
 		return usageError{err}
 	}
+	key, err := opts.tokenKey()
+	if err != nil {
+		return usageError{err}
+	}
 	maxConns, err := connLimit(opts.maxConns, log)
 	if err != nil {
 		return err
@@ -108,7 +112,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return err
 	}
 	config := opts.room()
-	config.MaxConns, config.MaxRooms, config.Page, config.Secrets, config.Log = maxConns, maxRooms, page, secrets, log
+	config.MaxConns, config.MaxRooms, config.Page, config.Secrets, config.Tokens, config.Log = maxConns, maxRooms, page, secrets, key, log
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
 	limitGarbage()
@@ -126,7 +130,8 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return err
 	}
 	defer tick(server, listener)()
-	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost})
+	defer watchKey(key, log)()
+	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key})
 	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())
 	manager := newManager(server, log)
 	defer manager.stop()

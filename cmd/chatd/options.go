@@ -58,6 +58,7 @@ type options struct {
 	subprotocols     []string
 	secret           string
 	secretFile       string
+	jwtKeyFile       string
 	logLevel         slog.Level
 	logFormat        logging.Format
 	version          bool
@@ -127,6 +128,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	})
 	fs.StringVar(&o.secret, "secret", "", "`text` that proves who a chat client is when it comes back, of at least 16 bytes; by default a random one, for as long as the process runs; in CHATD_SECRET, or a file, other users of the host can't see it")
 	fs.StringVar(&o.secretFile, "secret-file", "", "`file` of such texts, one a line: the first signs, all verify")
+	fs.StringVar(&o.jwtKeyFile, "jwt-key-file", "", "`file` of the key by which clients' tokens (JWT) are verified: a secret for HS256, or a public key in PEM for EdDSA, ES256 or RS256; without one nobody needs a token; read again when it changes")
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
 	fs.TextVar(&o.logFormat, "log-format", logging.Text, "`format` of the log: text or json")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")

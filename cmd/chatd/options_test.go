@@ -23,7 +23,7 @@ var everyFlag = []string{
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-history", "1014", "-history-age", "1015s", "-history-memory", "1016000",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-log-level", "debug", "-log-format", "json", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-jwt-key-file", "key", "-log-level", "debug", "-log-format", "json", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -63,6 +63,7 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		allowOrigin:      []string{"https://a", "b"},
 		subprotocols:     []string{"c", "d"},
 		secret:           aSecret,
+		jwtKeyFile:       "key",
 		logLevel:         slog.LevelDebug,
 		logFormat:        logging.JSON,
 		version:          true,
@@ -82,7 +83,7 @@ func TestVariableOfARepeatableFlagIsAListWithSpaces(t *testing.T) {
 }
 
 func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
-	for _, name := range []string{"CHATD_PORT", "CHATD_SERVICE_HOST", "CHATD_PORT_8080_TCP_ADDR", "CHATD_ADMIN_PORT", "CHATD_IMAGE_TAG", "CHATD_DIR", "MAX_CONN"} {
+	for _, name := range []string{"CHATD_TOKEN", "CHATD_PORT", "CHATD_SERVICE_HOST", "CHATD_PORT_8080_TCP_ADDR", "CHATD_ADMIN_PORT", "CHATD_IMAGE_TAG", "CHATD_DIR", "MAX_CONN"} {
 		t.Setenv(name, "tcp://10.0.0.1:8080")
 	}
 	parse(t)
@@ -135,7 +136,7 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		ProxyProtocol:     true,
 		AllowOrigin:       []string{"https://a", "b"},
 		Subprotocols:      []string{"c", "d"},
-	}, parse(t).room(), "MaxConns", "Page", "Secrets", "Log", "PassTime", "Lag") // those are serve's
+	}, parse(t).room(), "MaxConns", "Page", "Secrets", "Tokens", "Log", "PassTime", "Lag") // those are serve's
 }
 
 func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {

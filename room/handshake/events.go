@@ -55,7 +55,7 @@ func (h *Handshake) lookForEvents(request httphead.RequestLine, f *fields, to ev
 	if p, ok := position.Parse(string(f.lastEvent.value)); ok && f.lastEvent.count == 1 {
 		asked.Since = position.Since{Kind: position.At, Position: p}
 	}
-	r := Result{Verdict: Events, N: n, Room: roomName(to.room), Query: asked, Chunked: request.Version.Minor >= 1}
+	r := Result{Verdict: Events, N: n, Room: roomName(to.room), Query: asked, Token: f.token(&asked), Chunked: request.Version.Minor >= 1}
 	if string(request.Method) == http.MethodHead {
 		r.Verdict = EventsHead
 	}
@@ -74,7 +74,7 @@ func (h *Handshake) checkEvents(request httphead.RequestLine, f *fields, to *eve
 	case f.body(): // after its request a client says nothing
 		return badBody
 	}
-	return h.checkOrigin(f, to.authority)
+	return h.checkClient(f, to.authority)
 }
 
 // The heads of answers with events, but for the date and the origin. Nobody may keep

@@ -14,6 +14,7 @@ type fields struct {
 	host, length, coding  field // of any message
 	lengths, trailer      bool  // Content-Length comes with different values; there is a Trailer
 	origin, key, version  field
+	authorization         field
 	lastEvent             field
 	upgrade, connection   bool // the list has "websocket", "upgrade"
 	deflate               offers
@@ -101,6 +102,8 @@ func (f *fields) add(line []byte) bool {
 		f.trailer = true
 	case is(name, "Origin"):
 		f.origin.add(value)
+	case is(name, "Authorization"):
+		f.authorization.add(value)
 	case is(name, "Last-Event-ID"):
 		f.lastEvent.add(value)
 	case is(name, "Upgrade"):

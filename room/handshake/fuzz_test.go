@@ -20,6 +20,7 @@ func FuzzLook(f *testing.F) {
 	for _, seed := range []string{good, add("Origin: https://friend.example"), padded(300), with("Connection", "a, b,upgrade"),
 		"GET / HTTP/1.1\r\n\r\n", "\x16\x03", good + "\x81\x80", strings.ReplaceAll(good, "\r\n", "\n"), "GET /ws HTTP/1.1\nX:\r\n\n",
 		strings.Replace(good, "/ws", "/ws?name=A%20na&name=b&since=9f3c21aa.7.8&session=1.a&token=%zz&;x", 1), strings.Replace(good, "/ws", "/ws/a?n%61me=a+b&since=%zz", 1),
+		add("Authorization: bearer  a.b.c"), strings.Replace(add("Authorization: Basic x"), "/ws", "/ws?token=q", 1), add("Authorization: Bearer"), add("Authorization: Bearer a\r\nAuthorization: Bearer b"),
 		"CONNECT a/ws HTTP/1.1\r\nHost: a\r\n\r\n", strings.Replace(good, "/ws", "/%77s", 1), strings.Replace(good, "/ws", "http://x/ws?y", 1),
 		strings.Replace(good, "GET", "HEAD", 1), add("X: a\rb"), add("Connection: keep-alive"), padded(DefaultMaxHead + 1),
 		add("Sec-WebSocket-Protocol: a, b c"), add("Sec-WebSocket-Extensions: , ,"), "\r\n\r" + good, "OPTIONS * HTTP/1.0\r\n\r\n",
@@ -59,6 +60,9 @@ func FuzzLook(f *testing.F) {
 			if want := (Query{asked.Get("name"), asked.Get("session"), asked.Get("token"), since}); !ok || r.Query != want {
 				t.Fatalf("query %+v, want %+v, %v", r.Query, want, ok)
 			}
+			if got, want := r.Token, tokenOf(request); got != want {
+				t.Fatalf("token %q, want %q", got, want)
+			}
 			if got, want := res.Header.Get("Sec-WebSocket-Accept"), accept(input); got != want || request.URL.Path != server.Path {
 				t.Fatalf("accept %q, want %q, path %s", got, want, request.URL.Path)
 			}
@@ -84,6 +88,15 @@ func FuzzLook(f *testing.F) {
 			}
 		}
 	})
+}
+
+// tokenOf is what a request gives to be let in, as net/http reads it.
+func tokenOf(r *http.Request) string {
+	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(bearer)
+	}
+	return r.URL.Query().Get("token")
 }
 
 // serve is what net/http's server makes of a request: the one that its handler

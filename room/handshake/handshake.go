@@ -51,6 +51,7 @@ type Result struct {
 	Room     string // Upgrade, Events: the name of the room
 	Protocol string // Upgrade: the subprotocol that was agreed upon; empty: none
 	Query    Query  // Upgrade, Events: what the request asks for besides
+	Token    string // Upgrade, Events: what is to allow it; empty: none. It is as good as a password
 	Status   int    // Refuse: that of the answer
 	Reason   string // Refuse: one stable word, for logs and counters
 	problem  []byte // Refuse: see Problem
@@ -133,7 +134,7 @@ func (h *Handshake) Look(b []byte) Result {
 	}
 	return Result{
 		Verdict: Upgrade, N: end, Response: response, Deflate: answer != withoutDeflate,
-		Room: roomName(room), Protocol: f.protocol, Query: asked,
+		Room: roomName(room), Protocol: f.protocol, Query: asked, Token: f.token(&asked),
 	}
 }
 
@@ -162,13 +163,16 @@ func (h *Handshake) check(request httphead.RequestLine, f *fields, authority str
 	case !f.protocols.valid(): // §11.3.4
 		return badSubprotocol
 	}
-	return h.checkOrigin(f, authority)
+	return h.checkClient(f, authority)
 }
 
-// checkOrigin applies the rule for the origin of a request that a browser sends for
-// a page.
-func (h *Handshake) checkOrigin(f *fields, authority string) *refusal {
-	if f.origin.count == 0 { // no browser, or of the same origin
+// checkClient applies the rules for who sends the request: in one way, and not for a
+// page of another origin.
+func (h *Handshake) checkClient(f *fields, authority string) *refusal {
+	switch {
+	case f.authorization.count > 1:
+		return badAuthorization
+	case f.origin.count == 0: // no browser, or of the same origin
 		return nil
 	}
 	host := string(f.host.value)

@@ -44,6 +44,33 @@ func TestQueryIsReadAsURLsAre(t *testing.T) {
 	}
 }
 
+func TestTokenIsThatOfTheHeaderOrElseOfTheQuery(t *testing.T) {
+	for _, tt := range []struct{ query, value, want string }{
+		{"", "", ""},
+		{"?token=a.b.c", "", "a.b.c"},
+		{"", "Bearer a.b.c", "a.b.c"},
+		{"?token=query", "Bearer header", "header"},
+		{"?token=query", "bearer  header ", "header"},
+		{"?token=query", "Bearer", ""},
+		{"?token=query", "Bearer ", ""},
+		{"?token=query", "Basic YTpi", "query"},
+		{"?token=query", "Bearerheader", "query"},
+		{"", "Bearer a b", "a b"},
+	} {
+		request := good
+		if tt.value != "" {
+			request = add("Authorization: " + tt.value)
+		}
+		if r := server.Look([]byte(strings.Replace(request, "/ws", "/ws"+tt.query, 1))); r.Verdict != Upgrade || r.Token != tt.want {
+			t.Errorf("%q, %q: %v %q, want %q", tt.query, tt.value, r.Verdict, r.Token, tt.want)
+		}
+	}
+	twice := server.Look([]byte(add("Authorization: Bearer a\r\nauthorization: Bearer a")))
+	if twice.Verdict != Refuse || twice.Status != 400 || twice.Reason != "authorization" {
+		t.Errorf("%v, %d, %s", twice.Verdict, twice.Status, twice.Reason)
+	}
+}
+
 func TestSinceThatIsNoPositionIsRefused(t *testing.T) {
 	for _, since := range []string{"x", "Now", "0", "9f3c21aa", "9f3c21aa.", "9F3C21AA.7", "9f3c21aa.07", "9f3c21aa.9007199254740992", "9f3c21aa.7.9007199254740992", "%zz", "%20", "+"} {
 		r := lookAt("/ws?name=a&since=" + since)

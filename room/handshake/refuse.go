@@ -52,11 +52,12 @@ var (
 	noVersion  = newRefusal("version", http.StatusBadRequest, "exactly one Sec-WebSocket-Version header is needed")
 	badVersion = newRefusal("version", http.StatusUpgradeRequired, "only version 13 of WebSocket is spoken here",
 		"Upgrade: websocket", "Sec-WebSocket-Version: 13") // RFC 6455 §4.4
-	badKey         = newRefusal("bad_key", http.StatusBadRequest, "exactly one Sec-WebSocket-Key header of 16 bytes in base64 is needed")
-	badExtensions  = newRefusal("extensions", http.StatusBadRequest, "Sec-WebSocket-Extensions is not a list of extensions") // RFC 6455 §9.1
-	badSubprotocol = newRefusal("subprotocol", http.StatusBadRequest, "Sec-WebSocket-Protocol is not a list of tokens")      // RFC 6455 §11.3.4
-	badSince       = newRefusal("bad_since", http.StatusBadRequest, "since is not where one can begin in a room: leave it out, write now, or the position that you were told")
-	badOrigin      = newRefusal("origin", http.StatusForbidden, "the Origin of this request's page is not its Host, nor allowed. "+
+	badKey           = newRefusal("bad_key", http.StatusBadRequest, "exactly one Sec-WebSocket-Key header of 16 bytes in base64 is needed")
+	badExtensions    = newRefusal("extensions", http.StatusBadRequest, "Sec-WebSocket-Extensions is not a list of extensions") // RFC 6455 §9.1
+	badSubprotocol   = newRefusal("subprotocol", http.StatusBadRequest, "Sec-WebSocket-Protocol is not a list of tokens")      // RFC 6455 §11.3.4
+	badSince         = newRefusal("bad_since", http.StatusBadRequest, "since is not where one can begin in a room: leave it out, write now, or the position that you were told")
+	badAuthorization = newRefusal("authorization", http.StatusBadRequest, "there is more than one Authorization header") // RFC 9110 §11.6.2
+	badOrigin        = newRefusal("origin", http.StatusForbidden, "the Origin of this request's page is not its Host, nor allowed. "+
 		"A proxy has to pass on the Host that the browser sent (nginx: proxy_set_header Host $http_host; Apache: ProxyPreserveHost On). "+
 		"Pages of another host have to be allowed: chatd -allow-origin https://that.host") // RFC 6455 §10.2
 )
@@ -74,16 +75,16 @@ var (
 	TimedOut = refuse(newRefusal("handshake_timeout", http.StatusRequestTimeout, "the request's head took too long"), nil) // RFC 9110 §15.5.9
 )
 
-// Reasons are the words that [Result].Reason may have.
+// Reasons are the words that [Result].Reason may have, but for those of [Unauthorized].
 func Reasons() []string {
 	var all []string
 	for _, r := range []*refusal{badRequest, headTooLarge, unknownHTTP, badTarget, badHost, badLength, badCoding, unknownCoding,
-		badRoom, noSuchRoom, badMethod, eventsMethod, badProtocol, badBody, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badOrigin, badSince} {
+		badRoom, noSuchRoom, badMethod, eventsMethod, badProtocol, badBody, upgradeRequired, noVersion, badKey, badExtensions, badSubprotocol, badAuthorization, badOrigin, badSince} {
 		if !slices.Contains(all, r.reason) {
 			all = append(all, r.reason)
 		}
 	}
-	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason, NoTrustedProxy.Reason, NoProxyHeader.Reason, TooManyRooms.Reason)
+	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason, NoTrustedProxy.Reason, NoProxyHeader.Reason, TooManyRooms.Reason, RoomForbidden.Reason)
 }
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {
@@ -129,6 +130,14 @@ func (r Result) AppendAnswer(b []byte, date string) []byte {
 // refuse is the refusal of the request that begins with b.
 func refuse(r *refusal, b []byte) Result {
 	return Result{Verdict: Refuse, Response: r.response.to(b), problem: r.problem.to(b), Status: r.status, Reason: r.reason}
+}
+
+// WithoutBody is the same refusal for who asked for the head alone.
+func (r Result) WithoutBody() Result {
+	end := []byte("\r\n\r\n")
+	head, _, _ := bytes.Cut(r.Response, end)
+	r.Response = slices.Concat(head, end)
+	return r
 }
 
 // Problem is the same refusal for a program (RFC 9457).

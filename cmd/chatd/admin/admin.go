@@ -31,6 +31,7 @@ import (
 	"chatd/cmd/chatd/listen"
 	"chatd/poller"
 	"chatd/room"
+	"chatd/room/token"
 )
 
 // questionTimeout is how long the server's Tasks may take to answer.
@@ -62,6 +63,7 @@ type Source struct {
 	Lag      prometheus.Histogram
 
 	LogLinesLost func() uint64 // may be called from anywhere
+	TokenKey     *token.File   // nil: clients need no tokens
 }
 
 // Start serves until Close. From now on the server counts as ready.

@@ -91,6 +91,7 @@ var (
 	caughtUp   = desc("chatd_catch_up_bytes_total", "Bytes that members were sent of what was said before they came.")
 	resumes    = desc("chatd_resumes_total", "Joins with a position, by whether everything since then was there.", "outcome")
 	gaps       = desc("chatd_gaps_total", "Joins with a position since which messages are missing.", "reason")
+	keyReloads = desc("chatd_token_key_reloads_total", "Changes of the file of the clients' tokens' key, by whether it was replaced.", "outcome")
 	inflated   = desc("chatd_inflated_messages_total", "Messages that came compressed.")
 )
 
@@ -99,7 +100,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connections, members, rooms, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
 		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, rejected, pauses, panics, linesLost,
-		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps,
+		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps, keyReloads,
 	} {
 		ch <- d
 	}
@@ -168,4 +169,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(input, st.CompressedInput)
 	count(output, st.CompressedOutput)
 	count(inflated, st.Inflated)
+	if key := c.s.TokenKey; key != nil {
+		done, failed := key.Reloads()
+		count(keyReloads, done, "replaced")
+		count(keyReloads, failed, "failed")
+	}
 }

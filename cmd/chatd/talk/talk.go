@@ -39,11 +39,12 @@ const (
 
 const help = `chatd chat is a room in a terminal, or in a pipe.
 
-Usage: chatd chat [-name N] [-since POSITION] [-json] URL
+Usage: chatd chat [-name N] [-since POSITION] [-token-file FILE] [-json] URL
 
 URL is host:port/room, the address of the room's page (https://host/r/room) or
 of its WebSocket (wss://host/ws/room). Without a room it is lobby. At the address
-of its events (https://host/rooms/room/events) it only listens.
+of its events (https://host/rooms/room/events) it only listens. If the server wants
+a token it is that of CHATD_TOKEN, or of a file.
 
 In a terminal, /help lists what there is besides talking.
 
@@ -83,6 +84,9 @@ func Run(args []string, in, out, errs *os.File) int {
 		fmt.Fprintln(errs, "chatd chat:", err)
 		return exitUsage
 	}
+	if o.config.URL.Query().Has("token") {
+		fmt.Fprintln(errs, "chatd chat: a token in the URL is seen by others on this host: give it in CHATD_TOKEN or with -token-file")
+	}
 	signal.Ignore(syscall.SIGPIPE) // a write says so, too
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -108,6 +112,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	fs.SetOutput(io.Discard) // errors are reported once, by the caller
 	fs.StringVar(&o.config.Name, "name", "", "the `name` to be called by, of 1 to 32 characters; none if empty")
 	fs.StringVar(&o.config.Since, "since", "", "begin behind this `position`, as epoch.seq, or with what is said from now on; empty: with the history")
+	tokenFile := fs.String("token-file", "", "a `file` with the token that the server wants, which is read again for each connection")
 	fs.BoolVar(&o.json, "json", false, "write each event of chat.v1 as it came, one a line, and no transcript")
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -132,7 +137,32 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	if o.config.URL, o.room, err = parseAddress(fs.Arg(0)); err != nil {
 		return o, fmt.Errorf("%q: %w", fs.Arg(0), err)
 	}
+	if o.config.Token, err = tokenFrom(*tokenFile); err != nil {
+		return o, fmt.Errorf("-token-file: %w", err)
+	}
 	return o, nil
+}
+
+// tokenFrom returns what gives the token of the file, or else of CHATD_TOKEN; nil if
+// there is none.
+func tokenFrom(file string) (func() (string, error), error) {
+	if file == "" {
+		token := strings.TrimSpace(os.Getenv("CHATD_TOKEN"))
+		if token == "" {
+			return nil, nil
+		}
+		return func() (string, error) { return token, nil }, nil
+	}
+	read := func() (string, error) {
+		b, err := os.ReadFile(file)
+		token := strings.TrimSpace(string(b))
+		if err == nil && token == "" {
+			err = fmt.Errorf("%s is empty", file)
+		}
+		return token, err
+	}
+	_, err := read()
+	return read, err
 }
 
 // badName says what a name is.

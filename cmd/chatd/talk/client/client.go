@@ -38,6 +38,9 @@ type Config struct {
 	Name  string            // to be called by; none if empty
 	Since string            // where to begin: a position, "now", or, if empty, with the history
 	Heard func(Event) error // called by Run, one event after the other; an error ends Run
+	// Token is called by Run before each connection for the token that the server
+	// wants; after an error the one before is given again. Nil: none.
+	Token func() (string, error)
 
 	dial dialFunc // for tests; nil: TCP
 }
@@ -59,7 +62,8 @@ type Client struct {
 	lostAt      time.Time
 	place       place
 	id, session string
-	limit       int // bytes of a text; 0: not known yet
+	token       string // that was given last
+	limit       int    // bytes of a text; 0: not known yet
 	retry       retry
 	unconfirmed window
 	nameDue     bool // the server does not know our name
@@ -194,7 +198,22 @@ func (c *Client) leave() {
 func (c *Client) connect(ctx context.Context) {
 	c.retry.due = nil
 	c.nameDue = false // it goes with the handshake
-	c.link = open(context.WithoutCancel(ctx), c.handshakeURL(), c.config.dial)
+	c.renewToken()
+	c.link = open(context.WithoutCancel(ctx), c.handshakeURL(), c.token, c.config.dial)
+}
+
+// renewToken takes the token that is to be given now, and reports whether it is
+// another one.
+func (c *Client) renewToken() bool {
+	if c.config.Token == nil {
+		return false
+	}
+	token, err := c.config.Token()
+	if err != nil || token == c.token {
+		return false
+	}
+	c.token = token
+	return true
 }
 
 // handshakeURL is the room's, with who we are and how far.
@@ -220,7 +239,7 @@ func (c *Client) lost(err error) error {
 	if !errors.As(err, &refused) {
 		refused = &Refusal{Err: err}
 	}
-	if !c.established || refused.Final {
+	if !c.established || refused.Final && !(refused.Token && c.renewToken()) {
 		c.link = nil
 		return err
 	}

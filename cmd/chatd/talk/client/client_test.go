@@ -393,6 +393,67 @@ func TestTheServersLastWordEndsIt(t *testing.T) {
 	}
 }
 
+func TestTheTokenIsAskedForBeforeEachConnection(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *server) {
+		tokens := []string{"one", "one", "", "two", "three", "four"}
+		u := s.user(Config{Token: func() (string, error) {
+			token := tokens[0]
+			tokens = tokens[1:]
+			if token == "" {
+				return "", errors.New("not now")
+			}
+			return token, nil
+		}})
+		p := s.welcome(0, false)
+		synctest.Wait()
+		for _, want := range []string{"one", "one", "one"} {
+			if p.token != "Bearer "+want {
+				t.Errorf("%q, want %q", p.token, want)
+			}
+			go p.end(1001, "")
+			p = s.welcome(0, true)
+			synctest.Wait()
+		}
+		if p.token != "Bearer two" || len(tokens) != 2 {
+			t.Errorf("%q, %q", p.token, tokens)
+		}
+		go p.goodbye()
+		u.end(nil)
+	})
+}
+
+func TestExpiredTokenEndsItUnlessThereIsAnother(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *server) {
+		token := "one"
+		u := s.user(Config{Token: func() (string, error) { return token, nil }})
+		p := s.welcome(0, false)
+		synctest.Wait()
+		token = "two"
+		go p.end(statusUnauthorized, "token_expired")
+		if p = s.welcome(0, true); p.token != "Bearer two" {
+			t.Errorf("%q", p.token)
+		}
+		synctest.Wait()
+		go p.end(statusUnauthorized, "token_expired")
+		<-u.ended
+		if want := "the server closed the connection: 4401 token_expired"; u.err == nil || u.err.Error() != want {
+			t.Errorf("Run: %v, not %s", u.err, want)
+		}
+	})
+	inBubble(t, func(t *testing.T, s *server) {
+		token := "one"
+		u := s.user(Config{Token: func() (string, error) { return token, nil }})
+		p := s.welcome(0, false)
+		synctest.Wait()
+		s.refuse(nil, func(w http.ResponseWriter) { http.Error(w, "the token has expired", http.StatusUnauthorized) })
+		p.cut()
+		<-u.ended
+		if want := "the server answers 401 Unauthorized: the token has expired"; u.err == nil || u.err.Error() != want {
+			t.Errorf("Run: %v, not %s", u.err, want)
+		}
+	})
+}
+
 func TestTheFirstConnectionHasToSucceed(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *server) {
 		down := errors.New("no route")

@@ -39,13 +39,13 @@ type link struct {
 }
 
 // open begins a link. It has to be closed.
-func open(ctx context.Context, url string, dial dialFunc) *link {
+func open(ctx context.Context, url, token string, dial dialFunc) *link {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &link{out: make(chan []byte), frames: make(chan []byte), cancel: cancel}
 	go func() {
 		defer close(l.frames)
 		defer cancel()
-		l.err = l.run(ctx, url, dial)
+		l.err = l.run(ctx, url, token, dial)
 	}()
 	return l
 }
@@ -75,7 +75,11 @@ func (l *link) goodbye() {
 func (l *link) allow(limit int) { l.conn.SetReadLimit(eventBytes + 6*int64(limit)) }
 
 // run is the link's life. It returns why it ended.
-func (l *link) run(ctx context.Context, url string, dial dialFunc) error {
+func (l *link) run(ctx context.Context, url, token string, dial dialFunc) error {
+	header := make(http.Header)
+	if token != "" { // not in the URL, which may be logged on its way
+		header.Set("Authorization", "Bearer "+token)
+	}
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
@@ -90,6 +94,7 @@ func (l *link) run(ctx context.Context, url string, dial dialFunc) error {
 	dialing, done := context.WithTimeout(ctx, dialTimeout)
 	conn, answer, err := websocket.Dial(dialing, url, &websocket.DialOptions{
 		HTTPClient:   &http.Client{Transport: transport},
+		HTTPHeader:   header,
 		Subprotocols: []string{chat.Protocol},
 	})
 	done()

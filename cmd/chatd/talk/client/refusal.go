@@ -20,6 +20,7 @@ import (
 type Refusal struct {
 	Err   error
 	Final bool          // another one would end the same way
+	Token bool          // … with the same token
 	After time.Duration // the server wants no other one before
 }
 
@@ -45,7 +46,7 @@ func notAgreed(err error, answer *http.Response) error {
 	}
 	after, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
 	again := status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
-	return &Refusal{Err: errors.New("the server answers " + text), Final: !again, After: time.Duration(min(max(after, 0), 3600)) * time.Second}
+	return &Refusal{Err: errors.New("the server answers " + text), Final: !again, Token: status == http.StatusUnauthorized, After: time.Duration(min(max(after, 0), 3600)) * time.Second}
 }
 
 // explanation is what an answer says in its body: a problem (RFC 9457), or one
@@ -89,8 +90,10 @@ func closedBy(closed websocket.CloseError) error {
 	refusal := &Refusal{Err: errors.New(text)}
 	switch closed.Code {
 	case websocket.StatusUnsupportedData, websocket.StatusPolicyViolation, websocket.StatusMessageTooBig,
-		websocket.StatusMandatoryExtension, statusUnauthorized:
+		websocket.StatusMandatoryExtension:
 		refusal.Final = true
+	case statusUnauthorized:
+		refusal.Final, refusal.Token = true, true
 	}
 	return refusal
 }

@@ -45,6 +45,7 @@ func (s *server) refuses() (answer func(http.ResponseWriter), err error) {
 type peer struct {
 	t     *testing.T
 	query url.Values
+	token string // as the Authorization says it
 	conn  *websocket.Conn
 	pipe  net.Conn // the server's end
 	gone  chan struct{}
@@ -111,7 +112,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.CloseNow()
-	p := &peer{t: s.t, query: r.URL.Query(), conn: conn, pipe: r.Context().Value(pipeKey{}).(net.Conn), gone: make(chan struct{})}
+	p := &peer{t: s.t, query: r.URL.Query(), token: r.Header.Get("Authorization"), conn: conn, pipe: r.Context().Value(pipeKey{}).(net.Conn), gone: make(chan struct{})}
 	s.peers <- p
 	<-p.gone
 }
