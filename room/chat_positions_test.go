@@ -167,7 +167,7 @@ func TestWithoutHistoryTheLastPositionIsStillKnown(t *testing.T) {
 		if !w.has(want) {
 			t.Errorf("%s: %v", since, w)
 		}
-		for gap, reason := range map[string]event{".2": {"from": 3, "to": 3, "why": "history"}, ".4": {"from": 1, "to": 3, "why": "future"}, "1.3": {"from": 1, "to": 3, "why": "epoch"}} {
+		for gap, reason := range map[string]event{".2": {"from": 3, "to": 3, "why": "history"}, ".4": {"from": 1, "to": 3, "why": "future"}, "00000001.3": {"from": 1, "to": 3, "why": "epoch"}} {
 			if strings.HasSuffix(since, gap) {
 				reason["type"] = "gap"
 				back.hears(reason)

@@ -87,6 +87,9 @@ func (cs *chatSession) join(t *turn, c *chat.Command) *chat.Error {
 	if g := cs.grant(); g != nil && !g.Allows(c.Room) {
 		return reject(c, chat.NotAllowed, "the token does not allow that room")
 	}
+	if cs.isBanned(c.Room) {
+		return reject(c, chat.NotAllowed, "this client was removed from the room, and may not come back yet")
+	}
 	t.flush()
 	stays.entry, stays.nonce = cs.enter(t.w, c.Room, c.Since, nil), c.Nonce
 	t.halt = true

@@ -11,7 +11,8 @@ import (
 )
 
 // Path is where the WebSocket of the default room is served; those of the others
-// are below it. PagePath is above the rooms' pages, RoomsPath above their events.
+// are below it. PagePath is above the rooms' pages, RoomsPath above their events and
+// the API.
 const (
 	Path      = "/ws"
 	PagePath  = "/r/"
@@ -47,7 +48,9 @@ type Config struct {
 	HistoryAge    time.Duration // for which they are kept; 0: for ever
 	HistoryMemory int64         // bytes of memory for them in all rooms: beyond it, those that were silent longest lose theirs; 0: any amount
 
-	HandshakeTimeout time.Duration // for the whole HTTP head
+	Ban time.Duration // for which one who was removed from a room may not come back
+
+	HandshakeTimeout time.Duration // for the whole HTTP head, and for a body
 	PingInterval     time.Duration // silence after which, at the latest, a client is pinged; after two it is given up (see doubts)
 	IdleTimeout      time.Duration // time without a message from a client
 	WriteTimeout     time.Duration // time in which a client acknowledges nothing of what waits for it
@@ -63,6 +66,7 @@ type Config struct {
 	Tokens       *token.File       // the key of the tokens without which nobody may come in; nil: everybody may
 	Secrets      *identity.Secrets // that prove who a chat client is; nil: a random one
 	Page         http.Handler      // answers every request that is not for Path, but OPTIONS
+	API          http.Handler      // answers every request for RoomsPath or below; nil: there is none
 	Log          *slog.Logger
 
 	PassTime Observer // seconds that each pass of a shard takes; nil: not timed

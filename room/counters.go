@@ -25,6 +25,8 @@ type counters struct {
 	deflateIn  atomic.Uint64 // their bytes before
 	deflateOut atomic.Uint64 // and after
 	inflated   atomic.Uint64 // messages that came compressed
+	published  atomic.Uint64 // messages that came from outside
+	repeated   atomic.Uint64 // those that had been there
 
 	keptMessages atomic.Int64                  // in the rooms' histories: more, or fewer, than there were
 	keptBytes    atomic.Int64                  // likewise

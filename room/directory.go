@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/tidwall/btree"
+
 	"chatd/poller"
 )
 
@@ -19,18 +21,18 @@ type directory struct {
 	server *Server // static
 
 	// From others to the Task.
-	joins poller.Inbox[change, *change]
-	hubs  poller.Inbox[hub, *hub] // those that have events
+	joins   poller.Inbox[change, *change]
+	errands poller.Inbox[errand, *errand]
+	hubs    poller.Inbox[hub, *hub] // those that have events
 
 	size          atomic.Int64  // of rooms; this and the next two are written by the Task
 	born, removed atomic.Uint64 // rooms
 	waited        atomic.Bool   // later has some: it is scheduled at each tick; written by the Task
 
-	mu    sync.RWMutex    // held by the Task while it changes rooms, and by others that look
-	rooms map[string]*hub // by their names
+	mu    sync.RWMutex            // held by the Task while it changes rooms, and by others that look
+	rooms btree.Map[string, *hub] // by their names, in byte order
 
 	// Owned by the Task.
-	peak   int    // the most rooms since the map was made
 	active []*hub // those whose log may have grown since the second began
 	later  []*hub // those that are to be scheduled at a tick
 	silence
@@ -38,12 +40,8 @@ type directory struct {
 	staged uint32 // the stage of which the hubs have heard
 }
 
-// smallMap is how many rooms a map may have had that is not made anew.
-const smallMap = 1024
-
 func (d *directory) init(s *Server) {
 	d.server = s
-	d.rooms = make(map[string]*hub)
 	d.Task.Init(s.pool, d)
 }
 
@@ -51,6 +49,7 @@ func (d *directory) init(s *Server) {
 func (d *directory) Run(w *poller.Worker) {
 	d.server.answer(&d.Task)
 	d.joins.Each(func(ch *change) { d.join(w, ch) })
+	d.errands.Each(func(e *errand) { d.send(w, e) })
 	d.hubs.Each(func(h *hub) { d.handle(h, h.events.Swap(0)) })
 	now, stage := d.server.now.Load(), d.server.stage.Load()
 	if second := now / ticksPerSecond; second != d.second {
@@ -63,32 +62,41 @@ func (d *directory) Run(w *poller.Worker) {
 	}
 	if stage != d.staged {
 		d.staged = stage
-		for _, h := range d.rooms {
+		d.rooms.Scan(func(_ string, h *hub) bool {
 			h.ScheduleOn(w)
-		}
+			return true
+		})
 	}
 }
 
 // join sends ch on to its room, which may have to be made.
 func (d *directory) join(w *poller.Worker, ch *change) {
-	h := d.rooms[ch.room]
+	h := d.open(w, ch.room)
 	if h == nil {
-		if limit := d.server.config.MaxRooms; limit > 0 && len(d.rooms) >= limit && !d.makeRoom(w) {
-			ch.client.refuseRoom(w)
-			return
-		}
-		h = newHub(d.server, ch.room)
-		d.born.Add(1)
-		d.mu.Lock()
-		d.rooms[h.name] = h
-		d.mu.Unlock()
-		d.peak = max(d.peak, len(d.rooms))
-		d.size.Store(int64(len(d.rooms)))
+		ch.client.refuseRoom(w)
+		return
 	}
 	ch.hub = h
 	h.sent++
 	h.joins.Put(ch)
 	h.ScheduleOn(w)
+}
+
+// open is the room's hub, which is made if it is not there; nil if there are too many.
+func (d *directory) open(w *poller.Worker, name string) *hub {
+	if h, ok := d.rooms.Get(name); ok {
+		return h
+	}
+	if limit := d.server.config.MaxRooms; limit > 0 && d.rooms.Len() >= limit && !d.makeRoom(w) {
+		return nil
+	}
+	h := newHub(d.server, name)
+	d.born.Add(1)
+	d.mu.Lock()
+	d.rooms.Set(h.name, h)
+	d.mu.Unlock()
+	d.size.Store(int64(d.rooms.Len()))
+	return h
 }
 
 func (d *directory) handle(h *hub, events uint32) {
@@ -121,16 +129,9 @@ func (d *directory) deserted(h *hub) bool {
 func (d *directory) remove(h *hub) {
 	h.removed = true
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.rooms, h.name)
-	if d.peak > smallMap && len(d.rooms) < d.peak/4 { // a map does not shrink
-		rooms := make(map[string]*hub, len(d.rooms))
-		for name, h := range d.rooms {
-			rooms[name] = h
-		}
-		d.rooms, d.peak = rooms, len(rooms)
-	}
-	d.size.Store(int64(len(d.rooms)))
+	d.rooms.Delete(h.name)
+	d.mu.Unlock()
+	d.size.Store(int64(d.rooms.Len()))
 	d.removed.Add(1)
 }
 
@@ -138,7 +139,8 @@ func (d *directory) remove(h *hub) {
 func (d *directory) room(name string) *hub {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return d.rooms[name]
+	h, _ := d.rooms.Get(name)
+	return h
 }
 
 // wakeActive has the hubs look after their logs that may have to.

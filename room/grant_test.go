@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
@@ -276,6 +277,32 @@ func TestRawClientIsKnownToOperatorsAsItsTokenSays(t *testing.T) {
 	if err != nil || len(rows) != 1 || rows[0].ID != "ana" || rows[0].Name != "Ana" {
 		t.Errorf("%+v, %v", rows, err)
 	}
+}
+
+// Its token names a client whatever its dialect.
+func TestRemovedIsWhoeverTheTokenNames(t *testing.T) {
+	s := startGuarded(t, func(c *Config) { c.Ban = time.Minute })
+	ana, bob := claims{"sub": "ana"}, claims{"sub": "bob"}
+	raw, speaker, reader := s.guest("/lobby", signed(ana)), s.chat("/lobby", bearer(ana)), s.listen(eventsRequest("lobby/events", bearer(ana)))
+	other, unnamed := s.listen(eventsRequest("lobby/events", bearer(bob))), s.guest("/lobby", signed(claims{}))
+	if err := s.Remove(t.Context(), "lobby", "ana"); err != nil {
+		t.Fatal(err)
+	}
+	raw.expectClose(ws.StatusPolicyViolation)
+	speaker.expectCloseAfterEvents(ws.StatusPolicyViolation)
+	if reader.ends() {
+		t.Error("the reader's answer is whole")
+	}
+	for _, request := range []string{rawRequest("/lobby", bearer(ana)), chatRequest("/lobby", bearer(ana)), eventsRequest("lobby/events", bearer(ana))} {
+		if text := s.answers(request, http.StatusForbidden); !strings.Contains(text, "removed from the room") || strings.HasPrefix(request, "GET /rooms") != strings.HasPrefix(text, "{") {
+			t.Errorf("%.20q…: %s", request, text)
+		}
+	}
+	s.answers("HEAD"+strings.TrimPrefix(eventsRequest("lobby/events", bearer(ana)), "GET"), http.StatusForbidden)
+	s.guest("/side", signed(ana))
+	unnamed.say(text("hi"))
+	other.hearsText("hi")
+	s.guest("/lobby", signed(bob))
 }
 
 func TestWhoMayOnlyListenHearsAndIsNotHeard(t *testing.T) {

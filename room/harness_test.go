@@ -163,7 +163,7 @@ func (s *testServer) room() (h *hub) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := s.ask(ctx, &s.directory.Task, func() { h = s.directory.rooms[handshake.DefaultRoom] }); err != nil || h == nil {
+	if err := s.ask(ctx, &s.directory.Task, func() { h = s.directory.room(handshake.DefaultRoom) }); err != nil || h == nil {
 		s.t.Fatal("there is no room: ", err)
 	}
 	return h

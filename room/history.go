@@ -91,13 +91,16 @@ func (y *history) find(s said) (seq uint64, ok bool) {
 }
 
 // entry is the one of the message seq, which is kept.
-func (y *history) entry(seq uint64) *entry {
+func (y *history) entry(seq uint64) *entry { return &y.entries[y.gone+y.index(seq)] }
+
+// index is where that is among those that were not let go.
+func (y *history) index(seq uint64) int {
 	live := y.entries[y.gone:]
 	i, found := slices.BinarySearchFunc(live, seq, func(r entry, seq uint64) int { return int(int64(r.first - seq)) })
 	if !found {
 		i--
 	}
-	return &live[i]
+	return i
 }
 
 // time is that of the message seq, which is kept or the last one that is not; -1:

@@ -350,13 +350,12 @@ func (h *hub) say(w *poller.Worker, p *post) bool {
 	if a := h.archive; a != nil && s.nonce != "" {
 		h.bound(w, h.server.clock())
 		if seq, again := a.find(s); again {
-			if t := a.tracks[p.sayer.stream()]; t != nil { // else it has left
-				h.repeat(w, p.sayer, seq, t.at(seq-1).Frame())
-			}
+			h.again(w, p, seq)
 			return false
 		}
 	}
 	h.record(w, plain, compressed, 1, s)
+	h.sign(w, p)
 	h.server.counters.of(w).logged.Add(uint64(len(plain)))
 	return true
 }
@@ -376,7 +375,11 @@ func (h *hub) count(w *poller.Worker, n int) {
 // nextPost is done with the first post.
 func (h *hub) nextPost(w *poller.Worker) {
 	p := h.posts
+	e := p.errand
 	switch {
+	case e != nil:
+		p.errand = nil // should it panic, once is enough
+		e.finish(h)
 	case p.asker != nil:
 		h.call(w, p.asker)
 	case p.leave != nil:
@@ -392,6 +395,9 @@ func (h *hub) nextPost(w *poller.Worker) {
 		h.posts = h.inbox.TakeAll()
 	}
 	p.free()
+	if e != nil {
+		h.vacate(w) // nobody may ever have been here
+	}
 }
 
 // allowance is how many frames may be appended now. When it is none, the

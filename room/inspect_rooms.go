@@ -50,15 +50,16 @@ func (d *directory) top(n int) []roomRank {
 	before := func(a, b roomRank) int {
 		return cmp.Or(cmp.Compare(b.rate, a.rate), cmp.Compare(b.members, a.members), cmp.Compare(a.hub.name, b.hub.name))
 	}
-	for _, h := range d.rooms {
+	d.rooms.Scan(func(_ string, h *hub) bool {
 		r := roomRank{h, h.rate(), int(h.population.Load())}
 		if len(top) == n && before(top[n-1], r) < 0 {
-			continue
+			return true
 		}
 		i, _ := slices.BinarySearchFunc(top, r, before)
 		top = slices.Insert(top, i, r)
 		top = top[:min(len(top), n)]
-	}
+		return true
+	})
 	return top
 }
 

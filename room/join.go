@@ -38,6 +38,9 @@ func (s *shard) join(w *poller.Worker, ch *change) {
 		c.ScheduleOn(w)
 	}
 	c.changed(w)
+	if !c.has(statusLeft) && c.isBanned(r.hub.name) { // since it was let go on its way
+		s.sendAway(w, c, Removed, s.ends(c))
+	}
 }
 
 // enroll is the part of join that begins when the roster is where the client

@@ -232,7 +232,7 @@ func (m *model) compareHistory() string {
 func (m *model) compareRooms(members map[string]int) string {
 	d := &m.server.directory
 	for name, r := range m.rooms {
-		h := d.rooms[name]
+		h := d.room(name)
 		floor := r.floor(m, len(r.messages))
 		switch {
 		case h != nil && int(h.population.Load()) != members[name]:
@@ -245,16 +245,16 @@ func (m *model) compareRooms(members map[string]int) string {
 			delete(m.rooms, name)
 		}
 	}
-	if len(d.rooms) != len(m.rooms) {
-		return fmt.Sprintf("there are %d rooms, %d should be", len(d.rooms), len(m.rooms))
+	if d.rooms.Len() != len(m.rooms) {
+		return fmt.Sprintf("there are %d rooms, %d should be", d.rooms.Len(), len(m.rooms))
 	}
 	st := m.server.Stats()
-	if int(st.Rooms) != len(d.rooms) || st.Born != st.Removed+uint64(st.Rooms) {
-		return fmt.Sprintf("%d rooms, %d born, %d removed: %d should be there", st.Rooms, st.Born, st.Removed, len(d.rooms))
+	if int(st.Rooms) != d.rooms.Len() || st.Born != st.Removed+uint64(st.Rooms) {
+		return fmt.Sprintf("%d rooms, %d born, %d removed: %d should be there", st.Rooms, st.Born, st.Removed, d.rooms.Len())
 	}
 	for i, s := range m.server.shards.all() {
 		for _, r := range s.list {
-			if r.hub != nil && (d.rooms[r.hub.name] != r.hub || r.population.Load() == 0) {
+			if r.hub != nil && (d.room(r.hub.name) != r.hub || r.population.Load() == 0) {
 				return fmt.Sprintf("shard %d has a roster of a room that is gone", i)
 			}
 		}

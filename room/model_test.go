@@ -216,7 +216,7 @@ func (m *model) settle() {
 }
 
 // hub is a room's, nil if it is not there.
-func (m *model) hub(room string) *hub { return m.server.directory.rooms[room] }
+func (m *model) hub(room string) *hub { return m.server.directory.room(room) }
 
 // lobby is the hub of the default room.
 func (m *model) lobby() *hub { return m.hub(handshake.DefaultRoom) }
@@ -642,8 +642,8 @@ func (s *Server) dropped(r Reason) uint64 {
 
 // leftOver says what a server that nobody is connected to still holds, or "".
 func (s *Server) leftOver() string {
-	if d := &s.directory; len(d.rooms) != 0 || d.born.Load() != d.removed.Load() {
-		return fmt.Sprintf("%d rooms left over, %d born, %d removed", len(d.rooms), d.born.Load(), d.removed.Load())
+	if d := &s.directory; d.rooms.Len() != 0 || d.born.Load() != d.removed.Load() {
+		return fmt.Sprintf("%d rooms left over, %d born, %d removed", d.rooms.Len(), d.born.Load(), d.removed.Load())
 	}
 	for i, s := range s.shards.all() {
 		for _, r := range s.list {

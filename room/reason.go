@@ -22,6 +22,7 @@ const (
 	UTF8
 	TooBig
 	BadEvents
+	Removed
 	Unsupported
 	ListensOnly
 	TokenExpired
@@ -50,6 +51,7 @@ var reasonTable = [reasons]struct {
 	UTF8:         {"utf8", ws.StatusInvalidFramePayloadData, "", true},
 	TooBig:       {"too_big", ws.StatusMessageTooBig, "", true},
 	BadEvents:    {"bad_events", ws.StatusPolicyViolation, "too many errors in a row", true},
+	Removed:      {"removed", ws.StatusPolicyViolation, "removed", true},
 	Unsupported:  {"unsupported", ws.StatusUnsupportedData, "chat.v1 has no binary messages", true},
 	ListensOnly:  {"listens_only", ws.StatusPolicyViolation, "this token allows listening only", true},
 	TokenExpired: {"token_expired", 4401, "token_expired", true},

@@ -10,10 +10,11 @@ import (
 // given. Unlike mail none is ever replaced. Once it was given to the shard it
 // belongs to that.
 type reply struct {
-	link   *reply
-	client *client
-	bytes  []byte
-	roll   *roll // what is asked for first; nil: nothing
+	link    *reply
+	client  *client
+	bytes   []byte
+	roll    *roll    // what is asked for first; nil: nothing
+	removal *removal // what is to be done instead; nil: nothing
 
 	hub *hub   // of the message that it repeats; nil: of none
 	seq uint64 // of that message, which must not overtake those before it

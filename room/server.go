@@ -56,6 +56,7 @@ type Server struct {
 	disconnects disconnects
 	inspector
 	sources sources
+	bans    bans
 
 	paused poller.Inbox[paused, *paused] // sessions that may not read for a while
 	pauses []*paused                     // the same, once Tick has seen them; Tick's

@@ -231,6 +231,10 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		} else {
 			c.hold(grant)
 		}
+		if c.isBanned(r.Room) {
+			c.refuse(w, handshake.Banned)
+			return len(b)
+		}
 		c.server.pending.join(w, &change{client: c, room: r.Room, since: r.Query.Since, answer: r.AppendAnswer(answer, c.server.date.get())})
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
@@ -251,13 +255,21 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 			return len(b)
 		}
 		c.hold(grant)
+		if c.isBanned(r.Room) {
+			c.refuse(w, handshake.Banned)
+			return len(b)
+		}
 		c.readEvents(w, &r)
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // as above
 		}
 		return r.N
 	case handshake.EventsHead:
-		if _, refusal := c.server.authorize(r.Token, r.Room); refusal.Verdict == handshake.Refuse {
+		grant, refusal := c.server.authorize(r.Token, r.Room)
+		if c.hold(grant); c.isBanned(r.Room) {
+			refusal = handshake.Banned
+		}
+		if refusal.Verdict == handshake.Refuse {
 			c.refuse(w, refusal.Problem().WithoutBody())
 			return len(b)
 		}

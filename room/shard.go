@@ -125,6 +125,10 @@ func (s *shard) takeEvents(w *poller.Worker) (n int) {
 	for ; s.nextReply != nil && n < slice; n++ {
 		r := s.nextReply
 		s.nextReply = r.link
+		if r.removal != nil {
+			s.expel(w, r.removal)
+			continue
+		}
 		if r.roll != nil {
 			s.collect(w, r)
 			continue

@@ -21,6 +21,9 @@ type Stats struct {
 	Removed  uint64 // rooms
 	Messages uint64 // appended to the log
 
+	Published uint64 // of Messages: by publishers, who are in no room
+	Repeated  uint64 // what publishers said again, with the same nonce
+
 	// When nothing is under way, Due = Delivered + Lost.
 	Due       uint64 // messages × the members present
 	Delivered uint64 // of Due: written whole
@@ -62,6 +65,8 @@ func (s *Server) Stats() Stats {
 		Accepted:  t.sum(func(t *counters) *atomic.Uint64 { return &t.accepted }),
 		Joined:    t.sum(func(t *counters) *atomic.Uint64 { return &t.joined }),
 		Messages:  t.sum(func(t *counters) *atomic.Uint64 { return &t.messages }),
+		Published: t.sum(func(t *counters) *atomic.Uint64 { return &t.published }),
+		Repeated:  t.sum(func(t *counters) *atomic.Uint64 { return &t.repeated }),
 		Due:       t.sum(func(t *counters) *atomic.Uint64 { return &t.due }),
 		Delivered: t.sum(func(t *counters) *atomic.Uint64 { return &t.delivered }),
 		Lost:      t.sum(func(t *counters) *atomic.Uint64 { return &t.lost }),

@@ -91,9 +91,14 @@ const (
 )
 
 func (v *web) serve(rw http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 {
-		// Nobody reads a body, and where it ends may be in doubt (RFC 9112 §6.1).
+	api := v.server.config.API != nil && isAPI(r.URL.Path) && !v.server.handshake.IsEvents(r.URL.Path)
+	if r.ContentLength < 0 || r.ContentLength > 0 && !api {
+		// Nobody reads a body of a page, and where one in chunks ends, pageConn does not know.
 		rw.Header().Set("Connection", "close")
+	}
+	if api {
+		v.server.config.API.ServeHTTP(rw, r)
+		return
 	}
 	if r.Method != http.MethodOptions {
 		if name, ok := strings.CutPrefix(r.URL.Path, PagePath); ok && !v.server.hasPage(rw, r, name) {
@@ -112,6 +117,23 @@ func (v *web) serve(rw http.ResponseWriter, r *http.Request) {
 	}
 	rw.Header().Set("Allow", methods)
 	rw.WriteHeader(http.StatusNoContent)
+}
+
+// isAPI reports whether a path is that of the API, or below.
+func isAPI(path string) bool {
+	return strings.HasPrefix(path, RoomsPath) || path == strings.TrimSuffix(RoomsPath, "/")
+}
+
+// AllowsOrigin reports whether pages of an origin may read what is served under the
+// name host.
+func (s *Server) AllowsOrigin(origin, host string) bool {
+	return s.handshake.AllowsOrigin(origin, host)
+}
+
+// RefuseRoom is the HTTP status, and the sentence, with which a room's segment of a
+// path is refused; 0: it is not. Encoded says that it is not as it came.
+func (s *Server) RefuseRoom(name string, encoded bool) (status int, text string) {
+	return s.handshake.RefuseRoom(name, encoded)
 }
 
 // allowEvents has a browser go on that asks whether a page of another origin may read
@@ -179,14 +201,17 @@ type pageConn struct {
 	// Owned by the goroutine that net/http serves the connection with, or by
 	// the one that reads for it meanwhile.
 	ahead  []byte // was read, and not shown
-	whole  int    // bytes of ahead that belong to the request
+	whole  int64  // bytes that belong to the request: those of ahead, and then what comes
 	body   bool   // … and whatever follows: it is the last one
 	active bool   // net/http works on a request
 	left   bool   // it went back
 }
 
 // begin shows net/http the request r, which ahead begins with.
-func (c *pageConn) begin(r handshake.Result) { c.whole, c.body = r.N-r.Begin, r.Body }
+func (c *pageConn) begin(r handshake.Result) {
+	c.whole = int64(r.N-r.Begin) + max(0, r.Length)
+	c.body = r.Length < 0
+}
 
 // Read implements net.Conn.
 func (c *pageConn) Read(p []byte) (int, error) {
@@ -200,16 +225,16 @@ func (c *pageConn) Read(p []byte) (int, error) {
 			return n, err
 		}
 	}
-	shown := c.ahead
 	if !c.body {
-		shown = shown[:c.whole]
-	} else if len(shown) == 0 {
-		return c.Conn.Read(p)
+		p = p[:min(int64(len(p)), c.whole)]
 	}
-	n := copy(p, shown)
+	n, err := copy(p, c.ahead), error(nil)
 	c.ahead = c.ahead[n:]
-	c.whole = max(0, c.whole-n)
-	return n, nil
+	if n == 0 {
+		n, err = c.Conn.Read(p)
+	}
+	c.whole = max(0, c.whole-int64(n))
+	return n, err
 }
 
 // next begins the next request. One that comes whole, and alone, is read into p.

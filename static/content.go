@@ -100,6 +100,9 @@ func compress(body []byte, newWriter func(io.Writer) (io.WriteCloser, error)) ([
 
 // typeOf is the media type of a file that begins with body.
 func typeOf(name string, body []byte) string {
+	if path.Ext(name) == ".yaml" { // of which hosts think differently
+		return "application/yaml" // RFC 9512
+	}
 	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
 		return t
 	}
@@ -112,7 +115,7 @@ func compressible(mediaType string) bool {
 	mediaType, _, _ = strings.Cut(mediaType, ";")
 	switch mediaType {
 	case "application/javascript", "application/json", "application/manifest+json", "application/wasm",
-		"application/xml", "image/svg+xml":
+		"application/xml", "application/yaml", "image/svg+xml":
 		return true
 	}
 	return strings.HasPrefix(mediaType, "text/")

@@ -11,7 +11,7 @@ import (
 // start wait for a tenth of a second to save a tenth of the bytes.
 const bestBrotli = 9
 
-//go:embed *.html *.css *.js *.svg *.json *.md
+//go:embed *.html *.css *.js *.svg *.json *.md *.yaml
 var files embed.FS
 
 // embedded is the page that is built in, compressed at the start.

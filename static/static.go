@@ -1,5 +1,5 @@
 // Package static is the chat page, plain HTML, CSS and JavaScript, and the public
-// description of the protocol (PROTOCOL.md, chat.v1.schema.json), embedded in
+// description of the protocols (PROTOCOL.md, chat.v1.schema.json, openapi.yaml), embedded in
 // the binary and served with strict security headers. Of the chat itself it
 // knows nothing but what it is told to tell the page ([Facts]); the page finds
 // everything, the WebSocket included, relative to where it came from. What speaks

@@ -74,6 +74,7 @@ func TestEveryFileOfThePageIsServedWithItsType(t *testing.T) {
 		"/status.json": "application/json",
 
 		"/chat.v1.schema.json": "application/json",
+		"/openapi.yaml":        "application/yaml",
 	} {
 		response := ask(t, h, "GET", path)
 		if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != want {

@@ -94,6 +94,10 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if err != nil {
 		return usageError{err}
 	}
+	programs, err := opts.api(log)
+	if err != nil {
+		return usageError{err}
+	}
 	maxConns, err := connLimit(opts.maxConns, log)
 	if err != nil {
 		return err
@@ -112,7 +116,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return err
 	}
 	config := opts.room()
-	config.MaxConns, config.MaxRooms, config.Page, config.Secrets, config.Tokens, config.Log = maxConns, maxRooms, page, secrets, key, log
+	config.MaxConns, config.MaxRooms, config.Page, config.API, config.Secrets, config.Tokens, config.Log = maxConns, maxRooms, page, programs, secrets, key, log
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
 	limitGarbage()
@@ -126,12 +130,13 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	defer epoll.Close()
 
 	server := room.New(config, pool, epoll, listener.Resume)
+	programs.Begin(server)
 	if err := listener.Start(epoll, pool, server); err != nil {
 		return err
 	}
 	defer tick(server, listener)()
 	defer watchKey(key, log)()
-	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key})
+	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key})
 	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())
 	manager := newManager(server, log)
 	defer manager.stop()

@@ -118,6 +118,9 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"empty origin", nil, []string{"-allow-origin", ""}, 2, "-allow-origin"},
 		{"empty subprotocol", nil, []string{"-subprotocol", ""}, 2, "-subprotocol"},
 		{"list of subprotocols", nil, []string{"-subprotocol", "a,b"}, 2, "repeat the flag"},
+		{"tokens of no file", nil, []string{"-api-token-file", "none/here"}, 2, "-api-token-file: open none/here"},
+		{"tokens of an empty name", nil, []string{"-api-token-file", ""}, 2, "-api-token-file is empty"},
+		{"ban for less than nothing", nil, []string{"-ban", "-1s"}, 2, "-ban is -1s"},
 		{"subprotocol that is no token", []string{"CHATD_SUBPROTOCOL=a,b c"}, nil, 2, "must be one name"},
 		{"trusted proxy that is a name", nil, []string{"-trusted-proxies", "proxy.example"}, 2, "-trusted-proxies: \"proxy.example\" is neither"},
 		{"trusted proxies, one of them missing", nil, []string{"-trusted-proxies", "10.0.0.0/8,"}, 2, "empty"},
@@ -154,7 +157,7 @@ func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
 	for _, name := range []string{"addr", "assets", "queue", "workers", "io-uring", "max-message", "handshake-timeout",
 		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "subprotocol", "log-level", "log-format", "version", "admin", "compress", "max-conns-per-ip",
 		"max-handshakes", "max-header", "max-fragments", "rate-messages", "rate-bytes", "rate-controls", "rate-close", "idle-timeout",
-		"write-timeout", "drain-spread", "unix-mode", "admin-host", "max-rooms", "rooms", "trusted-proxies", "proxy-protocol"} {
+		"write-timeout", "drain-spread", "unix-mode", "admin-host", "max-rooms", "rooms", "api-token-file", "ban", "trusted-proxies", "proxy-protocol"} {
 		if !strings.Contains(stderr, "\n  -"+name) {
 			t.Errorf("-help says nothing of -%s", name)
 		}

@@ -59,6 +59,8 @@ type options struct {
 	secret           string
 	secretFile       string
 	jwtKeyFile       string
+	apiTokenFile     string
+	ban              time.Duration
 	logLevel         slog.Level
 	logFormat        logging.Format
 	version          bool
@@ -99,14 +101,14 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.IntVar(&o.maxHeader, "max-header", 8<<10, "largest HTTP head in `bytes`; a larger one is refused with 431")
 	fs.IntVar(&o.maxMessage, "max-message", 64<<10, "largest message in `bytes`, inflated; a client that sends a larger one is closed with 1009")
 	fs.IntVar(&o.maxFragments, "max-fragments", 4096, "fragments of a message; a client that sends more is closed with 1008; 0: any number")
-	fs.Int64Var(&o.rateMessages, "rate-messages", 0, "messages per second that a client may send, after a burst of one second; 0: any number")
-	fs.Int64Var(&o.rateBytes, "rate-bytes", 0, "`bytes` per second that a client may send, after a burst of one second; 0: any number")
+	fs.Int64Var(&o.rateMessages, "rate-messages", 0, "messages per second that a client, or a token of -api-token-file, may send, after a burst of one second; 0: any number")
+	fs.Int64Var(&o.rateBytes, "rate-bytes", 0, "`bytes` per second that a client, or a token of -api-token-file, may send, after a burst of one second; 0: any number")
 	fs.Int64Var(&o.rateControls, "rate-controls", 100, "pings and unasked pongs per second that a client may send, after a burst of one second; 0: any number")
 	fs.BoolVar(&o.rateClose, "rate-close", false, "close a client that sends more with 1008; otherwise it is not read for a while")
 	fs.IntVar(&o.history, "history", 100, "messages that are kept of a room, for those who come or come back; 0: none, and a room is gone with its last member")
 	fs.DurationVar(&o.historyAge, "history-age", 24*time.Hour, "time for which they are kept; 0: for ever")
 	fs.Int64Var(&o.historyMemory, "history-memory", 256<<20, "`bytes` of memory for them in all rooms; beyond it, the rooms that were silent longest lose theirs first; 0: any amount")
-	fs.DurationVar(&o.handshakeTimeout, "handshake-timeout", 5*time.Second, "time for a connection to send its whole HTTP head; then it is closed")
+	fs.DurationVar(&o.handshakeTimeout, "handshake-timeout", 5*time.Second, "time for a connection to send its whole HTTP head, or a request with its body; then it is closed")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 54*time.Second, "silence after which, at the latest, a client is pinged; after two it is closed, unless it still takes what was sent before the ping; 0: never")
 	fs.DurationVar(&o.idleTimeout, "idle-timeout", 0, "time without a message from a client after which it is closed with 1008; one that was not read yet counts; 0: never")
 	fs.DurationVar(&o.writeTimeout, "write-timeout", 30*time.Second, "time in which a client acknowledges nothing of what waits for it after which it is closed with 1013; 0: never")
@@ -129,6 +131,8 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.secret, "secret", "", "`text` that proves who a chat client is when it comes back, of at least 16 bytes; by default a random one, for as long as the process runs; in CHATD_SECRET, or a file, other users of the host can't see it")
 	fs.StringVar(&o.secretFile, "secret-file", "", "`file` of such texts, one a line: the first signs, all verify")
 	fs.StringVar(&o.jwtKeyFile, "jwt-key-file", "", "`file` of the key by which clients' tokens (JWT) are verified: a secret for HS256, or a public key in PEM for EdDSA, ES256 or RS256; without one nobody needs a token; read again when it changes")
+	fs.StringVar(&o.apiTokenFile, "api-token-file", "", "`file` of bearer tokens, one a line, # begins a comment: who has one may publish, read and remove members by HTTP below /rooms; read again within seconds when it changes; empty: nobody may, and gets 403")
+	fs.DurationVar(&o.ban, "ban", 10*time.Minute, "time for which a client that was removed from a room may not come back into it; 0: it may at once")
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
 	fs.TextVar(&o.logFormat, "log-format", logging.Text, "`format` of the log: text or json")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
@@ -192,7 +196,7 @@ func (o options) check() error {
 		name  string
 		value time.Duration
 	}{
-		{"history-age", o.historyAge}, {"drain-timeout", o.drainTimeout}, {"drain-spread", o.drainSpread}, {"ping-interval", o.pingInterval},
+		{"history-age", o.historyAge}, {"ban", o.ban}, {"drain-timeout", o.drainTimeout}, {"drain-spread", o.drainSpread}, {"ping-interval", o.pingInterval},
 		{"idle-timeout", o.idleTimeout}, {"write-timeout", o.writeTimeout},
 	} {
 		if timeout.value < 0 || timeout.value > maxTimeout {
@@ -201,6 +205,9 @@ func (o options) check() error {
 	}
 	if err := o.checkSecret(); err != nil {
 		return err
+	}
+	if o.given["api-token-file"] && o.apiTokenFile == "" {
+		return errors.New("-api-token-file is empty: name a file")
 	}
 	return o.checkAddresses()
 }
@@ -241,6 +248,7 @@ func (o options) room() room.Config {
 		History:           o.history,
 		HistoryAge:        o.historyAge,
 		HistoryMemory:     o.historyMemory,
+		Ban:               o.ban,
 		HandshakeTimeout:  o.handshakeTimeout,
 		PingInterval:      o.pingInterval,
 		IdleTimeout:       o.idleTimeout,

@@ -23,7 +23,7 @@ var everyFlag = []string{
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-history", "1014", "-history-age", "1015s", "-history-memory", "1016000",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-jwt-key-file", "key", "-log-level", "debug", "-log-format", "json", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-jwt-key-file", "key", "-api-token-file", "tokens", "-ban", "20s", "-log-level", "debug", "-log-format", "json", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -64,6 +64,8 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		subprotocols:     []string{"c", "d"},
 		secret:           aSecret,
 		jwtKeyFile:       "key",
+		apiTokenFile:     "tokens",
+		ban:              20 * time.Second,
 		logLevel:         slog.LevelDebug,
 		logFormat:        logging.JSON,
 		version:          true,
@@ -126,6 +128,7 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		History:           1014,
 		HistoryAge:        1015 * time.Second,
 		HistoryMemory:     1016000,
+		Ban:               20 * time.Second,
 		HandshakeTimeout:  14 * time.Second,
 		PingInterval:      15 * time.Second,
 		IdleTimeout:       16 * time.Second,
@@ -136,7 +139,7 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		ProxyProtocol:     true,
 		AllowOrigin:       []string{"https://a", "b"},
 		Subprotocols:      []string{"c", "d"},
-	}, parse(t).room(), "MaxConns", "Page", "Secrets", "Tokens", "Log", "PassTime", "Lag") // those are serve's
+	}, parse(t).room(), "MaxConns", "Page", "API", "Secrets", "Tokens", "Log", "PassTime", "Lag") // those are serve's
 }
 
 func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {

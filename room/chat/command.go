@@ -54,7 +54,7 @@ func (e *event) command(maxText int) (c Command, failed *Error) {
 	}
 	var ok bool
 	if c.Nonce, ok = e.nonce(); !ok {
-		return c, badEvent("nonce must be a string of at most " + strconv.Itoa(MaxNonce) + " bytes")
+		return c, badNonce()
 	}
 	switch c.Kind {
 	case Say:
@@ -146,6 +146,10 @@ func (e *event) since() (position.Since, *Error) {
 		}
 	}
 	return position.Since{}, badEvent(`since must be "now", or a position as epoch.seq or epoch.seq.at`)
+}
+
+func badNonce() *Error {
+	return badEvent("nonce must be a string of at most " + strconv.Itoa(MaxNonce) + " bytes")
 }
 
 func badEvent(message string) *Error { return &Error{Code: BadEvent, Message: message} }

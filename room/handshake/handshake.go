@@ -45,6 +45,7 @@ type Result struct {
 	Begin    int    // HTTP, Incomplete: where the head begins; blank lines may come before
 	N        int    // all but Incomplete, Refuse: where it ends; what follows are frames, a body, or another request
 	Body     bool   // HTTP: a body follows, if it is as the head says
+	Length   int64  // HTTP: the body's, in bytes; -1: it tells itself where it ends
 	Response []byte // all but Incomplete, HTTP: the answer, or its head, but for its Date, see AppendAnswer; not to be changed
 	Deflate  bool   // Upgrade: permessage-deflate was agreed upon (RFC 7692)
 	Chunked  bool   // Events: they are sent in chunks
@@ -113,7 +114,7 @@ func (h *Handshake) Look(b []byte) Result {
 	room, ours, bad := h.roomOf(path, escaped)
 	switch {
 	case !ours || options:
-		return Result{Verdict: HTTP, Begin: begin, N: end, Body: f.body()}
+		return Result{Verdict: HTTP, Begin: begin, N: end, Body: f.body(), Length: f.bodyLength()}
 	case bad != nil:
 		return refuse(bad, b)
 	}

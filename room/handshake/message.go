@@ -33,6 +33,16 @@ func (f *fields) body() bool {
 	return f.coding.count > 0 || len(bytes.Trim(f.length.value, "0")) > 0
 }
 
+// bodyLength is the body's length in bytes; -1: it is in chunks, and their end is its
+// end.
+func (f *fields) bodyLength() int64 {
+	if f.coding.count > 0 {
+		return -1
+	}
+	n, _ := strconv.ParseInt(string(f.length.value), 10, 64) // which was looked at; none is 0
+	return n
+}
+
 // isLength reports whether v is a number of bytes (RFC 9110 §8.6).
 func isLength(v []byte) bool {
 	_, err := strconv.ParseUint(string(v), 10, 63)

@@ -67,6 +67,7 @@ var (
 	SourceLimit  = refuse(newRefusal("source_limit", http.StatusTooManyRequests, "too many connections from this address", "Retry-After: 5"), nil) // RFC 6585 §4
 	Crowded      = refuse(newRefusal("handshake_limit", http.StatusServiceUnavailable, "too many handshakes are under way", "Retry-After: 1"), nil)
 	Exhausted    = refuse(newRefusal("exhausted", http.StatusServiceUnavailable, "there are too many connections on this host", "Retry-After: 5"), nil)
+	Banned       = refuse(newRefusal("banned", http.StatusForbidden, "this client was removed from the room, and may not come back yet"), nil)
 	TooManyRooms = refuse(newRefusal("room_limit", http.StatusServiceUnavailable, "there are too many rooms (-max-rooms)", "Retry-After: 5"), nil)
 	// Where each connection has to begin with a PROXY header:
 	NoTrustedProxy = refuse(newRefusal("no_trusted_proxy", http.StatusForbidden, "only proxies of trusted addresses may connect (-proxy-protocol, -trusted-proxies)"), nil)
@@ -84,7 +85,7 @@ func Reasons() []string {
 			all = append(all, r.reason)
 		}
 	}
-	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, TimedOut.Reason, NoTrustedProxy.Reason, NoProxyHeader.Reason, TooManyRooms.Reason, RoomForbidden.Reason)
+	return append(all, SourceLimit.Reason, Crowded.Reason, Exhausted.Reason, Banned.Reason, TimedOut.Reason, NoTrustedProxy.Reason, NoProxyHeader.Reason, TooManyRooms.Reason, RoomForbidden.Reason)
 }
 
 func newRefusal(reason string, status int, text string, headers ...string) *refusal {
@@ -98,6 +99,7 @@ func newRefusal(reason string, status int, text string, headers ...string) *refu
 	if err != nil {
 		panic(err) // not reached
 	}
+	headers = append(slices.Clip(headers), "Cache-Control: no-store", "Vary: Origin") // as what it stands for
 	r.problem = newAnswer(status, headers, "application/problem+json", string(problem))
 	return r
 }

@@ -47,9 +47,12 @@ func New(secrets ...string) *Secrets {
 // idEncoding is base32 (RFC 4648 §6) in small letters.
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
+// idSize is how many bytes an id stands for.
+const idSize = 10
+
 // NewID returns an id that nobody has, nor can guess: 80 random bits.
 func NewID() string {
-	var random [10]byte
+	var random [idSize]byte
 	rand.Read(random[:]) // never fails
 	return idEncoding.EncodeToString(random[:])
 }
@@ -74,6 +77,16 @@ func (s *Secrets) ID(given string) (id string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// TokenID returns the id of whoever has the token, which the id does not tell.
+func (s *Secrets) TokenID(token string) string {
+	x := s.signers[0].Get().(*signer)
+	defer s.signers[0].Put(x)
+	x.mac.Reset()
+	x.mac.Write([]byte("chatd token\x00"))
+	x.mac.Write([]byte(token))
+	return idEncoding.EncodeToString(x.mac.Sum(x.sum[:0])[:idSize])
 }
 
 // purpose is part of what is signed, so that a secret may serve something else, too.

@@ -28,6 +28,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"chatd/cmd/chatd/api"
 	"chatd/cmd/chatd/listen"
 	"chatd/poller"
 	"chatd/room"
@@ -57,6 +58,7 @@ type Source struct {
 	Server   *room.Server
 	Pool     *poller.Pool
 	Listener *poller.Listener
+	API      *api.API
 	MaxConns int
 	Version  string
 	PassTime prometheus.Histogram // as the server was given it

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"chatd/cmd/chatd/admin"
+	"chatd/cmd/chatd/api"
 	"chatd/poller"
 	"chatd/room"
 )
@@ -54,7 +55,7 @@ func gather() (map[string]family, error) {
 	}
 	defer listener.Close()
 	server := room.New(room.Config{Queue: 1, Log: log, Page: http.NotFoundHandler()}, pool, epoll, func() {})
-	r := admin.Registry(admin.Source{Server: server, Pool: pool, Listener: listener, PassTime: admin.NewPassTime(), Lag: admin.NewLag(), LogLinesLost: func() uint64 { return 0 }})
+	r := admin.Registry(admin.Source{Server: server, Pool: pool, Listener: listener, API: api.New(nil, 1), PassTime: admin.NewPassTime(), Lag: admin.NewLag(), LogLinesLost: func() uint64 { return 0 }})
 	gathered, err := r.Gather()
 	if err != nil {
 		return nil, err

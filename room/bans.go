@@ -1,0 +1,87 @@
+package room
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// maxBans is how many there are at most: one more, and the oldest ends. Each takes
+// about 50 bytes.
+const maxBans = 1 << 16
+
+// bans are who may not come into which room, for a while. They outlive the room.
+// Anybody may call the methods. It is no matter of messages, so a lock is good
+// enough.
+type bans struct {
+	some atomic.Bool // there are some: without any nobody needs the lock; written under it
+
+	mu    sync.Mutex
+	until map[banned]uint32 // the tick at which each ends
+	order []ban             // as they will end, since all last equally long; one that was renewed is there twice
+}
+
+// banned is the hash of a room and an id. Names are as long as their givers like.
+type banned uint64
+
+// ban is an entry of the order.
+type ban struct {
+	who   banned
+	until uint32
+}
+
+var banSeed = maphash.MakeSeed()
+
+// bannedFrom is the one with the id, in that room.
+func bannedFrom(room, id string) banned {
+	return banned(maphash.Comparable(banSeed, [2]string{room, id}))
+}
+
+// add keeps the id out of the room until a tick, which is now over.
+func (b *bans) add(room, id string, now, until uint32) {
+	who := bannedFrom(room, id)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expire(now)
+	if b.until == nil {
+		b.until = make(map[banned]uint32)
+	}
+	b.until[who] = until
+	b.order = append(b.order, ban{who, until})
+	for len(b.order) > maxBans {
+		b.end()
+	}
+	b.some.Store(true)
+}
+
+// has reports whether the id may not come into the room now.
+func (b *bans) has(room, id string, now uint32) bool {
+	if !b.some.Load() || id == "" {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expire(now)
+	_, has := b.until[bannedFrom(room, id)]
+	return has
+}
+
+// expire lets go of those whose time is over.
+func (b *bans) expire(now uint32) {
+	for len(b.order) > 0 && b.order[0].until <= now {
+		b.end()
+	}
+	if len(b.order) == 0 {
+		b.until, b.order = nil, nil // a map does not shrink
+		b.some.Store(false)
+	}
+}
+
+// end is the first one's, unless it was renewed.
+func (b *bans) end() {
+	first := b.order[0]
+	b.order = b.order[1:]
+	if b.until[first.who] == first.until {
+		delete(b.until, first.who)
+	}
+}

@@ -1,0 +1,91 @@
+package room
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/gobwas/ws"
+
+	"chatd/room/chat"
+	"chatd/room/frame"
+	"chatd/room/position"
+)
+
+// Excerpt is a part of a room's history. It holds the messages that are in it, and
+// not the log behind them.
+type Excerpt struct {
+	Epoch   uint32
+	Gap     chat.Gap
+	Missing bool // Gap says what is missing
+
+	known  []chat.Message // what is known of each, besides
+	frames [][]byte       // in pieces, as the raw log has them
+}
+
+// Messages is what is kept of a room: of what came after a position the first limit
+// messages, without one the last. What it takes from the hub is bounded by the limit;
+// the messages are encoded by who asked.
+func (s *Server) Messages(ctx context.Context, room string, since position.Since, limit int) (*Excerpt, error) {
+	x := new(Excerpt)
+	e := &errand{room: room, post: newPost(false)}
+	e.visit = func(h *hub) {
+		h.excerpt(x, since, uint64(limit))
+		e.done <- nil
+	}
+	if err := s.run(ctx, e); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// excerpt takes from the history what is asked for. It is called on the Task.
+func (h *hub) excerpt(x *Excerpt, since position.Since, limit uint64) {
+	x.Epoch = h.epoch
+	a, head := h.archive, h.log.Head().Seq
+	begin := h.floor()
+	switch since.Kind {
+	case position.Absent:
+		begin = max(begin, head-min(head, limit))
+	case position.Now:
+		begin = head
+	default:
+		if x.Gap, x.Missing = h.gapSince(since.Position); !x.Missing {
+			begin = since.Position.Seq
+		}
+	}
+	end := min(head, begin+limit)
+	if begin == end {
+		return
+	}
+	x.frames = slices.Collect(a.tracks[rawStream].at(begin).Until(end))
+	x.known = make([]chat.Message, 0, end-begin)
+	live := a.entries[a.gone:]
+	i := a.index(begin + 1)
+	for seq := begin + 1; seq <= end; seq++ {
+		if i+1 < len(live) && live[i+1].first == seq {
+			i++
+		}
+		x.known = append(x.known, live[i].message(seq))
+	}
+}
+
+// All is the messages, in order. Each is good until the next one is.
+func (x *Excerpt) All() iter.Seq[*chat.Message] {
+	return func(yield func(*chat.Message) bool) {
+		i := 0
+		for _, frames := range x.frames {
+			for ; len(frames) > 0; i++ {
+				size := frame.Len(frames)
+				m := x.known[i]
+				var op ws.OpCode
+				op, m.Payload = frame.Split(frames[:size])
+				m.Binary = op == ws.OpBinary
+				if !yield(&m) {
+					return
+				}
+				frames = frames[size:]
+			}
+		}
+	}
+}

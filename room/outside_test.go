@@ -1,0 +1,116 @@
+package room
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/gobwas/ws"
+
+	"chatd/room/chat"
+)
+
+func TestHubThatIsBehindTakesNothingFromOutside(t *testing.T) {
+	s := startServer(t)
+	p := s.join()
+	h := s.room()
+	outside := s.NewPublisher("a token")
+	h.backlog.Add(maxBacklog + 1)
+	if _, err := outside.Publish(t.Context(), "lobby", chat.Publication{Text: []byte("too early")}); !errors.Is(err, ErrBehind) {
+		t.Fatal(err)
+	}
+	h.backlog.Add(-maxBacklog - 1)
+	r, err := outside.Publish(t.Context(), "lobby", chat.Publication{Text: []byte("hi")})
+	if err != nil || r.Seq != 1 || r.Epoch != h.epoch {
+		t.Fatal(r, err)
+	}
+	p.expect(ws.OpText, "hi")
+}
+
+func TestErrandWhoseHubPanicsIsToldSo(t *testing.T) {
+	s := startServer(t, withHistory(10))
+	p := s.join()
+	s.clock = func() int64 { panic("planted") }
+	outside := s.NewPublisher("a token")
+	if _, err := outside.Publish(t.Context(), "lobby", chat.Publication{Text: []byte("lost")}); !errors.Is(err, ErrLost) {
+		t.Fatal(err)
+	}
+	s.setClock(2)
+	if r, err := outside.Publish(t.Context(), "lobby", chat.Publication{Text: []byte("hi")}); err != nil || r.At != 2 {
+		t.Fatal(r, err)
+	}
+	p.expect(ws.OpText, "hi")
+}
+
+// One whose handshake was done when it was banned comes in, and is sent away.
+func TestWhoIsOnTheWayWhenItIsBannedIsSentAway(t *testing.T) {
+	s := startServer(t)
+	held, release := make(chan struct{}), make(chan struct{})
+	asked := make(chan error)
+	go func() {
+		asked <- s.ask(t.Context(), &s.directory.Task, func() { close(held); <-release })
+	}()
+	<-held
+	c := &chatPeer{peer: s.dial()}
+	c.peer.say(chatRequest("?session=" + s.config.Secrets.Session("ana")))
+	s.until(func() bool { return s.Stats().Accepted == 1 && s.pending.handshakes.Load() == 0 })
+	s.bans.add("lobby", "ana", s.now.Load(), s.now.Load()+100)
+	close(release)
+	if err := <-asked; err != nil {
+		t.Fatal(err)
+	}
+	c.joined()
+	c.expectCloseAfterEvents(ws.StatusPolicyViolation)
+	s.departedFor("removed", 1008, 0)
+}
+
+func TestBansEndAndAreBounded(t *testing.T) {
+	var b bans
+	has := func(id string, now uint32, want bool) {
+		t.Helper()
+		if got := b.has("lobby", id, now); got != want {
+			t.Errorf("%s at %d: %v", id, now, got)
+		}
+	}
+	has("ana", 0, false)
+	b.add("lobby", "ana", 0, 10)
+	b.add("lobby", "bob", 5, 15)
+	b.add("lobby", "ana", 6, 16) // again
+	has("ana", 10, true)
+	has("bob", 14, true)
+	has("bob", 15, false)
+	has("ana", 15, true)
+	has("", 15, false)
+	if b.has("side", "ana", 15) {
+		t.Error("in another room")
+	}
+	has("ana", 16, false)
+	if b.some.Load() || b.until != nil || b.order != nil {
+		t.Errorf("%+v is left", &b)
+	}
+	for i := range 3 * maxBans {
+		b.add("lobby", fmt.Sprint(i), 20, 30)
+	}
+	if len(b.until) != maxBans || cap(b.order) > 3*maxBans {
+		t.Errorf("%d bans, memory for %d", len(b.until), cap(b.order))
+	}
+	has(fmt.Sprint(2*maxBans-1), 20, false)
+	has(fmt.Sprint(2*maxBans), 20, true)
+}
+
+func TestFiguresAreListedUpToALimit(t *testing.T) {
+	s := startServer(t)
+	for _, name := range []string{"b", "a", "c"} {
+		s.joinRoom(name)
+	}
+	rooms, more := s.Rooms("", 2)
+	if len(rooms) != 2 || rooms[0].Name != "a" || rooms[1].Members != 1 || !more {
+		t.Error(rooms, more)
+	}
+	if rooms, more = s.Rooms("b", 2); len(rooms) != 1 || rooms[0].Name != "c" || more {
+		t.Error(rooms, more)
+	}
+	if _, ok := s.Figures("d"); ok {
+		t.Error("there is no d")
+	}
+}
