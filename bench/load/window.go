@@ -1,6 +1,7 @@
 package load
 
 import (
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -81,7 +82,16 @@ type Latencies struct {
 
 // Latencies returns what was collected since Measure.
 func (f *Fleet) Latencies() (l Latencies) {
-	f.Do(func() { l = Latencies{All: f.window.all.Export(), Last: f.window.last} })
+	f.Do(func() {
+		l = Latencies{All: f.window.all.Export()}
+		for _, room := range f.window.last {
+			senders := slices.Clone(room)
+			for i := range senders { // late deliveries may still be taken in
+				senders[i].Latency = slices.Clone(senders[i].Latency)
+			}
+			l.Last = append(l.Last, senders)
+		}
+	})
 	return l
 }
 

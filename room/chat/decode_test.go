@@ -109,7 +109,7 @@ func TestUnescapedTextIsNotCopied(t *testing.T) {
 	if want := strings.Index(string(b), "hi"); &c.Text[0] != &b[want] {
 		t.Error("it was")
 	}
-	if n := testing.AllocsPerRun(100, func() { Decode(b, testLimit) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { Decode(b, testLimit) }); n > 0 && !raceDetector { // which makes pools forget
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -99,10 +99,12 @@ func (t *transcript) said(e client.Event) (lines []string) {
 		t.day = day
 		lines = append(lines, rule(day))
 	}
-	if !t.away.IsZero() {
-		if at.Before(t.away) && !e.Mine {
-			lines = append(lines, rule("missed while you were away"))
-		}
+	switch {
+	case t.away.IsZero():
+	case !at.Before(t.away):
+		t.away = time.Time{}
+	case !e.Mine: // one's own may come first: they were on their way
+		lines = append(lines, rule("missed while you were away"))
 		t.away = time.Time{}
 	}
 	who := visible(speaker(e.ID, e.Name))
