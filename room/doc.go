@@ -56,7 +56,8 @@
 //	                       pending.go, proxied.go, sources.go, web.go
 //	what a client wants    turn.go, chat_session.go, chat_commands.go, chat_rooms.go,
 //	                       author.go; events and names: package chat
-//	what a room is         directory.go, silence.go, hub.go, post.go, change.go, rate.go
+//	what a room is         directory.go, silence.go, hub.go, hub_rosters.go, post.go,
+//	                       change.go, rate.go
 //	what it keeps          archive.go, history.go, place.go, translate.go, dialect.go
 //	who writes to whom     shard.go, shards.go, roster.go, membership.go, join.go,
 //	                       farewell.go, pass.go, outbox.go, notice.go, reply.go,
