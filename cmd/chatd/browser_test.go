@@ -147,7 +147,7 @@ func run[T any](b *tab, action chromedp.Action[T]) T {
 
 // shown makes variables of parts of the room that is shown.
 const shown = `
-	Object.defineProperty(window, 'log', { get: () => document.querySelector('.room:not([hidden]) .log') });
+	Object.defineProperty(window, 'log', { get: () => document.getElementById('log') });
 	Object.defineProperty(window, 'pending', { get: () => log.querySelector('.end') });
 	Object.defineProperty(window, 'lines', { get: () => [...log.querySelectorAll('.block :is(.text, .note, .left, .mark)')] });`
 
