@@ -56,6 +56,7 @@ func TestWhatIsCaughtUpWithDoesNotCountTowardsTheQueue(t *testing.T) {
 }
 
 func TestClientThatIsDroppedMissesNothingWhenItReturns(t *testing.T) {
+	t.Parallel()
 	addr := startChat(t, "-queue", "20", "-history", "1000")
 	author := dialChat(t, addr, chattest.Options{})
 	behind := dialChat(t, addr, chattest.Options{})
@@ -89,6 +90,7 @@ func TestClientThatIsDroppedMissesNothingWhenItReturns(t *testing.T) {
 
 // What one is told alone comes between whole frames, and the rooms go on behind it.
 func TestWhoIsBehindIsAnsweredAndStillHearsAll(t *testing.T) {
+	t.Parallel()
 	addr := startChat(t, "-queue", "1000")
 	author := dialChat(t, addr, chattest.Options{})
 	behind := dialChat(t, addr, chattest.Options{})
