@@ -96,8 +96,8 @@ func (cs *chatSession) join(t *turn, c *chat.Command) *chat.Error {
 	return nil
 }
 
-// settle looks at how a join has ended, if there was one; no change is under way. Of a room that it is in, the
-// client knows from the shard.
+// settle looks at how a join has ended, if there was one; no change is under way. Of
+// a room that it is in, the client knows from the shard.
 func (cs *chatSession) settle(w *poller.Worker) {
 	stays := cs.stays
 	if stays == nil || stays.entry == nil {

@@ -60,7 +60,8 @@
 //	what a client wants    turn.go, chat_session.go, chat_commands.go, chat_rooms.go,
 //	                       author.go; events and names: package chat
 //	what it may do         grant.go; tokens: package token
-//	what a room is         directory.go, silence.go, hub.go, post.go, change.go, rate.go
+//	what a room is         directory.go, silence.go, hub.go, hub_rosters.go, post.go,
+//	                       change.go, rate.go
 //	what it keeps          archive.go, history.go, place.go, translate.go, dialect.go
 //	who writes to whom     shard.go, shards.go, roster.go, membership.go, join.go,
 //	                       farewell.go, pass.go, outbox.go, notice.go, reply.go,

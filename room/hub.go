@@ -3,7 +3,6 @@ package room
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"math"
 	"sync/atomic"
 
 	"chatd/poller"
@@ -225,81 +224,6 @@ func (h *hub) admit(w *poller.Worker, ch *change) {
 	s.ScheduleOn(w)
 }
 
-// roomiest is a roster that has room, in a shard that has, for a reader of x.
-// The reader is counted in the shard's population.
-func (h *hub) roomiest(x stream) *roster {
-	for r := h.rosters; r != nil; r = r.sibling {
-		if r.stream == x && r.population.Load() < h.server.shardSize && r.shard.reserve() {
-			return r
-		}
-	}
-	for r := h.rosters; r != nil; r = r.sibling { // where other kinds of readers are
-		if h.roster(r.shard, x) == nil && r.shard.reserve() {
-			return h.addRoster(r.shard, x)
-		}
-	}
-	return h.rosterIn(h.server.shards.choose(h.server), x)
-}
-
-// rosterIn is the roster in the shard s.
-func (h *hub) rosterIn(s *shard, x stream) *roster {
-	if r := h.roster(s, x); r != nil {
-		return r
-	}
-	return h.addRoster(s, x)
-}
-
-// roster is the one in the shard s, nil if there is none.
-func (h *hub) roster(s *shard, x stream) *roster {
-	for r := h.rosters; r != nil; r = r.sibling {
-		if r.shard == s && r.stream == x {
-			return r
-		}
-	}
-	return nil
-}
-
-func (h *hub) addRoster(s *shard, x stream) *roster {
-	r := newRoster(h, s, x)
-	last := &h.rosters
-	for *last != nil {
-		last = &(*last).sibling
-	}
-	*last = r
-	return r
-}
-
-// left counts a member of r less. The shard calls it.
-func (h *hub) left(w *poller.Worker, r *roster) {
-	h.population.Add(-1)
-	h.counted(w)
-	if r.population.Add(-1) == 0 {
-		h.flags.Or(hubEmptied)
-		h.ScheduleOn(w)
-	}
-}
-
-// retireRosters lets go of the rosters that have no members and to which none
-// are on their way, and of the logs that they read.
-func (h *hub) retireRosters(w *poller.Worker) {
-	h.flags.And(^hubEmptied) // before they are looked at: a roster that empties now tells again
-	for at := &h.rosters; *at != nil; {
-		if r := *at; r.population.Load() > 0 {
-			at = &r.sibling
-		} else {
-			*at = r.sibling
-			r.signal(w, rosterRetired)
-		}
-	}
-	h.closeUnread(w)
-	if h.rosters == nil && !h.quiet() { // those who left have said something that is not in the log yet
-		h.flags.Or(hubEmptied)
-		h.ScheduleOn(w)
-		return
-	}
-	h.vacate(w)
-}
-
 // vacate tells that the room has neither members nor history, if that is so.
 func (h *hub) vacate(w *poller.Worker) {
 	if h.rosters == nil && !h.keeps() {
@@ -333,7 +257,6 @@ func (h *hub) append(w *poller.Worker) bool {
 		} else {
 			plain, compressed := p.take(n)
 			h.record(w, plain, compressed, n, said{})
-			h.server.counters.of(w).logged.Add(uint64(len(plain)))
 		}
 		h.count(w, n)
 		appended = true
@@ -356,7 +279,6 @@ func (h *hub) say(w *poller.Worker, p *post) bool {
 	}
 	h.record(w, plain, compressed, 1, s)
 	h.sign(w, p)
-	h.server.counters.of(w).logged.Add(uint64(len(plain)))
 	return true
 }
 
@@ -381,7 +303,9 @@ func (h *hub) nextPost(w *poller.Worker) {
 		p.errand = nil // should it panic, once is enough
 		e.finish(h)
 	case p.asker != nil:
-		h.call(w, p.asker)
+		asker := p.asker
+		p.asker = nil // should it panic, it is not done again
+		h.call(w, asker)
 	case p.leave != nil:
 		p.leave.limit = h.log.Head().Seq
 		s := p.leave.client.roster.Load().shard
@@ -419,29 +343,6 @@ func (h *hub) allowance() int {
 
 // quiet reports whether all that was published is in the log.
 func (h *hub) quiet() bool { return h.backlog.Load() == 0 }
-
-// passed is the number of the frame in front of which the slowest roster is.
-func (h *hub) passed() uint64 {
-	least := uint64(math.MaxUint64)
-	for r := h.rosters; r != nil; r = r.sibling {
-		if r.population.Load() > 0 {
-			least = min(least, r.done.Load())
-		}
-	}
-	if least == math.MaxUint64 { // nobody is here
-		return h.log.Head().Seq
-	}
-	return least
-}
-
-// wakeRosters has w go on with the first roster's shard, and other workers with
-// the others: a pass takes its time.
-func (h *hub) wakeRosters(w *poller.Worker) {
-	for r := h.rosters; r != nil; r = r.sibling {
-		r.signal(w, rosterNews)
-		w = nil
-	}
-}
 
 // tick looks after the history's age, and gives the memory of logs that are quiet
 // back. It is called in each second in which something happens, and until the room

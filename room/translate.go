@@ -70,6 +70,7 @@ func (a *archive) translated() (wanted [streams]bool, some bool) {
 // record appends n messages, of which s tells, to the room's logs. All of them are
 // encoded first: whatever that does, the logs have the same messages.
 func (h *hub) record(w *poller.Worker, plain, compressed []byte, n int, s said) {
+	h.server.counters.of(w).logged.Add(uint64(len(plain)))
 	if h.archive == nil {
 		if h.server.config.History == 0 {
 			h.log.Append(plain, n)

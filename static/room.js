@@ -12,6 +12,7 @@ export class RoomView {
   pending;
   members = 0;
   #element;
+  #messages;
   #drafts;
   #again = false; // it was joined, not for the first time
   #marking = false; // what was missed then, once it comes
@@ -23,11 +24,11 @@ export class RoomView {
     this.#element = template.content.firstElementChild.cloneNode(true);
     this.#element.hidden = true;
     place.append(this.#element);
-    const log = this.#element.querySelector('.log');
-    const end = log.querySelector('.end');
-    log.ariaLabel = `Messages in ${name}`;
+    this.#messages = this.#element.querySelector('.log');
+    this.#messages.ariaLabel = `Messages in ${name}`;
+    const end = this.#messages.querySelector('.end');
     this.pending = new PendingView(end, actions);
-    this.log = new LogView(log, end, changed);
+    this.log = new LogView(this.#messages, end, changed);
   }
 
   /** draft is what is being typed. */
@@ -41,11 +42,13 @@ export class RoomView {
 
   show() {
     this.#element.hidden = false;
+    this.#messages.id = 'log'; // of the room that is shown, for scripts that read the page
     this.log.show();
   }
 
   hide() {
     this.#element.hidden = true;
+    this.#messages.removeAttribute('id');
     this.log.hide();
   }
 

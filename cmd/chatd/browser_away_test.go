@@ -11,6 +11,7 @@ import (
 )
 
 func TestPageWhenTheServerIsAway(t *testing.T) {
+	t.Parallel()
 	browser := startBrowser(t)
 
 	t.Run("it tells so, keeps what is typed and sends it by itself", func(t *testing.T) {
@@ -85,6 +86,7 @@ func TestPageWhenTheServerIsAway(t *testing.T) {
 
 // What was missed is marked, and what is missing told.
 func TestPageThatWasCutOffMissesNothing(t *testing.T) {
+	t.Parallel()
 	browser, chatd := startBrowser(t), startChatd(t, "-history", "10")
 	net := newNetwork(t, chatd)
 	b := openURL(t, browser, "http://"+net.Addr+"/", "open")
@@ -128,6 +130,7 @@ func TestPageThatWasCutOffMissesNothing(t *testing.T) {
 }
 
 func TestNetworkThatVanishesIsToldWithinFifteenSeconds(t *testing.T) {
+	t.Parallel()
 	browser, chatd := startBrowser(t), startChatd(t)
 	net := newNetwork(t, chatd)
 	b := openURL(t, browser, "http://"+net.Addr+"/", "open", hasty)
@@ -145,6 +148,7 @@ func TestNetworkThatVanishesIsToldWithinFifteenSeconds(t *testing.T) {
 }
 
 func TestPageSaysWhyItWasClosed(t *testing.T) {
+	t.Parallel()
 	browser := startBrowser(t)
 	for _, tt := range []struct {
 		code   websocket.StatusCode

@@ -3,11 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -17,9 +19,29 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// startBrowser starts a Chromium with a profile of its own.
+// theBrowser is one Chromium for all tests: each that starts costs a second or two.
+// TestMain ends it.
+var theBrowser = sync.OnceValues(launchBrowser)
+
+// startBrowser returns a profile of its own in a Chromium.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
+	browser, err := theBrowser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, leave := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(leave)
+	if err := chromedp.Do(profile); err != nil {
+		t.Fatalf("the browser has no other profile: %v", err)
+	}
+	return profile
+}
+
+// browserStarted has TestMain end the browser, if there is one.
+var browserStarted context.Context
+
+func launchBrowser() (context.Context, error) {
 	var path string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		found, err := exec.LookPath(name)
@@ -28,7 +50,7 @@ func startBrowser(t *testing.T) context.Context {
 		}
 	}
 	if path == "" {
-		t.Fatal("no Chromium found: make test installs it")
+		return nil, errors.New("no Chromium found: make test installs it")
 	}
 	// The profile is in a new directory, which chromedp makes and removes.
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
@@ -40,18 +62,22 @@ func startBrowser(t *testing.T) context.Context {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("ignore-certificate-errors", true), // a test's proxy signs its own
 	)
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stop)
+	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
 	browser, _ := chromedp.NewContext(allocator)
 	if err := chromedp.Do(browser); err != nil {
-		t.Fatalf("the browser does not start: %v", err)
+		return nil, fmt.Errorf("the browser does not start: %w", err)
 	}
-	t.Cleanup(func() { // killed, it would leave files behind
-		if err := chromedp.Cancel(browser); err != nil {
-			t.Error(err)
-		}
-	})
-	return browser
+	browserStarted = browser
+	return browser, nil
+}
+
+// stopBrowser ends the browser, if one was started: killed, it would leave files
+// behind.
+func stopBrowser() error {
+	if browserStarted == nil {
+		return nil
+	}
+	return chromedp.Cancel(browserStarted)
 }
 
 // tab is a browser's tab in a visible window of its own.
@@ -121,7 +147,7 @@ func run[T any](b *tab, action chromedp.Action[T]) T {
 
 // shown makes variables of parts of the room that is shown.
 const shown = `
-	Object.defineProperty(window, 'log', { get: () => document.querySelector('.room:not([hidden]) .log') });
+	Object.defineProperty(window, 'log', { get: () => document.getElementById('log') });
 	Object.defineProperty(window, 'pending', { get: () => log.querySelector('.end') });
 	Object.defineProperty(window, 'lines', { get: () => [...log.querySelectorAll('.block :is(.text, .note, .left, .mark)')] });`
 

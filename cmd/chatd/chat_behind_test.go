@@ -29,34 +29,34 @@ func (c *talker) takes(ledger *chattest.Ledger, seq uint64) {
 }
 
 func TestWhatIsCaughtUpWithDoesNotCountTowardsTheQueue(t *testing.T) {
-	for _, since := range []string{"", "the beginning"} {
+	const queue = 10
+	addr := startChat(t, "-queue", strconv.Itoa(queue), "-history", "1000")
+	author := dialChat(t, addr, chattest.Options{})
+	for i := range large {
+		author.says(largeText(i))
+	}
+	for _, since := range []string{"", author.Welcome.Epoch + ".0"} {
 		for _, compress := range []bool{false, true} {
-			const queue = 10
-			addr := startChat(t, "-queue", strconv.Itoa(queue), "-history", "1000")
-			author := dialChat(t, addr, chattest.Options{})
-			for i := range large {
-				author.says(largeText(i))
-			}
-			if since != "" {
-				since = author.Welcome.Epoch + ".0"
-			}
 			behind := dialChat(t, addr, chattest.Options{Since: since, Compress: compress})
 			var ledger chattest.Ledger
 			behind.Welcome.Resumed = false // the ledger did not ask
 			if err := ledger.Take(behind.Welcome); err != nil {
 				t.Fatal(err)
 			}
+			var last *chattest.Event
 			for i := range queue {
-				author.says(strconv.Itoa(i))
+				last = author.says(strconv.Itoa(i))
 			}
-			behind.takes(&ledger, large+queue)
+			behind.takes(&ledger, last.Seq)
 			behind.says("caught up")
+			author.hear("say")
 			behind.Close()
 		}
 	}
 }
 
 func TestClientThatIsDroppedMissesNothingWhenItReturns(t *testing.T) {
+	t.Parallel()
 	addr := startChat(t, "-queue", "20", "-history", "1000")
 	author := dialChat(t, addr, chattest.Options{})
 	behind := dialChat(t, addr, chattest.Options{})
@@ -90,6 +90,7 @@ func TestClientThatIsDroppedMissesNothingWhenItReturns(t *testing.T) {
 
 // What one is told alone comes between whole frames, and the rooms go on behind it.
 func TestWhoIsBehindIsAnsweredAndStillHearsAll(t *testing.T) {
+	t.Parallel()
 	addr := startChat(t, "-queue", "1000")
 	author := dialChat(t, addr, chattest.Options{})
 	behind := dialChat(t, addr, chattest.Options{})

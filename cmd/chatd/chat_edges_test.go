@@ -123,6 +123,7 @@ func comes(t *testing.T, within time.Duration, so func() bool) {
 }
 
 func TestHistoryIsAsOldAsItMayBe(t *testing.T) {
+	t.Parallel()
 	addr := startChat(t, "-history-age", "3s")
 	author := dialChat(t, addr, chattest.Options{})
 	epoch := author.Welcome.Epoch
@@ -161,6 +162,7 @@ func TestHistoryIsAsOldAsItMayBe(t *testing.T) {
 }
 
 func TestRoomThatWasQuietLongestLosesItsHistoryFirst(t *testing.T) {
+	t.Parallel()
 	addr := startChat(t, "-history-memory", "1000000", "-max-message", "100000")
 	const rooms = 6 // of 400 kB each
 	text := strings.Repeat("x", 100_000)

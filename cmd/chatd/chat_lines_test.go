@@ -109,11 +109,11 @@ func TestAPipeIntoTheChatIsSaidAndEndsWhenItIsConfirmed(t *testing.T) {
 	late.ends(0)
 }
 
-func TestAHundredThousandLinesThroughAPipeAreAllThereAndInOrder(t *testing.T) {
+func TestVeryManyLinesThroughAPipeAreAllThereAndInOrder(t *testing.T) {
 	server := startChatd(t)
 	n := 100_000
-	if testing.Short() {
-		n = 1000
+	if raceDetector {
+		n = 20_000
 	}
 	c := startPiped(t, "-name", "Ana", server.Addr)
 	go func() {

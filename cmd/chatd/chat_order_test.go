@@ -15,6 +15,7 @@ import (
 // Whoever says something again while he is behind is told of it where it belongs:
 // what he hears is in order, and nothing is left out.
 func TestRepeatedNonceDoesNotOvertakeWhatWasSaidBefore(t *testing.T) {
+	t.Parallel()
 	addr := startChat(t)
 	author := dialChat(t, addr, chattest.Options{})
 	behind := dialChat(t, addr, chattest.Options{})

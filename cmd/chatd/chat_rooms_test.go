@@ -164,6 +164,7 @@ func TestWhoTellsAtMostAHundred(t *testing.T) {
 
 // Ten thousand who come back are one event a second: here two hundred.
 func TestMembersAreToldAtMostOnceASecondAndOnlyWhenTheyChange(t *testing.T) {
+	t.Parallel()
 	addr := startChat(t)
 	a := dialChat(t, addr, chattest.Options{})
 	const others = 200

@@ -11,6 +11,7 @@ import (
 )
 
 func TestClientStopsWhereTheSameWouldHappenAgain(t *testing.T) {
+	t.Parallel()
 	// The room's name is the code with which the server ends its first connection.
 	s := newScripted(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
 		m := welcome(w, r, nil)
@@ -88,6 +89,7 @@ func TestClientAsksForATokenBeforeEachConnection(t *testing.T) {
 }
 
 func TestClientComesBackWithinTheServersHints(t *testing.T) {
+	t.Parallel()
 	browser := startBrowser(t)
 	hinting := func(t *testing.T) *scripted {
 		return newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
@@ -160,6 +162,7 @@ func TestOriginThatMayNotConnectIsTold(t *testing.T) {
 }
 
 func TestDeadNetworkIsNoticedWithinFifteenSeconds(t *testing.T) {
+	t.Parallel()
 	browser, chatd := startBrowser(t), startChatd(t, "-allow-origin", "*")
 	b := visit(t, browser, "http://"+chatd.Addr)
 	for i, tt := range []struct {
@@ -194,6 +197,7 @@ func TestDeadNetworkIsNoticedWithinFifteenSeconds(t *testing.T) {
 
 // As behind a proxy that forgot one connection and serves all others.
 func TestConnectionThatIsDeafIsReplaced(t *testing.T) {
+	t.Parallel()
 	s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
 		switch n {
 		case 1: // it does not even say welcome
@@ -218,6 +222,7 @@ func TestConnectionThatIsDeafIsReplaced(t *testing.T) {
 }
 
 func TestIdleConnectionIsAskedUnlessNobodyLooks(t *testing.T) {
+	t.Parallel()
 	asked := make(chan string, 100)
 	s := newScripted(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
 		m := welcome(w, r, nil)
@@ -255,6 +260,7 @@ func TestIdleConnectionIsAskedUnlessNobodyLooks(t *testing.T) {
 
 // As over a satellite, or with a proxy that wakes its server.
 func TestSlowHandshakeIsWaitedForWhenQuickOnesFail(t *testing.T) {
+	t.Parallel()
 	s := newScripted(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(2 * time.Second): // 8 s of the page's

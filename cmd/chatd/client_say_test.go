@@ -7,6 +7,7 @@ import (
 )
 
 func TestTextIsPublishedOnceTheNetworkIsBackAndOnlyOnce(t *testing.T) {
+	t.Parallel()
 	chatd := startChatd(t, "-allow-origin", "*")
 	page := visit(t, startBrowser(t), "http://"+chatd.Addr, hasty)
 	cases := []struct {
@@ -60,6 +61,7 @@ func TestTextIsPublishedOnceTheNetworkIsBackAndOnlyOnce(t *testing.T) {
 }
 
 func TestTextWhoseFateIsUnknownIsLeftToItsAuthor(t *testing.T) {
+	t.Parallel()
 	browser := startBrowser(t)
 	// cut says a text whose connection breaks before it comes back, with so many others
 	// meanwhile, of which the server remembers three.
@@ -286,6 +288,7 @@ func TestTextsGoOutInOrderAndNotAllAtOnce(t *testing.T) {
 
 // One that was cut for its rate would not come back by itself.
 func TestTextsGoOutNoFasterThanTheServerTakesThem(t *testing.T) {
+	t.Parallel()
 	browser := startBrowser(t)
 	chatd := startChatd(t, "-allow-origin", "*", "-rate-messages", "4", "-rate-close")
 	net := newNetwork(t, chatd)

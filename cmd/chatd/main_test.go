@@ -36,6 +36,7 @@ func runChatd(t *testing.T, env []string, args ...string) (stdout, stderr string
 }
 
 func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

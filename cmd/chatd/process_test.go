@@ -31,7 +31,12 @@ func TestMain(m *testing.M) {
 		_ = serveSame() // whoever started it finds out
 		return
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	if err := stopBrowser(); err != nil {
+		fmt.Fprintln(os.Stderr, "the browser does not end:", err)
+		status = 1
+	}
+	os.Exit(status)
 }
 
 // process is a running chatd.

@@ -53,6 +53,7 @@ func TestSecretComesFromTheEnvironment(t *testing.T) {
 }
 
 func TestSecretThatProvesNothingIsRefusedAndNotRepeated(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := func(name, content string) string {
 		path := filepath.Join(dir, name)

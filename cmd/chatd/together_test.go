@@ -13,6 +13,7 @@ import (
 // Two pages, a terminal and a program that knows no chat.v1 are in one room and talk
 // all at once. One of the pages is without its network meanwhile.
 func TestAllKindsOfClientsHearTheSameInTheSameOrder(t *testing.T) {
+	t.Parallel()
 	browser, chatd := startBrowser(t), startChatd(t)
 	net := newNetwork(t, chatd)
 	stays := open(t, browser, chatd, "open")

@@ -2,7 +2,6 @@ package talk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -67,7 +66,7 @@ func runScreen(ctx context.Context, o options, in, out *os.File) error {
 	says := make(chan pending, maxPending)
 	s := &screen{says: says, width: new(atomic.Int32), input: newInput(), room: o.room, name: o.config.Name}
 	s.width.Store(80)
-	program := tea.NewProgram(s, tea.WithInput(in), tea.WithOutput(out), tea.WithContext(ctx), tea.WithoutSignalHandler())
+	program := tea.NewProgram(s, tea.WithInput(in), tea.WithOutput(out), tea.WithoutSignalHandler())
 	t := &transcript{now: time.Now, zone: time.Local, colour: os.Getenv("NO_COLOR") == ""}
 	o.config.Heard = func(e client.Event) error {
 		for _, line := range t.add(e) {
@@ -84,7 +83,7 @@ func runScreen(ctx context.Context, o options, in, out *os.File) error {
 	var err error
 	others.Go(func() {
 		err = s.client.Run(ctx)
-		program.Send(ended{})
+		program.Send(ended{}) // with ctx, too: a Program that is killed returns while its goroutines run
 	})
 	others.Go(func() {
 		for {
@@ -106,7 +105,7 @@ func runScreen(ctx context.Context, o options, in, out *os.File) error {
 		return fmt.Errorf("%s: %w", o.config.URL.Host, err)
 	case err != nil:
 		return err
-	case failed != nil && !errors.Is(failed, context.Canceled):
+	case failed != nil:
 		return failed
 	case len(s.pending) > 0:
 		return fmt.Errorf("left before %d messages were confirmed", len(s.pending))
