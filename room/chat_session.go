@@ -48,7 +48,8 @@ func newChatSession(c *client, id, name string) *chatSession {
 func (cs *chatSession) speaks() *author {
 	a := cs.author.Load()
 	if a == &cs.silent {
-		a = &author{a.id, a.name}
+		own := *a
+		a = &own
 		cs.author.Store(a)
 	}
 	return a
@@ -56,7 +57,7 @@ func (cs *chatSession) speaks() *author {
 
 // rename gives the client another name for what it says from now on.
 func (cs *chatSession) rename(name string) {
-	a := newAuthor(cs.author.Load().id, name)
+	a := newAuthor(cs.author.Load().id(), name)
 	cs.author.Store(&a)
 }
 
@@ -89,7 +90,7 @@ const (
 func (cs *chatSession) welcome() *chat.Welcome {
 	a, config := cs.author.Load(), &cs.server.config
 	return &chat.Welcome{
-		ID: a.id, Session: config.Secrets.Session(a.id), Name: a.name, RetryMin: retryMin, RetryMax: retryMax,
+		ID: a.id(), Session: config.Secrets.Session(a.id()), Name: a.name(), RetryMin: retryMin, RetryMax: retryMax,
 		Limits: chat.Limits{Message: config.MaxMessage, Name: chat.MaxName, Rooms: chat.MaxRooms},
 	}
 }

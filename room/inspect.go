@@ -167,7 +167,7 @@ func (s *shard) info(c *client, state string, lag int) ConnInfo {
 	row := c.info(state, s.roomNames(c), lag)
 	if cs := c.chat(); cs != nil {
 		a := cs.author.Load()
-		row.ID, row.Name = a.id, a.name
+		row.ID, row.Name = a.id(), a.name()
 	}
 	return row
 }
