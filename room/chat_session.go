@@ -68,7 +68,8 @@ func (cs *chatSession) begin(c *client, id, name string) {
 func (cs *chatSession) speaks() *author {
 	a := cs.author.Load()
 	if a == &cs.silent {
-		a = &author{a.id, a.name}
+		own := *a
+		a = &own
 		cs.author.Store(a)
 	}
 	return a
@@ -76,7 +77,7 @@ func (cs *chatSession) speaks() *author {
 
 // rename gives the client another name for what it says from now on.
 func (cs *chatSession) rename(name string) {
-	a := newAuthor(cs.author.Load().id, name)
+	a := newAuthor(cs.author.Load().id(), name)
 	cs.author.Store(&a)
 }
 
@@ -108,13 +109,13 @@ const (
 // session is not kept: it is as long as all else that is.
 func (cs *chatSession) welcome() *chat.Welcome {
 	a, config := cs.author.Load(), &cs.server.config
-	proven := a.id
+	proven := a.id()
 	if g := cs.grant(); g != nil && g.Subject != "" {
 		// The session would outlive the token, and be as good: it proves another id.
 		proven = identity.NewID()
 	}
 	return &chat.Welcome{
-		ID: a.id, Session: config.Secrets.Session(proven), Name: a.name, RetryMin: retryMin, RetryMax: retryMax,
+		ID: a.id(), Session: config.Secrets.Session(proven), Name: a.name(), RetryMin: retryMin, RetryMax: retryMax,
 		Limits: chat.Limits{Message: config.MaxMessage, Name: chat.MaxName, Rooms: chat.MaxRooms},
 	}
 }

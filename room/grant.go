@@ -81,7 +81,7 @@ func (c *client) grant() *token.Grant {
 func (c *client) who() (id, name string) {
 	if cs := c.chat(); cs != nil {
 		a := cs.author.Load()
-		return a.id, a.name
+		return a.id(), a.name()
 	}
 	if g := c.grant(); g != nil {
 		return g.Subject, g.Name

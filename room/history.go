@@ -75,19 +75,19 @@ func (y *history) note(first uint64, at int64, s said) {
 		if y.nonces == nil {
 			y.nonces = make(map[uint64]uint64)
 		}
-		y.nonces[nonceHash(s.author.id, s.nonce)] = first
+		y.nonces[nonceHash(s.author.id(), s.nonce)] = first
 		y.extra += nonceSize + len(s.nonce)
 	}
 }
 
 // find is the message that the same author said with the same nonce, if it is kept.
 func (y *history) find(s said) (seq uint64, ok bool) {
-	seq, ok = y.nonces[nonceHash(s.author.id, s.nonce)]
+	seq, ok = y.nonces[nonceHash(s.author.id(), s.nonce)]
 	if !ok {
 		return 0, false
 	}
 	r := y.entry(seq)
-	return seq, r.nonce == s.nonce && r.author.id == s.author.id
+	return seq, r.nonce == s.nonce && r.author.id() == s.author.id()
 }
 
 // entry is the one of the message seq, which is kept.
@@ -140,7 +140,7 @@ func (y *history) drop() {
 	r := &y.entries[y.gone]
 	y.before = r.at
 	if r.nonce != "" {
-		hash := nonceHash(r.author.id, r.nonce)
+		hash := nonceHash(r.author.id(), r.nonce)
 		if y.nonces[hash] == r.first {
 			delete(y.nonces, hash)
 		}
@@ -164,7 +164,7 @@ func (y *history) size() int { return cap(y.entries)*entrySize + y.extra }
 func (r *entry) message(seq uint64) chat.Message {
 	m := chat.Message{Seq: seq, At: r.at, Nonce: r.nonce}
 	if r.author != nil {
-		m.ID, m.Name = r.author.id, r.author.name
+		m.ID, m.Name = r.author.id(), r.author.name()
 	}
 	return m
 }

@@ -366,11 +366,11 @@ func (m *model) chat(i int, room string, o op) {
 	}
 	m.seq++
 	a, h := c.chat().author.Load(), m.hub(room)
-	message := chat.Message{ID: a.id, Name: a.name, Payload: bytes.Repeat(fmt.Appendf(nil, "%d:%s", m.seq, room), 1+o.n%9)}
+	message := chat.Message{ID: a.id(), Name: a.name(), Payload: bytes.Repeat(fmt.Appendf(nil, "%d:%s", m.seq, room), 1+o.n%9)}
 	if o.n%3 > 0 {
 		message.Nonce = fmt.Sprint(o.n % 5)
 	}
-	if before := m.rooms[room].repeated(m, a.id, message.Nonce); before != nil {
+	if before := m.rooms[room].repeated(m, a.id(), message.Nonce); before != nil {
 		r.repeat(room, before.frames[r.stream])
 	} else {
 		said := m.rooms[room].say(m, room, message)

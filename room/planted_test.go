@@ -60,7 +60,7 @@ var planted = []struct{ name, file, right, wrong string }{
 	},
 	{
 		"a message that is said again though its nonce was there", "history.go",
-		"	return seq, r.nonce == s.nonce && r.author.id == s.author.id\n", "	return seq, r.nonce == s.nonce && r.author == s.author && seq%2 == 0\n",
+		"	return seq, r.nonce == s.nonce && r.author.id() == s.author.id()\n", "	return seq, r.nonce == s.nonce && r.author == s.author && seq%2 == 0\n",
 	},
 }
 

@@ -24,7 +24,8 @@ type Publisher struct {
 // same as long as the server's secret does, and tells nothing of the token.
 func (s *Server) NewPublisher(token string) *Publisher {
 	id := s.config.Secrets.TokenID(token)
-	return &Publisher{server: s, id: id, author: &author{id: id}}
+	a := newAuthor(id, "")
+	return &Publisher{server: s, id: id, author: &a}
 }
 
 // Receipt is the place of what was published.
@@ -72,8 +73,9 @@ func (p *Publisher) admit(name string, size int) (*author, error) {
 	}
 	charged.use(rates, limitBytes, size) // the last may be larger than what is left
 	p.meter = charged
-	if p.author.name != name {
-		p.author = &author{p.id, name}
+	if p.author.name() != name {
+		a := newAuthor(p.id, name)
+		p.author = &a
 	}
 	return p.author, nil
 }

@@ -157,6 +157,6 @@ func (l *roll) full() bool { return len(l.names) == maxNamed }
 func (l *roll) add(c *client) {
 	if cs := c.chat(); cs != nil {
 		a := cs.author.Load()
-		l.names = append(l.names, chat.Member{ID: a.id, Name: a.name})
+		l.names = append(l.names, chat.Member{ID: a.id(), Name: a.name()})
 	}
 }

@@ -80,7 +80,8 @@ func stuckStep(clients, size int, rate float64, duration time.Duration) step {
 	return step{scenario: "stuck", params: result.Params{Clients: clients, StuckClients: clients, Senders: 1, MessageBytes: size, Rate: rate}, duration: duration}
 }
 
-// herdStep has servers keep more than a slow one lets clients miss.
+// herdStep has servers keep more than a slow one lets clients miss, and messages go
+// on at a rate that all servers can keep up with: or it would tell who is overloaded.
 func herdStep(clients, missed int, rate float64) step {
 	return step{
 		scenario: "herd", params: result.Params{Clients: clients, Staying: 1000, Senders: 1, MessageBytes: 128, Rate: rate, Missed: missed},
@@ -114,7 +115,7 @@ func plan(quick bool) []step {
 		step{scenario: "storm", duration: 2 * time.Second},
 		stuckStep(100, 16<<10, 100, 5*time.Second),
 		stuckStep(1000, 2<<10, 50, 8*time.Second),
-		herdStep(10000, 50, 10),
+		herdStep(10000, 50, 2),
 	)
 }
 

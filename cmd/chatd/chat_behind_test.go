@@ -56,7 +56,6 @@ func TestWhatIsCaughtUpWithDoesNotCountTowardsTheQueue(t *testing.T) {
 }
 
 func TestClientThatIsDroppedMissesNothingWhenItReturns(t *testing.T) {
-	t.Parallel()
 	addr := startChat(t, "-queue", "20", "-history", "1000")
 	author := dialChat(t, addr, chattest.Options{})
 	behind := dialChat(t, addr, chattest.Options{})

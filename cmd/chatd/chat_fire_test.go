@@ -16,10 +16,10 @@ import (
 // publish. Each of them ends with all messages, but for those that a gap told it
 // are missing, because the history is shorter than what it was away for.
 func TestClientsCutAtRandomMissNothingThatTheyAreNotTold(t *testing.T) {
-	const clients, writers = 200, 5
-	each, history := 4_000, 500
+	const clients, writers, history = 200, 5, 500
+	each, listens, misses := 4_000, 2*history, 16*history
 	if raceDetector { // with which it is slow to check each event 200 times
-		each, history = 800, 100
+		each, listens, misses = 1_000, history/2, 4*history
 	}
 	total := writers * each
 	seed := rand.Uint64()
@@ -34,7 +34,7 @@ func TestClientsCutAtRandomMissNothingThatTheyAreNotTold(t *testing.T) {
 	var begun, done sync.WaitGroup
 	begun.Add(clients)
 	for i := range fire {
-		fire[i] = &survivor{addr: addr, total: uint64(total), history: uint64(history), room: room, rng: rand.New(rand.NewPCG(seed, uint64(i)))}
+		fire[i] = &survivor{addr: addr, total: uint64(total), listens: listens, misses: misses, room: room, rng: rand.New(rand.NewPCG(seed, uint64(i)))}
 		done.Go(func() {
 			if err := fire[i].live(begun.Done); err != nil {
 				t.Errorf("client %d: %v", i, err)
@@ -126,7 +126,8 @@ func (p *progress) wait(at uint64) {
 type survivor struct {
 	addr    string
 	total   uint64 // messages that there will be
-	history uint64
+	listens int    // to so many events at most, until it is cut
+	misses  int    // so many at most, when it stays away
 	room    *progress
 	rng     *rand.Rand
 
@@ -156,7 +157,7 @@ func (s *survivor) live(begun func()) error {
 			return err
 		}
 		if s.cuts++; s.rng.IntN(2) == 0 { // it is away for longer, mostly than the history
-			s.room.wait(min(s.total, s.ledger.Seq()+uint64(s.rng.IntN(16*int(s.history)))))
+			s.room.wait(min(s.total, s.ledger.Seq()+uint64(s.rng.IntN(s.misses))))
 		}
 	}
 	return nil
@@ -167,7 +168,7 @@ func (s *survivor) listen(c *chattest.Conn) error {
 	if err := s.ledger.Take(c.Welcome); err != nil {
 		return err
 	}
-	events := s.rng.IntN(2 * int(s.history))
+	events := s.rng.IntN(s.listens)
 	if s.rng.IntN(4) == 0 {
 		events %= 4 // in the middle of what it begins with
 	}
