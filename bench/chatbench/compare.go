@@ -85,10 +85,10 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 		}
 	}
 	switch {
-	case len(c.result.Servers) == 0:
-		return errors.New("there is nothing to compare: build the servers first (make compare does)")
 	case len(c.steps) == 0:
 		return errors.New("there is nothing to compare: no such scenario is part of a comparison")
+	case len(c.result.Servers) == 0:
+		return errors.New("there is nothing to compare: build the servers first (make compare does)")
 	}
 	var err error
 	if c.share, err = clientsPerProcess(); err != nil {
@@ -139,8 +139,12 @@ func rotated(servers []result.Server, by int) []result.Server {
 	return append(slices.Clone(servers[by:]), servers[:by]...)
 }
 
-// add takes k, whose program is path, into the comparison, if it is there.
+// add takes k, whose program is path, into the comparison, if it is there and has a
+// part in it.
 func (c *comparison) add(k contestant, path string) {
+	if !slices.ContainsFunc(c.steps, k.runs) {
+		return
+	}
 	if _, err := os.Stat(path); err != nil {
 		fmt.Fprintf(c.out, "%s is left out: %v\n", k.name, err)
 		return
