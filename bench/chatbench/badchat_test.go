@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ type badChat struct {
 
 	mu    sync.Mutex // the server's only one: it need not be fast
 	rooms map[string]*badRoom
+	posts int
 }
 
 // badRoom keeps all that was said.
@@ -39,7 +41,11 @@ const badEpoch = "9f3c21aa"
 
 // ServeHTTP implements http.Handler.
 func (s *badChat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Sec-WebSocket-Protocol") == "" {
+	switch {
+	case r.Method == http.MethodPost:
+		s.post(w, r)
+		return
+	case r.Header.Get("Sec-WebSocket-Protocol") == "":
 		s.raw.ServeHTTP(w, r)
 		return
 	}
@@ -124,7 +130,46 @@ func (s *badChat) join(conn *websocket.Conn, path, since string) *badRoom {
 	return room
 }
 
-func (s *badChat) say(room *badRoom, text, nonce string) {
+// post publishes in the room that members are in, by HTTP.
+func (s *badChat) post(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer secret" {
+		http.Error(w, "who are you?", http.StatusUnauthorized)
+		return
+	}
+	path := "/ws"
+	if name := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/rooms/"), "/messages"); name != "lobby" {
+		path += "/" + name
+	}
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	s.posts++
+	now := s.posts%20 == 10
+	room := s.rooms[path]
+	s.mu.Unlock()
+	if now && s.fault == "is behind" {
+		http.Error(w, "later", http.StatusTooManyRequests)
+		return
+	}
+	seq := -1
+	if !now || s.fault != "acknowledges what it loses" {
+		seq = s.say(room, string(text), "")
+	}
+	if now && s.fault == "refuses what it says" {
+		http.Error(w, "later", http.StatusTooManyRequests)
+		return
+	}
+	if now && s.fault == "acknowledges another number" {
+		seq++
+	}
+	w.WriteHeader(http.StatusCreated)
+	fmt.Fprintf(w, `{"room":"lobby","seq":%d}`, max(seq, 0))
+}
+
+// say returns the message's number.
+func (s *badChat) say(room *badRoom, text, nonce string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if room.seq++; s.fault == "counts members" && room.seq%20 == 10 {
@@ -139,4 +184,5 @@ func (s *badChat) say(room *badRoom, text, nonce string) {
 		}
 		m.WriteMessage(websocket.TextMessage, event)
 	}
+	return room.seq
 }

@@ -33,7 +33,7 @@ func against(t *testing.T, fault, name string, change func(*scenario)) (run *res
 	if change != nil {
 		change(s)
 	}
-	if s.target, err = load.NewTarget(url, s.dialect, nil); err != nil {
+	if s.target, err = load.NewTarget(url, s.dialect, s.header); err != nil {
 		t.Fatal(err)
 	}
 	run, err = s.run(t.Context(), name, fault)
@@ -178,7 +178,7 @@ func TestServerThatRefusesIsToldFromOneThatIsNotThere(t *testing.T) {
 
 func TestEveryScenarioRunsAgainstASoundServer(t *testing.T) {
 	for name := range scenarios {
-		if name == "ramp" || name == "herd" { // the one ends only when a server fails, the other needs a dialect
+		if name == "ramp" || name == "herd" || name == "publish" { // the one ends only when a server fails, the others need a dialect
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -273,6 +273,10 @@ func TestImpossibleFlagsAreRefusedInOneLine(t *testing.T) {
 		"fanout -dialect chat -size 32":         "-size is 32",
 		"herd -dialect raw":                     "no places to come back to",
 		"herd -missed 0":                        "-missed is 0",
+		"publish -dialect raw":                  "must be chat or events",
+		"publish -publishers 0 -rooms 0":        "-rooms is 0",
+		"publish -publishers 3 -rooms 4":        "-publishers is 3",
+		"publish -rate -1":                      "-rate is -1",
 		"herd -staying 0":                       "-staying is 0",
 		"herd -staying 3 -rooms 4":              "-rooms is 4",
 		"herd -clients 1000000":                 "of one process each",

@@ -38,7 +38,7 @@ func compareCommand(out io.Writer) *ffcli.Command {
 	bin := fs.String("bin", "bin", "`directory` with the servers' binaries; those that are missing are left out")
 	dir := fs.String("out", "bench/report", "`directory` to write the report to")
 	only := fs.String("only", "", "compare only these `servers`, separated by commas")
-	among := fs.String("scenarios", "", "run only these `scenarios`, separated by commas")
+	among := fs.String("scenarios", "", "run only these `scenarios`, separated by commas: fanout, flood, idle, storm, stuck, herd, events")
 	before := fs.String("before", "", "compare with this older `chatd`, too")
 	rounds := fs.Int("rounds", 3, "how often each scenario is run against each server, in turn")
 	quick := fs.Bool("quick", false, "short runs, one round")
@@ -61,7 +61,7 @@ func compareCommand(out io.Writer) *ffcli.Command {
 			}
 			if *among != "" {
 				wanted := strings.Split(*among, ",")
-				c.steps = slices.DeleteFunc(c.steps, func(s step) bool { return !slices.Contains(wanted, s.scenario) })
+				c.steps = slices.DeleteFunc(c.steps, func(s step) bool { return !slices.Contains(wanted, s.kind()) })
 			}
 			c.result.Command = strings.Join(append([]string{"chatbench"}, os.Args[1:]...), " ")
 			return c.run(ctx, *dir)
@@ -85,10 +85,10 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 		}
 	}
 	switch {
-	case len(c.result.Servers) == 0:
-		return errors.New("there is nothing to compare: build the servers first (make compare does)")
 	case len(c.steps) == 0:
 		return errors.New("there is nothing to compare: no such scenario is part of a comparison")
+	case len(c.result.Servers) == 0:
+		return errors.New("there is nothing to compare: build the servers first (make compare does)")
 	}
 	var err error
 	if c.share, err = clientsPerProcess(); err != nil {
@@ -104,7 +104,7 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 				if ctx.Err() != nil {
 					break
 				}
-				prefix := fmt.Sprintf("%s left, round %d of %d, step %d of %d, %s, %s: ", left, round+1, c.rounds, i+1, len(c.steps), s.scenario, server.Name)
+				prefix := fmt.Sprintf("%s left, round %d of %d, step %d of %d, %s, %s: ", left, round+1, c.rounds, i+1, len(c.steps), s.title(), server.Name)
 				c.measure(ctx, s, server, prefix)
 				left.done(s)
 			}
@@ -139,8 +139,12 @@ func rotated(servers []result.Server, by int) []result.Server {
 	return append(slices.Clone(servers[by:]), servers[:by]...)
 }
 
-// add takes k, whose program is path, into the comparison, if it is there.
+// add takes k, whose program is path, into the comparison, if it is there and has a
+// part in it.
 func (c *comparison) add(k contestant, path string) {
+	if !slices.ContainsFunc(c.steps, k.runs) {
+		return
+	}
 	if _, err := os.Stat(path); err != nil {
 		fmt.Fprintf(c.out, "%s is left out: %v\n", k.name, err)
 		return
@@ -158,8 +162,9 @@ func (c *comparison) measure(ctx context.Context, s step, server result.Server, 
 		return
 	}
 	if run == nil {
-		run = &result.Run{Schema: result.Schema, Scenario: s.scenario, Server: server.Name, Started: time.Now(), Params: s.params}
+		run = &result.Run{Schema: result.Schema, Server: server.Name, Started: time.Now(), Params: s.params}
 	}
+	run.Scenario = s.title()
 	if err != nil {
 		run.Warnings = append(run.Warnings, "failed: "+err.Error())
 		fmt.Fprintf(c.out, "%sfailed: %v\n", prefix, err)

@@ -108,7 +108,7 @@ func TestServerThatDoesNotSpeakTheDialectIsTold(t *testing.T) {
 
 func TestEveryScenarioSpeaksChat(t *testing.T) {
 	for name := range scenarios {
-		if name == "ramp" || name == "rooms" { // they are fan-outs
+		if name == "ramp" || name == "rooms" || name == "publish" { // they are fan-outs, or need a token
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -130,6 +130,10 @@ func TestHerdComesBackToChatd(t *testing.T) {
 	comesBack(t, "../..", "./cmd/chatd", load.Chat)
 }
 
+func TestReadersOfEventsComeBackToChatd(t *testing.T) {
+	comesBack(t, "../..", "./cmd/chatd", load.Events)
+}
+
 func TestHerdComesBackToCentrifuge(t *testing.T) {
 	comesBack(t, "../peers", "./centrifuge", load.Centrifuge)
 }
@@ -137,12 +141,7 @@ func TestHerdComesBackToCentrifuge(t *testing.T) {
 // comesBack builds the server of a package, below dir, and has a herd come back to
 // it.
 func comesBack(t *testing.T, dir, pkg, dialect string) {
-	program := filepath.Join(t.TempDir(), "server")
-	build := exec.Command("go", "build", "-o", program, pkg)
-	build.Dir = dir
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	program := built(t, dir, pkg)
 	for _, tt := range []struct {
 		history string
 		rate    float64
@@ -153,26 +152,7 @@ func comesBack(t *testing.T, dir, pkg, dialect string) {
 		{"5", 200, 20, 20},
 		{"5000", 300, 900, 0}, // more than is read at once, in a frame
 	} {
-		addr, err := freeAddr()
-		if err != nil {
-			t.Fatal(err)
-		}
-		url := "ws://" + addr + "/ws"
-		server, err := startServer(t.Context(), program+" -addr "+addr+" -history "+tt.history, url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.stop()
-		process, err := findProcess(server.cmd.Process.Pid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		target, err := load.NewTarget(url, dialect, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := &scenario{params: result.Params{Clients: 20, Senders: 1, MessageBytes: 64}, url: url, target: target, share: 1000, server: process,
-			progress: newProgress(os.NewFile(^uintptr(0), ""), "")}
+		s := withServer(t, program+" -history "+tt.history, dialect)
 		smallHerd(s)
 		s.dialect, s.params.Rate, s.params.Missed = dialect, tt.rate, tt.missed
 		run, err := s.run(t.Context(), "herd", pkg)
@@ -183,6 +163,41 @@ func comesBack(t *testing.T, dir, pkg, dialect string) {
 			t.Errorf("%+v", run.Herd)
 		}
 	}
+}
+
+// built is the program of a package, below dir.
+func built(t *testing.T, dir, pkg string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "server")
+	build := exec.Command("go", "build", "-o", program, pkg)
+	build.Dir = dir
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
+// withServer is a scenario of 20 clients with a server that is started for it.
+func withServer(t *testing.T, command, dialect string) *scenario {
+	t.Helper()
+	addr, err := freeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scenario{params: result.Params{Clients: 20, Senders: 1, MessageBytes: 64, Rate: 200}, url: "ws://" + addr + "/ws", dialect: dialect, share: 1000,
+		duration: 300 * time.Millisecond, warmup: 50 * time.Millisecond, progress: newProgress(os.NewFile(^uintptr(0), ""), "")}
+	server, err := startServer(t.Context(), command+" -addr "+addr, s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.stop)
+	if s.server, err = findProcess(server.cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	if s.target, err = load.NewTarget(s.url, dialect, nil); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func TestDialectIsComparedWithRawFramesOfTheSameLength(t *testing.T) {

@@ -68,6 +68,7 @@ func command(out io.Writer) *ffcli.Command {
 		{"stuck", "clients that never read beside healthy ones: who is dropped, who loses, memory"},
 		{"ramp", "raise the rate until deliveries come late or not at all: the highest sustained rate"},
 		{"rooms", "many rooms, and in turn the same beside a flooded one, one room with all messages, or raw frames: p99, CPU and wake-ups of a message"},
+		{"publish", "publish by chatd's HTTP API, each publisher when it is answered, beside members who must hear just what was acknowledged: p50 and p99 of a publish, publishes per second"},
 		{"herd", "clients cut at once that come back to where they were, while messages go on: time until all are caught up, p99 of those who stayed, memory"},
 	} {
 		root.Subcommands = append(root.Subcommands, scenarioCommand(c.name, c.help, out))

@@ -55,10 +55,10 @@ func flags(name string) (*options, *flag.FlagSet) {
 		fs.DurationVar(&o.duration, "duration", 10*time.Second, "measured time (ramp: of each step; rooms: of each run)")
 	}
 	spoken := load.Raw
-	if name == "herd" {
+	if name == "herd" || name == "publish" {
 		spoken = load.Chat
 	}
-	fs.StringVar(&o.dialect, "dialect", spoken, "what server and clients speak: raw: every frame is a message; chat: chat.v1; events: server-sent events, and chat.v1 for those who send; centrifuge: the JSON protocol of centrifugal/centrifuge")
+	fs.StringVar(&o.dialect, "dialect", spoken, "what server and clients speak: raw: every frame is a message; chat: chat.v1; events: server-sent events, and chat.v1 for those who send; centrifuge: the JSON protocol of centrifugal/centrifuge; centrifuge-events: the same as server-sent events; mercure: those of dunglas/mercure, and its HTTP API for those who send")
 	if name != "storm" {
 		fs.IntVar(&o.share, "clients-per-process", 0, "clients of one process of the harness, which starts as many as it takes; 0: what the descriptor limit allows")
 	}
@@ -78,7 +78,10 @@ func flags(name string) (*options, *flag.FlagSet) {
 	if name != "storm" && name != "herd" {
 		fs.IntVar(&o.params.Clients, "clients", 1000, "healthy clients")
 	}
-	if sends(name) {
+	if name == "publish" {
+		fs.IntVar(&o.params.Senders, "publishers", 8, "who publish by HTTP, with an Authorization that -header gives")
+		fs.Float64Var(&o.params.Rate, "rate", 0, "messages per second, over all publishers; 0: as fast as they are acknowledged")
+	} else if sends(name) {
 		fs.IntVar(&o.params.Senders, "senders", 0, "clients that send; 0: one in each room")
 	}
 	switch name {
@@ -160,9 +163,15 @@ func (o *options) check(name string, args []string) error {
 	case len(args) > 0:
 		return usageError("unexpected argument %q", args[0])
 	case least == 0:
-		return usageError("-dialect is %q: must be %s, %s, %s or %s", o.dialect, load.Raw, load.Chat, load.Events, load.Centrifuge)
+		return usageError("-dialect is %q: must be one of %s", o.dialect, strings.Join(load.Dialects(), ", "))
 	case name == "herd" && !load.Resumes(o.dialect):
-		return usageError("-dialect is %s: its clients have no places to come back to; must be %s, %s or %s", o.dialect, load.Chat, load.Events, load.Centrifuge)
+		return usageError("-dialect is %s: its clients have no places to come back to", o.dialect)
+	case name == "publish" && !load.Numbers(o.dialect):
+		return usageError("-dialect is %s: must be %s or %s, which tell the numbers of messages", o.dialect, load.Chat, load.Events)
+	case name == "publish" && p.Senders < p.Rooms:
+		return usageError("-publishers is %d: must be at least the number of rooms, %d", p.Senders, p.Rooms)
+	case name == "publish" && p.Rate < 0:
+		return usageError("-rate is %g: must not be negative", p.Rate)
 	case name == "herd" && p.Staying < 1:
 		return usageError("-staying is %d: must be at least 1", p.Staying)
 	case name == "herd" && p.Missed < 1:
@@ -185,13 +194,13 @@ func (o *options) check(name string, args []string) error {
 		return usageError("-duration is %s: must be more than 0", o.duration)
 	case o.share < 0:
 		return usageError("-clients-per-process is %d: must not be negative", o.share)
-	case sends && (p.Senders < 1 || p.Senders > gather):
+	case sends && name != "publish" && (p.Senders < 1 || p.Senders > gather):
 		return usageError("-senders is %d: must be from 1 to the number of clients, %d", p.Senders, gather)
 	case sends && p.MessageBytes < least:
 		return usageError("-size is %d: must be at least %d, which sender, number and time take", p.MessageBytes, least)
 	case sends && o.warmup < 0:
 		return usageError("-warmup is %s: must not be negative", o.warmup)
-	case sends && name != "flood" && p.Rate <= 0:
+	case sends && name != "flood" && name != "publish" && p.Rate <= 0:
 		return usageError("-rate is %g: must be more than 0", p.Rate)
 	case name == "flood" && p.Outstanding < p.Senders:
 		return usageError("-outstanding is %d: must be at least the number of senders, %d", p.Outstanding, p.Senders)

@@ -14,28 +14,30 @@ import (
 type contestant struct {
 	name, binary, what, flags string
 	resumes                   string // the dialect in which clients come back to it; "": they can't
+	events                    string // the dialect of its readers of events, or of those beside them; "": it has none
 	noRaw                     bool   // it does nothing else
 }
 
 // runs reports whether it takes part in a step.
-func (k contestant) runs(s step) bool {
-	if s.scenario == "herd" {
-		return k.resumes != ""
-	}
-	return !k.noRaw
-}
+func (k contestant) runs(s step) bool { return k.speaks(s) != "" }
 
-// speaks is the dialect of a step.
+// speaks is the dialect of a step; "": it takes no part.
 func (k contestant) speaks(s step) string {
-	if s.scenario == "herd" {
+	switch {
+	case s.events:
+		return k.events
+	case s.scenario == "herd":
 		return k.resumes
+	case k.noRaw:
+		return ""
 	}
 	return load.Raw
 }
 
 // contestants are the servers that a comparison is of.
 var contestants = []contestant{
-	{name: "chatd", binary: "chatd", what: "this project", resumes: load.Chat},
+	{name: "chatd", binary: "chatd", what: "this project", resumes: load.Chat, events: load.Raw},
+	{name: htmlreport.OursEvents, binary: "chatd", what: "this project, whose clients read server-sent events", resumes: load.Events, events: load.Events, noRaw: true},
 	{name: "chatd-plain", binary: "chatd", what: "this project with plain sends (-io-uring off)", flags: "-io-uring off"},
 	{name: "channels", binary: "peers/channels", what: "the original's shape: gorilla/websocket, two goroutines and a channel for each client"},
 	{name: "netpoll", binary: "peers/netpoll", what: "gobwas/ws with easygo/netpoll, a pool task for each write"},
@@ -46,6 +48,8 @@ var contestants = []contestant{
 	{name: "floor", binary: "peers/floor", what: "the least possible server in C, one send for each message and client"},
 	{name: "floor-coalesce", binary: "peers/floor", what: "the same, one send for all messages of a round and each client", flags: "-coalesce"},
 	{name: "centrifuge", binary: "peers/centrifuge", what: "centrifugal/centrifuge with its memory broker; for the herd only", resumes: load.Centrifuge, noRaw: true},
+	{name: "centrifuge-events", binary: "peers/centrifuge", what: "the same, whose clients read server-sent events", events: load.CentrifugeEvents, noRaw: true},
+	{name: "mercure", binary: "peers/mercure", what: "dunglas/mercure with its local transport; for server-sent events only", events: load.Mercure, noRaw: true},
 }
 
 // older are those besides, if there is an older chatd to compare with.
@@ -60,6 +64,33 @@ type step struct {
 	params           result.Params
 	duration, warmup time.Duration
 	flags            string // of the servers that take part
+	events           bool   // its clients read server-sent events
+}
+
+// kind is what -scenarios calls it.
+func (s step) kind() string {
+	if s.events {
+		return "events"
+	}
+	return s.scenario
+}
+
+// title is what its runs call it.
+func (s step) title() string {
+	if s.events {
+		return result.Events + s.scenario
+	}
+	return s.scenario
+}
+
+func idleStep(clients int, duration time.Duration) step {
+	return step{scenario: "idle", params: result.Params{Clients: clients}, duration: duration}
+}
+
+// ofEvents is a step with clients that read server-sent events.
+func ofEvents(s step) step {
+	s.events = true
+	return s
 }
 
 // fanoutStep offers about 50,000 deliveries a second, whatever the number of
@@ -96,8 +127,10 @@ func plan(quick bool) []step {
 		return []step{
 			fanoutStep(1000, 1500*time.Millisecond),
 			floodStep(1, time.Second), floodStep(16, time.Second), floodStep(128, time.Second),
-			{scenario: "idle", params: result.Params{Clients: 4000}, duration: time.Second},
+			idleStep(4000, time.Second),
 			{scenario: "storm", duration: time.Second},
+			ofEvents(fanoutStep(1000, 1500*time.Millisecond)),
+			ofEvents(idleStep(4000, time.Second)),
 		}
 	}
 	steps := []step{
@@ -111,11 +144,13 @@ func plan(quick bool) []step {
 		steps = append(steps, floodStep(outstanding, 1500*time.Millisecond))
 	}
 	return append(steps,
-		step{scenario: "idle", params: result.Params{Clients: 19000}, duration: 2 * time.Second},
+		idleStep(19000, 2*time.Second),
 		step{scenario: "storm", duration: 2 * time.Second},
 		stuckStep(100, 16<<10, 100, 5*time.Second),
 		stuckStep(1000, 2<<10, 50, 8*time.Second),
 		herdStep(10000, 50, 2),
+		ofEvents(fanoutStep(1000, 3*time.Second)),
+		ofEvents(idleStep(19000, 2*time.Second)),
 	)
 }
 

@@ -18,7 +18,7 @@ func TestFullPlanMeasuresAllGoals(t *testing.T) {
 				continue
 			}
 			c.Runs = append(c.Runs, result.Run{
-				Scenario: s.scenario, Server: k.name, Params: s.params, Achieved: 1,
+				Scenario: s.title(), Server: k.name, Params: s.params, Achieved: 1,
 				ServerCPU: &result.CPU{User: 1}, Delivery: &result.Latency{P99: 1},
 				Memory:     &result.Memory{PerConn: 1, Files: 1},
 				Handshakes: &result.Rate{CPU: &result.CPU{User: 1}},

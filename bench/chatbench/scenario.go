@@ -34,14 +34,15 @@ type scenario struct {
 
 // The scenarios by name.
 var scenarios = map[string]func(*scenario, context.Context, *result.Run) error{
-	"idle":   (*scenario).idle,
-	"fanout": (*scenario).fanout,
-	"flood":  (*scenario).flood,
-	"storm":  (*scenario).storm,
-	"stuck":  (*scenario).stuck,
-	"ramp":   (*scenario).ramp,
-	"rooms":  (*scenario).rooms,
-	"herd":   (*scenario).herd,
+	"idle":    (*scenario).idle,
+	"fanout":  (*scenario).fanout,
+	"flood":   (*scenario).flood,
+	"storm":   (*scenario).storm,
+	"stuck":   (*scenario).stuck,
+	"ramp":    (*scenario).ramp,
+	"rooms":   (*scenario).rooms,
+	"herd":    (*scenario).herd,
+	"publish": (*scenario).publish,
 }
 
 // spread is how the clients are spread over rooms.
@@ -103,12 +104,9 @@ func (s *scenario) sleep(ctx context.Context, c *crowd, what string, d time.Dura
 	}
 }
 
-// drained waits until everything that was sent has come, or nothing comes any
-// more.
-func (s *scenario) drained(c *crowd, senders []*load.Sender) load.Sent {
-	sent := c.own.Sent(senders)
+// drained waits until everything that was sent has come, or nothing comes any more.
+func (s *scenario) drained(c *crowd, sent load.Sent) {
 	drain(sent.Deliveries(s.spread(), s.params.Clients), func() uint64 { return c.counts().Delivered })
-	return sent
 }
 
 // drain waits until so many deliveries were made, or no more are.
@@ -124,8 +122,8 @@ func drain(all uint64, delivered func() uint64) {
 }
 
 // measured fills in run with what happens in the measured time, while somebody
-// else sends.
-func (s *scenario) measured(ctx context.Context, c *crowd, senders []*load.Sender, run *result.Run) error {
+// else sends: so many messages by now.
+func (s *scenario) measured(ctx context.Context, c *crowd, sent func() uint64, run *result.Run) error {
 	m, err := s.newMeter()
 	if err != nil {
 		return err
@@ -137,14 +135,14 @@ func (s *scenario) measured(ctx context.Context, c *crowd, senders []*load.Sende
 	}
 	from := load.Now()
 	c.measure(from, from+s.duration.Nanoseconds())
-	counted, sent := c.counts(), sentBy(senders)
+	counted, before := c.counts(), sent()
 	own, busiest := c.usage()
 
 	s.sleep(ctx, c, "measuring", s.duration)
 	run.Seconds = float64(load.Now()-from) / 1e9
 	now := c.counts()
 	run.Deliveries = now.Delivered - counted.Delivered
-	run.Messages = sentBy(senders) - sent
+	run.Messages = sent() - before
 	if err := m.end(run); err != nil {
 		return err
 	}
@@ -159,7 +157,8 @@ func (s *scenario) measured(ctx context.Context, c *crowd, senders []*load.Sende
 	return nil
 }
 
-func sentBy(senders []*load.Sender) (n uint64) {
+// sentBy is what those have sent: senders or publishers.
+func sentBy[S interface{ Sent() uint64 }](senders []S) (n uint64) {
 	for _, s := range senders {
 		n += s.Sent()
 	}
@@ -167,8 +166,9 @@ func sentBy(senders []*load.Sender) (n uint64) {
 }
 
 // judged fills in run with what the clients found wrong in all that was sent.
-func (s *scenario) judged(c *crowd, senders []*load.Sender, run *result.Run) error {
-	verdict, latencies, err := c.report(s.drained(c, senders))
+func (s *scenario) judged(c *crowd, sent load.Sent, run *result.Run) error {
+	s.drained(c, sent)
+	verdict, latencies, err := c.report(sent)
 	run.Delivery, run.Last = latencies.Percentiles()
 	run.Faults = verdict.Sum()
 	run.Warnings = append(run.Warnings, verdict.Lines()...)
@@ -204,11 +204,11 @@ func (s *scenario) fanout(ctx context.Context, run *result.Run) error {
 	}
 	defer c.close()
 	run.Offered = s.offered(senders)
-	pace(ctx, senders, s.params.Rate, func() { err = s.measured(ctx, c, senders, run) })
+	pace(ctx, senders, s.params.Rate, func() { err = s.measured(ctx, c, func() uint64 { return sentBy(senders) }, run) })
 	if err != nil {
 		return err
 	}
-	return s.judged(c, senders, run)
+	return s.judged(c, c.own.Sent(senders), run)
 }
 
 // offered is the deliveries per second that the rate asks for: a message goes to
@@ -243,14 +243,14 @@ func (s *scenario) flood(ctx context.Context, run *result.Run) error {
 		return err
 	}
 	defer c.close()
-	err = s.measured(ctx, c, senders, run)
+	err = s.measured(ctx, c, func() uint64 { return sentBy(senders) }, run)
 	for _, sender := range senders {
 		sender.Stop()
 	}
 	if err != nil {
 		return err
 	}
-	return s.judged(c, senders, run)
+	return s.judged(c, c.own.Sent(senders), run)
 }
 
 // ramp raises the rate by a quarter, beginning at params.Rate, until the last

@@ -36,14 +36,14 @@ func (s *scenario) stuck(ctx context.Context, run *result.Run) error {
 			defer close(watched)
 			s.watch(watching, c, senders, before, stuck)
 		}()
-		err = s.measured(ctx, c, senders, run)
+		err = s.measured(ctx, c, func() uint64 { return sentBy(senders) }, run)
 		stop()
 		<-watched
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.judged(c, senders, run); err != nil {
+	if err := s.judged(c, c.own.Sent(senders), run); err != nil {
 		return err
 	}
 	stuck.Dropped = c.counts().Dropped

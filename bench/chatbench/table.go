@@ -66,6 +66,12 @@ func printRun(out io.Writer, r *result.Run) {
 		row("stuck clients", "%d of %d hung up on, the first after %d messages", s.Dropped, r.Params.StuckClients, s.FirstDropped)
 		row("server memory", "%.1f MiB without them, %.1f MiB with", float64(s.RSSWithout)/(1<<20), float64(s.RSSWith)/(1<<20))
 	}
+	if p := r.Publish; p != nil {
+		row("publishes", "%.0f a second by %d publishers, told to come again %d times", p.PerSecond, r.Params.Senders, p.Refused)
+		if l := p.Latency; l != nil {
+			row("a publish", "p50 %.2f  p90 %.2f  p99 %.2f  p99.9 %.2f  max %.2f ms", l.P50, l.P90, l.P99, l.P999, l.Max)
+		}
+	}
 	if h := r.Herd; h != nil {
 		printHerd(row, h, r.Params)
 	}

@@ -91,4 +91,10 @@ var targets = []target{
 	{what: "p99 of those who stayed, meanwhile", unit: "ms", format: short,
 		scenario: "herd", params: result.Params{Clients: 10000, Missed: 50}, value: stayedP99, without: calmP99,
 		goals: []goal{{ours, atMost, 2, "without them"}}},
+	{what: "Memory per idle reader of events, 19,000 of them", unit: "bytes", format: whole,
+		scenario: result.EventsIdle, params: result.Params{Clients: 19000}, value: perConn,
+		goals: []goal{{OursEvents, atMost, 1.1, ours}}},
+	{what: "CPU per delivery to a reader of events, 1,000 × 50 messages/s", unit: "µs", format: short,
+		scenario: result.EventsFanout, params: result.Params{Clients: 1000, Rate: 50}, value: deliveryCPU,
+		goals: []goal{{OursEvents, atMost, 1.1, ours}}},
 }

@@ -72,6 +72,7 @@ type view struct {
 	Stuck        []stuckView
 	Herds        []herdView
 	HerdHeader   []string
+	Events       eventsView
 	Params       [][2]string
 	Plots        []plotView
 	Faults       []string
@@ -125,6 +126,7 @@ func newView(c *result.Comparison) view {
 		Stuck:      stuckViews(c),
 		Herds:      herdViews(c),
 		HerdHeader: herdHeader,
+		Events:     newEventsView(c),
 		Goals:      outcomes(c),
 	}
 	if !c.Started.IsZero() {

@@ -106,12 +106,14 @@ func floods(c *result.Comparison) []group {
 }
 
 // names returns the servers that broadcast: all but those that only herds came
-// back to.
+// back to, or readers of events.
 func names(c *result.Comparison) []string {
 	return slices.DeleteFunc(everybody(c), func(name string) bool {
 		of := func(r result.Run) bool { return r.Server == name }
 		return slices.ContainsFunc(c.Runs, of) &&
-			!slices.ContainsFunc(c.Runs, func(r result.Run) bool { return of(r) && r.Scenario != "herd" })
+			!slices.ContainsFunc(c.Runs, func(r result.Run) bool {
+				return of(r) && r.Scenario != "herd" && !strings.HasPrefix(r.Scenario, result.Events)
+			})
 	})
 }
 

@@ -95,6 +95,9 @@ const (
 	oursPlain = "chatd-plain"
 )
 
+// OursEvents is ours where its clients read server-sent events.
+const OursEvents = "chatd-events"
+
 // The names of an older version of both.
 const (
 	OursBefore  = "before"

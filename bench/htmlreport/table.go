@@ -23,6 +23,9 @@ func Table(c *result.Comparison) string {
 	for _, v := range herdViews(c) {
 		text += "\nherd: " + v.Params + "\n\n" + aligned(herdHeader, v.Rows)
 	}
+	if v := newEventsView(c); len(v.Rows) > 0 {
+		text += "\nserver-sent events: " + v.Params + "\n\n" + aligned(v.Header, v.Rows)
+	}
 	return text + notes(c, "  ")
 }
 

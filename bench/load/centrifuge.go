@@ -36,14 +36,19 @@ const (
 	firstPublishID
 )
 
-// greet connects and subscribes, in one frame, from the client's place on.
+// greet connects and subscribes, in one frame.
 func (centrifuge) greet(w *poller.Worker, c *client) bool {
-	text := fmt.Appendf(nil, "{\"id\":%d,\"connect\":{}}\n{\"id\":%d,\"subscribe\":{\"channel\":%q", connectID, subscribeID, channel(c.roomName()))
-	if p := &c.place; p.epoch != "" {
+	c.send(w, appendText(nil, joining(c.roomName(), &c.place)))
+	return false
+}
+
+// joining is the commands that connect and subscribe, from a place on.
+func joining(room string, p *place) []byte {
+	text := fmt.Appendf(nil, "{\"id\":%d,\"connect\":{}}\n{\"id\":%d,\"subscribe\":{\"channel\":%q", connectID, subscribeID, channel(room))
+	if p.epoch != "" {
 		text = fmt.Appendf(text, `,"recover":true,"epoch":%q,"offset":%d`, p.epoch, p.seq)
 	}
-	c.send(w, appendText(nil, append(text, "}}"...)))
-	return false
+	return append(text, "}}"...)
 }
 
 // reply is what the harness looks at in what a server says.
@@ -179,7 +184,7 @@ func (centrifuge) publication(c *client, pub []byte, now int64) uint64 {
 	return c.learn(e, now)
 }
 
-func (centrifuge) say(b []byte, room string, m message, size int) []byte {
+func (centrifuge) say(b []byte, _ *Target, room string, m message, size int) []byte {
 	text := make([]byte, 0, size+len(room)+64)
 	text = append(text, `{"id":`...)
 	text = strconv.AppendUint(text, firstPublishID+m.seq, 10)

@@ -100,7 +100,7 @@ func (chat) welcome(c *client, v *chatEvent) {
 }
 
 // say has the message's number as its nonce, of fixed length as the text.
-func (chat) say(b []byte, _ string, m message, size int) []byte {
+func (chat) say(b []byte, _ *Target, _ string, m message, size int) []byte {
 	text := make([]byte, 0, size+64)
 	text = append(text, `{"type":"say","text":"`...)
 	text = m.appendText(text, size)

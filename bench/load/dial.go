@@ -86,12 +86,22 @@ func (t *Target) request(room, query, head string) []byte {
 	return []byte("GET " + path + query + " HTTP/1.1\r\n" + t.host + upgrade + t.more + head + "\r\n")
 }
 
-// events is the request for the events of the room of that name, or else of the
+// room is the path of the room of that name in chatd's HTTP API, or else of the
 // WebSocket's own.
-func (t *Target) events(room, query, head string) []byte {
+func (t *Target) room(name string) string {
 	before, own, _ := strings.Cut(t.path, "/ws")
-	room = cmp.Or(room, strings.TrimPrefix(own, "/"), "lobby")
-	return fmt.Appendf(nil, "GET %s/rooms/%s/events?%s HTTP/1.1\r\n%s%s%s\r\n", before, room, query, t.host, t.more, head)
+	return before + "/rooms/" + cmp.Or(name, strings.TrimPrefix(own, "/"), "lobby")
+}
+
+// get is the request for a path, with more to its head.
+func (t *Target) get(path, head string) []byte {
+	return []byte("GET " + path + " HTTP/1.1\r\n" + t.host + t.more + head + "\r\n")
+}
+
+// appendPost appends the request to which body is posted, with more to its head.
+func (t *Target) appendPost(b []byte, path, kind, head string, body []byte) []byte {
+	b = fmt.Appendf(b, "POST %s HTTP/1.1\r\n%s%s%sContent-Type: %s\r\nContent-Length: %d\r\n\r\n", path, t.host, t.more, head, kind, len(body))
+	return append(b, body...)
 }
 
 // connect opens the connection of that number.

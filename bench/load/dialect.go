@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/gobwas/ws"
 
@@ -14,10 +16,12 @@ import (
 
 // The dialects: what servers and clients say in their frames.
 const (
-	Raw        = "raw"        // messages are what is in the frames, as they came
-	Chat       = "chat"       // chat.v1
-	Events     = "events"     // server-sent events; those who send speak chat.v1
-	Centrifuge = "centrifuge" // the JSON protocol of centrifugal/centrifuge
+	Raw              = "raw"               // messages are what is in the frames, as they came
+	Chat             = "chat"              // chat.v1
+	Events           = "events"            // server-sent events; those who send speak chat.v1
+	Centrifuge       = "centrifuge"        // the JSON protocol of centrifugal/centrifuge
+	CentrifugeEvents = "centrifuge-events" // the same as server-sent events; those who send speak it over a WebSocket
+	Mercure          = "mercure"           // server-sent events of dunglas/mercure; those who send publish by HTTP
 )
 
 // dialect is stateless: what it has to know of a client is in the client's place.
@@ -36,15 +40,24 @@ type dialect interface {
 	// hear takes in a frame's payload and returns how many good messages were in
 	// it, heard for the first time.
 	hear(w *poller.Worker, c *client, payload []byte, now int64) (heard uint64)
-	// say appends a frame that says m, of size bytes.
-	say(b []byte, room string, m message, size int) []byte
+	// say appends a frame, or a request, that says m, of size bytes.
+	say(b []byte, t *Target, room string, m message, size int) []byte
+	// posts reports whether what is said is a request, which goes over a connection
+	// of its own.
+	posts() bool
 	// shortest is the size of the shortest message that can be recognised.
 	shortest() int
 	// resumes reports whether clients have places at which they go on.
 	resumes() bool
 }
 
-var dialects = map[string]dialect{Raw: raw{}, Chat: chat{protocol}, Events: events{}, Centrifuge: centrifuge{}}
+var dialects = map[string]dialect{
+	Raw: raw{}, Chat: chat{protocol}, Events: events{},
+	Centrifuge: centrifuge{}, CentrifugeEvents: centrifugeEvents{}, Mercure: mercure{},
+}
+
+// Dialects is the names of all.
+func Dialects() []string { return slices.Sorted(maps.Keys(dialects)) }
 
 // MinMessage is the size of the shortest message that the harness can recognise;
 // 0 if there is no such dialect.
@@ -61,9 +74,14 @@ func Resumes(dialect string) bool {
 	return d != nil && d.resumes()
 }
 
+// Numbers reports whether a dialect tells messages' numbers as chatd's HTTP API does.
+func Numbers(dialect string) bool { return dialect == Chat || dialect == Events }
+
 // webSocket is what dialects over a WebSocket have in common: the subprotocol that
 // the handshake asks for, and must get; "": none.
 type webSocket string
+
+func (webSocket) posts() bool { return false }
 
 func (webSocket) next(b []byte) (op ws.OpCode, payload []byte, n int, err error) { return nextFrame(b) }
 
@@ -105,7 +123,7 @@ func (raw) hear(_ *poller.Worker, c *client, payload []byte, now int64) uint64 {
 	return c.message(m, now)
 }
 
-func (raw) say(b []byte, _ string, m message, size int) []byte {
+func (raw) say(b []byte, _ *Target, _ string, m message, size int) []byte {
 	b, payload := appendFrame(b, ws.OpBinary, size)
 	m.encode(payload)
 	ws.Cipher(payload, mask, 0)

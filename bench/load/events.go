@@ -18,11 +18,15 @@ import (
 // listen. Those who send speak chat.v1 over a WebSocket.
 type events struct{}
 
-func (events) speaker() dialect                        { return chat{protocol} }
-func (events) shortest() int                           { return chat{}.shortest() }
-func (events) resumes() bool                           { return true }
-func (events) greet(*poller.Worker, *client) bool      { return true }
-func (events) say([]byte, string, message, int) []byte { panic("a reader of events says nothing") }
+func (events) speaker() dialect                   { return chat{protocol} }
+func (events) shortest() int                      { return chat{}.shortest() }
+func (events) resumes() bool                      { return true }
+func (events) posts() bool                        { return false }
+func (events) greet(*poller.Worker, *client) bool { return true }
+
+func (events) say([]byte, *Target, string, message, int) []byte {
+	panic("a reader of events says nothing")
+}
 
 // request asks for what came after the client's last event; without one, for nothing
 // that was said before.
@@ -31,7 +35,7 @@ func (events) request(t *Target, room string, p *place) []byte {
 	if p != nil && p.epoch != "" {
 		last = fmt.Sprintf("Last-Event-ID: %s.%d.%d\r\n", p.epoch, p.seq, p.at)
 	}
-	return t.events(room, "since=now", last)
+	return t.get(t.room(room)+"/events?since=now", last)
 }
 
 var errNoEvents = errors.New("the answer is no stream of events")
@@ -54,20 +58,26 @@ var (
 
 // next takes a chunk off b: one has one event.
 func (events) next(b []byte) (op ws.OpCode, payload []byte, n int, err error) {
+	payload, n, err = nextChunk(b)
+	return ws.OpText, payload, n, err
+}
+
+// nextChunk takes a chunk off b: n is its length, 0 if it is not whole.
+func nextChunk(b []byte) (chunk []byte, n int, err error) {
 	line, rest, whole := bytes.Cut(b, crlf)
 	if !whole {
-		return 0, nil, 0, nil
+		return nil, 0, nil
 	}
 	size, err := strconv.ParseUint(string(line), 16, 31)
 	switch {
 	case err != nil:
-		return 0, nil, 0, errChunk
+		return nil, 0, errChunk
 	case size == 0:
-		return 0, nil, 0, errEnded
+		return nil, 0, errEnded
 	case uint64(len(rest)) < size+uint64(len(crlf)):
-		return 0, nil, 0, nil
+		return nil, 0, nil
 	}
-	return ws.OpText, rest[:size], len(line) + len(crlf) + int(size) + len(crlf), nil
+	return rest[:size], len(line) + len(crlf) + int(size) + len(crlf), nil
 }
 
 var errNoSay = errors.New("an event that is none of a room's")

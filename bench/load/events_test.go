@@ -1,6 +1,8 @@
 package load
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"net/http"
 	"strings"
@@ -70,6 +72,67 @@ func TestEventsAreTakenOutOfTheirChunks(t *testing.T) {
 		if _, _, _, err := (events{}).next([]byte(b)); err == nil {
 			t.Errorf("%q is a chunk", b)
 		}
+	}
+}
+
+func TestEventsAreTakenOutOfChunksThatEndAnywhere(t *testing.T) {
+	const all = "\r\n:\ndata: one\n\nid: 2\ndata: two\n\n"
+	for first := 1; first < len(all); first++ {
+		for second := 1; second < len(all)-first; second++ {
+			var b []byte
+			for _, chunk := range []string{all[:first], all[first : first+second], all[first+second:]} {
+				b = fmt.Appendf(b, "%x\r\n%s\r\n", len(chunk), chunk)
+			}
+			var heard []string
+			taken := 0
+			for end := range len(b) + 1 { // as it comes
+				_, payload, n, err := stream{}.next(b[taken:end])
+				if err != nil {
+					t.Fatal(err)
+				}
+				taken += n
+				eachData(payload, func(data []byte) { heard = append(heard, string(data)) })
+			}
+			if got := strings.Join(heard, " "); got != "one two" || taken != len(b) {
+				t.Errorf("%q: %q", b, got)
+			}
+		}
+	}
+}
+
+func TestMercureIsPublishedToByForms(t *testing.T) {
+	target, err := NewTarget("ws://127.0.0.1:9000/ws", Mercure, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := message{seq: 7}
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(mercure{}.say(nil, target, "r1", m, 40))))
+	if err != nil || r.ParseForm() != nil || r.Host != "127.0.0.1:9000" || r.URL.Path != mercurePath || !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ey") {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if got, err := decodeText(r.PostForm.Get("data"), 40); got != m || err != nil || r.PostForm.Get("topic") != "r1" {
+		t.Errorf("%v: %+v, %v", r.PostForm, got, err)
+	}
+}
+
+func TestAnswersToWhatIsPostedAreTakenAsTheyCome(t *testing.T) {
+	const good, bad = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 6\r\n\r\nlater\n"
+	const all = good + bad + good
+	f, _ := members(mercure{}, 0)
+	p := &post{fleet: f}
+	tail := ""
+	for i := range len(all) {
+		rest, err := p.answers([]byte(tail + all[i:i+1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tail = string(rest)
+	}
+	if tail != "" || len(f.causes) != 1 || f.causes["a message refused: 429 Too Many Requests: later"] != 1 {
+		t.Errorf("%q is left, %v", tail, f.causes)
+	}
+	if _, err := p.answers([]byte("what?\r\n\r\n")); err == nil {
+		t.Error("an answer that is none")
 	}
 }
 

@@ -43,6 +43,8 @@ type Fleet struct {
 	clients []*client
 	ending  bool     // disconnects are ours
 	newest  []*event // by room, from rooms.First on: what who comes new comes after
+	posts   []*post
+	places  []map[uint64]message // by room, from rooms.First on: what was heard by its number; nil: nobody asks
 	window  window
 	causes  map[string]int // what went wrong, and how often
 }
@@ -70,6 +72,9 @@ func (f *Fleet) Close() {
 		f.ending = true
 		for _, c := range f.clients {
 			c.close()
+		}
+		for _, p := range f.posts {
+			p.Close()
 		}
 	})
 	f.poller.Close()

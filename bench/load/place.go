@@ -43,7 +43,11 @@ func (c *client) learn(e *event, now int64) uint64 {
 	}
 	if p.known() == nil && e.seq > p.last.seq {
 		p.last.next, p.last = e, e
-		c.fleet.newest[c.room-c.fleet.rooms.First] = e
+		room := c.room - c.fleet.rooms.First
+		c.fleet.newest[room] = e
+		if c.fleet.places != nil && e.err == nil {
+			c.fleet.places[room][e.seq] = e.m
+		}
 	}
 	return c.event(e, now)
 }

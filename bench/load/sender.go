@@ -11,7 +11,8 @@ import (
 	"chatd/poller"
 )
 
-// Sender sends numbered messages over one of the fleet's clients.
+// Sender sends numbered messages over one of the fleet's clients, or beside it (see
+// [post]).
 //
 // In an open loop it belongs to the goroutine that calls Pace; in a closed loop to the
 // fleet's worker.
@@ -40,7 +41,15 @@ func (f *Fleet) Senders(n, outstanding int) (senders []*Sender, err error) {
 		for _, c := range f.clients {
 			i := c.room - f.rooms.First
 			if made[i] < f.rooms.Share(i, n) && c.phase == open && c.kind == Healthy && c.dialect == c.dialect.speaker() {
-				s := &Sender{dialect: c.dialect, room: c.room, id: uint16(made[i]), fleet: f, fd: c.FD(), limit: uint64(outstanding)}
+				fd := c.FD()
+				if c.dialect.posts() {
+					var p *post
+					if p, err = f.post(c.number); err != nil {
+						return
+					}
+					fd = p.FD()
+				}
+				s := &Sender{dialect: c.dialect, room: c.room, id: uint16(made[i]), fleet: f, fd: fd, limit: uint64(outstanding)}
 				made[i]++
 				c.sender = s
 				senders = append(senders, s)
@@ -48,7 +57,10 @@ func (f *Fleet) Senders(n, outstanding int) (senders []*Sender, err error) {
 			}
 		}
 	})
-	if len(senders) < n {
+	switch {
+	case err != nil:
+		return nil, err
+	case len(senders) < n:
 		return nil, errNoClient
 	}
 	slices.SortFunc(senders, func(a, b *Sender) int { return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.room, b.room)) })
@@ -74,7 +86,7 @@ func (s *Sender) Sent() uint64 { return s.sent.Load() }
 // add puts a message that is due now into out.
 func (s *Sender) add(due int64) {
 	m := message{room: uint16(s.room), sender: s.id, seq: s.sent.Load(), due: due}
-	s.out = s.dialect.say(s.out, s.fleet.rooms.name(s.room), m, s.fleet.size)
+	s.out = s.dialect.say(s.out, s.fleet.target, s.fleet.rooms.name(s.room), m, s.fleet.size)
 	s.sent.Add(1)
 }
 
@@ -120,21 +132,26 @@ func Pace(ctx context.Context, senders []*Sender, rate float64) {
 	defer timer.Stop()
 	for i := 0; ; i++ {
 		due := start + int64(float64(i)*interval)
-		for wait := due - Now(); wait > 0; wait = due - Now() {
-			timer.Reset(time.Duration(wait))
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-		if ctx.Err() != nil {
+		if !sleepUntil(ctx, timer, due) {
 			return
 		}
 		s := senders[i%len(senders)]
 		s.add(due)
 		s.flush(poller.Plain{})
 	}
+}
+
+// sleepUntil waits for a time, and reports whether ctx goes on until then.
+func sleepUntil(ctx context.Context, timer *time.Timer, due int64) bool {
+	for wait := due - Now(); wait > 0; wait = due - Now() {
+		timer.Reset(time.Duration(wait))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // Flush writes, after a Pace, what sockets have not taken yet, until ctx ends.

@@ -8,13 +8,21 @@ import "time"
 // Schema is the version of the JSON.
 const Schema = 1
 
+// The scenarios of a comparison in which clients read server-sent events, those of
+// our server beside raw members.
+const (
+	Events       = "events " // they begin so
+	EventsIdle   = Events + "idle"
+	EventsFanout = Events + "fanout"
+)
+
 // Run is one run of a scenario against one server. Figures that the scenario
 // does not have are absent.
 type Run struct {
 	Schema   int       `json:"schema"`
-	Scenario string    `json:"scenario"`          // idle, fanout, flood, storm, stuck, ramp, rooms or herd
+	Scenario string    `json:"scenario"`          // idle, fanout, flood, storm, stuck, ramp, rooms, herd, publish, or one of those of events
 	Server   string    `json:"server"`            // a name; the URL if it has none
-	Dialect  string    `json:"dialect,omitempty"` // what was spoken: chat or centrifuge; absent: raw
+	Dialect  string    `json:"dialect,omitempty"` // what was spoken: chat, events, centrifuge, centrifuge-events or mercure; absent: raw
 	Started  time.Time `json:"started"`
 	Params   Params    `json:"params"`
 
@@ -38,13 +46,14 @@ type Run struct {
 	GeneratorCPU *CPU    `json:"generator_cpu,omitempty"` // of the harness
 	Busy         float64 `json:"generator_busy"`          // share of its time that the harness's loop worked, 0 to 1
 
-	Memory     *Memory `json:"memory,omitempty"`
-	Handshakes *Rate   `json:"handshakes,omitempty"` // connects per second and CPU of each
-	Stuck      *Stuck  `json:"stuck,omitempty"`
-	Ramp       *Ramp   `json:"ramp,omitempty"`
-	Flood      *Flood  `json:"flood,omitempty"` // beside which the figures above were taken
-	Rooms      *Rooms  `json:"rooms,omitempty"`
-	Herd       *Herd   `json:"herd,omitempty"`
+	Memory     *Memory  `json:"memory,omitempty"`
+	Handshakes *Rate    `json:"handshakes,omitempty"` // connects per second and CPU of each
+	Stuck      *Stuck   `json:"stuck,omitempty"`
+	Ramp       *Ramp    `json:"ramp,omitempty"`
+	Flood      *Flood   `json:"flood,omitempty"` // beside which the figures above were taken
+	Rooms      *Rooms   `json:"rooms,omitempty"`
+	Herd       *Herd    `json:"herd,omitempty"`
+	Publish    *Publish `json:"publish,omitempty"`
 
 	Faults   Faults   `json:"faults"`
 	Warnings []string `json:"warnings,omitempty"`
@@ -53,8 +62,8 @@ type Run struct {
 // Params is how a scenario was run.
 type Params struct {
 	Clients      int     `json:"clients"`
-	Rooms        int     `json:"rooms,omitempty"` // that the clients are spread over; 0 or 1: one, that of the URL
-	Senders      int     `json:"senders,omitempty"`
+	Rooms        int     `json:"rooms,omitempty"`   // that the clients are spread over; 0 or 1: one, that of the URL
+	Senders      int     `json:"senders,omitempty"` // publishers, if that is the scenario
 	MessageBytes int     `json:"message_bytes,omitempty"`
 	Rate         float64 `json:"rate,omitempty"`        // messages per second, open loop
 	Outstanding  int     `json:"outstanding,omitempty"` // messages, closed loop
@@ -160,6 +169,13 @@ type Herd struct {
 // Added is what the server's memory grew by.
 func (h *Herd) Added() uint64 { return max(h.RSSPeak, h.RSSBefore) - h.RSSBefore }
 
+// Publish is what publishers by HTTP saw.
+type Publish struct {
+	PerSecond float64  `json:"per_s"`             // messages that were acknowledged
+	Latency   *Latency `json:"latency,omitempty"` // from when a publish was due until it was acknowledged
+	Refused   uint64   `json:"refused"`           // times that one was told to come again, and did so at once, in all
+}
+
 // Faults is what went wrong. A correct server under a load that it can bear
 // has none.
 type Faults struct {
@@ -172,7 +188,7 @@ type Faults struct {
 	Disconnected uint64 `json:"disconnected"`  // clients that the server cut off
 
 	// In dialects that number messages:
-	Misnumbered uint64 `json:"misnumbered,omitempty"` // deliveries with another number than the next one, though nothing was missing
+	Misnumbered uint64 `json:"misnumbered,omitempty"` // deliveries with another number than the next one, though nothing was missing; messages that a publisher was told another number of
 	Gaps        uint64 `json:"gaps,omitempty"`        // times that a client was told, or had to conclude, that it missed something
 }
 

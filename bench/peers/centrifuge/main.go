@@ -1,11 +1,13 @@
 // Command centrifuge is a chat on centrifugal/centrifuge: its memory broker
 // keeps each channel's history, and clients that come back recover from it. It
-// speaks centrifuge's own JSON protocol; a room is a channel.
+// speaks centrifuge's own JSON protocol, at /ws over a WebSocket and at /sse in
+// server-sent events; a room is a channel.
 package main
 
 import (
 	"context"
 	"flag"
+	"net/http"
 	"time"
 
 	"github.com/centrifugal/centrifuge"
@@ -38,6 +40,8 @@ func main() {
 	if err := node.Run(); err != nil {
 		listen.Fail(err)
 	}
+	// Who only listens answers no pings.
+	http.Handle("/sse", centrifuge.NewSSEHandler(node, centrifuge.SSEConfig{PingPongConfig: centrifuge.PingPongConfig{PongTimeout: -1}}))
 	// Its buffers are shared where they can be, and a deep stack is not kept by
 	// those who are silent: what it says of large pools of clients.
 	handler := centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{UseWriteBufferPool: true, ProcessCommandsOffReadLoop: true})
