@@ -99,8 +99,8 @@ func TestClientPublishesWithATokenThatMay(t *testing.T) {
 func TestClientWhoseTokenMayNotPublishKeepsWhatIsSaid(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{
-		"nobody may":   nil,
-		"others may":   {"-api-token-file", writeFile(t, "tokens", aPublisherToken+"\n")},
+		"nobody may":  nil,
+		"others may":  {"-api-token-file", writeFile(t, "tokens", aPublisherToken+"\n")},
 		"it is a JWT": {"-api-token-file", writeFile(t, "tokens", aPublisherToken+"\n"), "-jwt-key-file", writeFile(t, "key", aTokenSecret)},
 	} {
 		t.Run(name, func(t *testing.T) {
