@@ -43,11 +43,10 @@ export class Status {
    */
   opened(transport) {
     this.#answered = Infinity;
+    this.#answeredAt = Infinity;
     this.refuses = false;
     this.#asked = this.facts !== null; // or once more
-    if (transport === 'events') return;
-    this.#answeredAt = Infinity;
-    this.#known = true;
+    this.#known ||= transport === 'websocket';
   }
 
   /**

@@ -11,7 +11,7 @@ func TestPageSaysThatOneCanOnlyListenAndWhy(t *testing.T) {
 	chatd := startChatd(t)
 	g := newGate(t, chatd, refused)
 	ben := chatd.witness(t, "lobby")
-	b := openURL(t, startBrowser(t), "http://"+g.Addr+"/", "open", hasty, quick)
+	b := openURL(t, startBrowser(t), "http://"+g.Addr+"/", "open", quick)
 	b.offline = true
 	ben.say("hello")
 	b.waitForLast("hello")
