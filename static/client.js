@@ -112,7 +112,8 @@ export class Chat extends EventTarget {
         this.#flush();
       },
       retrying: (seconds, failures) => this.#retrying(seconds, failures),
-      failing: (failures) => void this.#status.failed(failures),
+      failed: (failures) => this.#status.failed(failures),
+      slow: (failures) => void this.#status.suspect(failures + 1),
       blocked: (began) => this.#status.blocks(began),
       stopped: () => this.#become('stopped'),
     });

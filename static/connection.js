@@ -46,7 +46,8 @@ const TOKEN_EXPIRED = 4401; // likewise, unless there is another token
  *   at once, when another one has taken the place of one in doubt
  * @property {() => void} doubted whether anybody answers on the open way is in doubt
  * @property {() => void} trusted and no more
- * @property {(failures: number) => void} failing so many attempts in a row have failed, or seem to
+ * @property {(failures: number) => void} failed so many attempts in a row have
+ * @property {(failures: number) => void} slow one more takes its time
  * @property {(began: number) => boolean} blocked whether a WebSocket that was begun then, by
  *   performance.now(), has not opened because none can
  * @property {(seconds: number, failures: number) => void} retrying the seconds until the next attempt, 0 during it
@@ -162,7 +163,7 @@ export class Connection {
       closed: failed,
     };
     this.#timer = setTimeout(() => {
-      this.#listener.failing(this.#failures + 1);
+      this.#listener.slow(this.#failures);
       // Not when it closes: that may take as long again.
       this.#timer = setTimeout(failed, ATTEMPT_MS * Math.min(this.#failures + 1, ATTEMPT_TIMES) - SLOW_MS);
     }, SLOW_MS);
@@ -283,7 +284,7 @@ export class Connection {
     const limit = Math.min(max, min * 2 ** this.#failures++);
     this.#waiting = true;
     this.#countDown(performance.now() + Math.random() * limit);
-    this.#listener.failing(this.#failures);
+    this.#listener.failed(this.#failures);
   }
 
   /** @param {number} deadline */

@@ -50,19 +50,28 @@ export class Status {
   }
 
   /**
-   * failed says how many attempts to connect have failed in a row, or seem to: is it the
-   * network that keeps the client away, or the server?
+   * failed says how many attempts to connect have failed in a row: is it the network
+   * that keeps the client away, or the server?
    * @param {number} failures
    */
-  async failed(failures) {
-    // All whose server starts again fail: who has had a WebSocket gives it time.
-    if (this.refuses || this.#asking || failures < (this.#known ? REFUSALS : 1)) return;
-    if (this.#answered < Infinity) {
-      if (failures < Math.max(this.#answered, REFUSALS) + 2) return; // an attempt may have begun before the answer
-      this.refuses = true;
-      this.#learnt();
+  failed(failures) {
+    // An attempt may have begun before the answer.
+    if (this.refuses || failures < Math.max(this.#answered, REFUSALS) + 2) {
+      void this.suspect(failures);
       return;
     }
+    this.refuses = true;
+    this.#learnt();
+  }
+
+  /**
+   * suspect asks whether anybody is there, unless that is known: so many attempts in a row have
+   * failed, or seem to.
+   * @param {number} failures
+   */
+  async suspect(failures) {
+    // All whose server starts again fail: who has had a WebSocket gives it time.
+    if (this.#asking || this.#answered < Infinity || failures < (this.#known ? REFUSALS : 1)) return;
     this.#asking = true;
     if (await this.#ask()) {
       this.#answered = failures;

@@ -6,13 +6,17 @@ import (
 	"testing"
 )
 
-// quick makes the client come back without a long wait.
-const quick = `Math.random = () => 0.01`
+// quick makes the client come back without a long wait, and wait long for a WebSocket: a
+// browser in which many have failed has each further one wait for seconds.
+const quick = `{
+	Math.random = () => 0.1;
+	const timeout = setTimeout;
+	window.setTimeout = (f, ms, ...args) => timeout(f, ms >= 3_000 ? 10 * ms : ms, ...args);
+}`
 
 const aPublisherToken = "shop-token"
 
-// visitGate opens a page whose client comes back at once. Its time is the real one: a browser
-// in which many WebSockets have failed has each further one wait for seconds.
+// visitGate opens a page whose client comes back at once.
 func visitGate(t *testing.T, p *process) *tab {
 	t.Helper()
 	return visit(t, startBrowser(t), "http://"+p.Addr, quick)
@@ -68,7 +72,7 @@ func TestClientListensWhereWebSocketsAreNotAnswered(t *testing.T) {
 	t.Parallel()
 	chatd := startChatd(t, "-allow-origin", "*")
 	g, ben := newGate(t, chatd, ignored), chatd.witness(t, "lobby")
-	b := visit(t, startBrowser(t), "http://"+chatd.Addr, hasty, quick)
+	b := visit(t, startBrowser(t), "http://"+chatd.Addr, hasty, `Math.random = () => 0.1`)
 	b.beginBy(g, "events", ``)
 	ben.say("hello")
 	b.wait(`chat.texts('lobby') === 'hello'`)
@@ -164,7 +168,7 @@ func TestTextOfWhichTheAnswerIsLostIsPublishedOnce(t *testing.T) {
 			g.reset()
 			b.wait(`chat.of('close').length > 0`)
 			g.become(passes, passes)
-			b.do(`Math.random = () => 0.01`)
+			b.do(`Math.random = () => 0.1`)
 			b.do(`chat.connect()`)
 			b.wait(fmt.Sprintf(`entry.state === %q && chat.state === 'open'`, tt.state))
 			b.expect(fmt.Sprintf(`chat.transport === %q`, tt.transport))
