@@ -12,7 +12,7 @@ import { RoomList, takeRooms } from './roomlist.js';
 import { RoomViews, addressOf, roomHere } from './roomviews.js';
 import { Store } from './store.js';
 import { Who } from './who.js';
-import { closed, count, number } from './words.js';
+import { closed, count, listening, number } from './words.js';
 
 const NOTICE_MS = 8_000;
 const STATES = { connecting: 'Connecting…', open: 'Connected', silent: 'No answer', retrying: 'Reconnecting', stopped: 'Disconnected' };
@@ -151,7 +151,9 @@ function refresh() {
 function keptWords(entries) {
   const doubtful = entries.filter(({ state }) => state === 'unsure' || state === 'refused').length;
   if (doubtful) return `${count(doubtful, 'text')} may not be delivered: see above.`;
-  if (!entries.length || chat.state === 'open') return '';
+  if (!entries.length) return '';
+  if (chat.readOnly) return 'Your text is kept, and sent when you can speak here.';
+  if (chat.state === 'open') return '';
   return chat.state === 'stopped' ? 'Your text is kept. Connect to send it.' : 'Your text is kept, and sent when the connection is back.';
 }
 
@@ -163,9 +165,11 @@ function draw() {
 }
 
 const events = {
-  state({ state, seconds, refused }) {
+  state({ state, seconds, refused, readOnly }) {
     document.body.dataset.state = state;
-    tell(find('status'), STATES[state]);
+    tell(find('status'), readOnly && state === 'open' ? 'Listening' : STATES[state]);
+    tell(find('listening'), readOnly ? listening(readOnly) : '');
+    composer.muted = readOnly !== null;
     // The countdown stands apart from the status, because nobody wants to hear it tick.
     find('countdown').textContent = state !== 'retrying' ? '' : seconds ? ` in ${seconds} s…` : '…';
     tell(find('now'), state === 'stopped' ? 'Connect' : 'Now');

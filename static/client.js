@@ -5,7 +5,8 @@
 //   chat.addEventListener('message', ({ detail }) => console.log(detail.name, detail.text));
 //   await chat.say('hello');
 //
-//	Chat ─▶ Connection  one WebSocket, and another when it is gone
+//	Chat ─▶ Connection  one way to the server, and another when it is gone:
+//	  │                   Socket, or Events where no WebSocket opens
 //	  │ ◀── Watch       finds out when nobody answers
 //	  ├───▶ Outbox      what was said, until it is confirmed
 //	  ├───▶ Commands    join, leave, who, name and their answers
@@ -25,6 +26,7 @@ import { Watch } from './watch.js';
 export { ChatError, sizeOf };
 
 const WELCOME_MS = 4_000; // in which it should come
+const NAME_MOST = 32; // characters, where the server does not tell
 
 /** @typedef {import('./outbox.js').Entry} Entry */
 /** @typedef {import('./types.js').Events} Events */
@@ -33,6 +35,7 @@ const WELCOME_MS = 4_000; // in which it should come
 /** @typedef {import('./types.js').Options} Options */
 /** @typedef {import('./types.js').State} State */
 /** @typedef {import('./types.js').Token} Token */
+/** @typedef {import('./types.js').Transport} Transport */
 /** @typedef {import('./types.js').Who} Who */
 /** @typedef {import('./position.js').Place} Place */
 
@@ -55,6 +58,14 @@ export class Chat extends EventTarget {
   token = ''; // for the next connection
   /** @type {{message: number, name: number, rooms: number} | null} */
   limits = null; // none is known before the first welcome
+  /** @type {Transport} of the present connection, or the last */
+  transport = 'websocket';
+  /**
+   * why nothing can be said on the present connection; null if it can. Its code is no_token, or
+   * not_allowed if the server does not let the token publish. What is said is kept, until it can.
+   * @type {ChatError | null}
+   */
+  readOnly = null;
   /** @type {Map<string, Room>} those that the chat is to be in, the first one's own connection */
   rooms = new Map();
 
@@ -90,10 +101,10 @@ export class Chat extends EventTarget {
     this.#status = new Status(this.#below('status.json'), () => this.#learnt());
     this.#pace = new Pace(this.#status);
     this.#connection = new Connection({
-      address: () => (typeof this.token === 'function' ? this.#renewed(this.token) : this.#address(this.token)),
+      ticket: () => (typeof this.token === 'function' ? this.#renewed(this.token) : this.#ticket(this.token)),
       renews: () => typeof this.token === 'function',
-      opened: () => { this.#openedAt = performance.now(); },
-      received: (data) => this.#received(data),
+      opened: () => this.#opened(),
+      received: (event) => this.#received(event),
       lost: (close) => this.#lost(close),
       doubted: () => this.#become('silent'),
       trusted: () => {
@@ -101,12 +112,15 @@ export class Chat extends EventTarget {
         this.#flush();
       },
       retrying: (seconds, failures) => this.#retrying(seconds, failures),
+      failed: (failures) => this.#status.failed(failures),
+      slow: (failures) => void this.#status.suspect(failures + 1),
+      blocked: (began) => this.#status.blocks(began),
       stopped: () => this.#become('stopped'),
     });
     const line = this.#line();
     this.#outbox = new Outbox(line);
     this.#commands = new Commands(line);
-    this.#rooms = new Rooms(this.rooms, this.#commands, (room, error) => this.#left(room, error));
+    this.#rooms = new Rooms(this.rooms, this.#commands, (room, error) => this.#left(room, error), (room, error) => this.#crowded(room, error));
     this.#watch = new Watch({
       connection: this.#connection,
       overdue: (heard) => this.#outbox.overdue || this.#commands.overdue(heard) || performance.now() - this.#openedAt > WELCOME_MS,
@@ -189,7 +203,7 @@ export class Chat extends EventTarget {
   async who(room = this.#rooms.first.name) {
     const who = await this.#commands.ask(() => (this.rooms.has(room) ? { events: [{ type: 'who', room }], answer: 'who', room } : null));
     if (!who) throw new ChatError('not_member', `you are not in ${room}`);
-    return { room, count: who.count, members: who.members };
+    return { room, count: who.count ?? this.rooms.get(room)?.members ?? 0, members: who.members };
   }
 
   /** connect makes an attempt to connect at once, unless there is a connection that answers. */
@@ -215,13 +229,15 @@ export class Chat extends EventTarget {
       get open() { return chat.#connection.open && !chat.#connection.doubted && chat.state === 'open'; },
       get closed() { return chat.#closed; },
       get limits() { return chat.limits; },
+      get readOnly() { return chat.readOnly; },
+      get transport() { return chat.transport; },
+      get window() { return chat.#connection.window; },
       rooms: this.rooms,
       pace: this.#pace,
       /** @param {object} event */
       send(event) {
-        const text = JSON.stringify(event);
-        chat.#connection.send(text);
-        return sizeOf(text);
+        chat.#connection.send(event);
+        return sizeOf(JSON.stringify(event));
       },
       /** @param {Entry} entry */
       changed(entry) { chat.#tell('entry', { entry }); },
@@ -234,31 +250,32 @@ export class Chat extends EventTarget {
   }
 
   /**
-   * #renewed is where the next connection goes, with a token that is asked for.
+   * #renewed is the ticket for the next connection, with a token that is asked for.
    * @param {() => string | Promise<string>} ask
    */
   async #renewed(ask) {
-    return this.#address(await ask());
+    return this.#ticket(await ask());
   }
 
   /**
-   * #address is where the next connection goes.
+   * #ticket is for the next connection.
    * @param {string} token
    */
-  #address(token) {
-    const room = this.#rooms.first;
-    const url = this.#below(`ws/${room.name}`);
-    url.protocol = url.protocol.replace(/^http/, 'ws');
+  #ticket(token) {
+    const { name: room, from: since } = this.#rooms.first;
     const { name, session } = this;
-    const query = Object.entries({ name, since: room.position || room.since, session, token }).filter(([, value]) => value);
-    url.search = new URLSearchParams(query).toString();
-    return url;
+    return { base: this.#base, room, since, name, session, token };
   }
 
-  /** @param {string} data */
-  #received(data) {
-    const event = read(data);
-    if (!event) return;
+  /** #opened begins with a connection, whose welcome is to come. */
+  #opened() {
+    this.#openedAt = performance.now();
+    this.transport = this.#connection.transport;
+    this.readOnly = null;
+  }
+
+  /** @param {any} event */
+  #received(event) {
     const room = this.rooms.get(event.room);
     switch (event.type) {
       case 'welcome':
@@ -280,6 +297,15 @@ export class Chat extends EventTarget {
       case 'error':
         this.#failed(new ChatError(event.code, event.message, event.nonce));
         break;
+      case 'placed':
+        this.#outbox.confirm(event);
+        break;
+      case 'later':
+        this.#outbox.later(event.nonce, event.ms);
+        break;
+      case 'mute':
+        this.#muted(event);
+        break;
     }
     this.#commands.answered(event);
     this.#watch.heard();
@@ -287,17 +313,18 @@ export class Chat extends EventTarget {
 
   /**
    * #welcomed begins with a connection.
-   * @param {Place & {id: string, session: string, name: string, limits: Chat['limits'], retry: {min_ms: number, max_ms: number}, room: string}} welcome
+   * @param {Place & {id?: string, session?: string, name: string, limits: {message?: number, name?: number, rooms: number}, retry: {min_ms?: number, max_ms?: number}, room: string}} welcome
    */
-  #welcomed({ id, session, name, limits, retry, ...place }) {
+  #welcomed({ id = this.id, session = this.session, name, limits, retry, ...place }) {
     this.#openedAt = Infinity;
     this.id = id;
     this.session = session;
     this.name = name;
-    this.limits = limits;
+    this.limits = { message: this.#status.facts?.maxMessage ?? Infinity, name: NAME_MOST, ...limits };
     this.#store();
-    this.#status.opened();
-    this.#connection.backoff = { min: retry.min_ms, max: retry.max_ms };
+    this.#status.opened(this.transport);
+    const { min, max } = this.#connection.backoff;
+    this.#connection.backoff = { min: retry.min_ms ?? min, max: retry.max_ms ?? max };
     const room = this.rooms.get(place.room);
     if (room) this.#joined(room, place, { id, name });
     this.#rooms.welcomed(place.room);
@@ -316,7 +343,7 @@ export class Chat extends EventTarget {
    * @param {{id?: string, name?: string}} welcome whether it came with one
    */
   #joined(room, place, welcome) {
-    const again = room.epoch !== '';
+    const again = room.begun > 0;
     room.begin(place);
     const { name, members } = room;
     const { resumed } = place;
@@ -327,12 +354,13 @@ export class Chat extends EventTarget {
   /**
    * #heard takes a message.
    * @param {Room} room
-   * @param {{seq: number, at: number, id?: string, name?: string, text?: string, data?: string, nonce?: string}} say
+   * @param {{seq: number, at: number, epoch?: string, id?: string, name?: string, text?: string, data?: string, nonce?: string}} say
    */
-  #heard(room, { seq, at, id = '', name = '', text, data, nonce }) {
+  #heard(room, { seq, at, epoch, id = '', name = '', text, data, nonce }) {
     // The first one's event, if it is told again, may be ahead of what is still to come.
     const entry = this.#outbox.confirm({ room: room.name, seq, at, nonce });
     const own = this.#outbox.mine(nonce) || (id !== '' && id === this.id);
+    room.find({ seq, epoch });
     if (seq > room.seq + 1) {
       if (this.#outbox.mine(nonce)) return;
       this.#missed(room, { from: room.seq + 1, to: seq - 1, why: 'lost' });
@@ -354,15 +382,16 @@ export class Chat extends EventTarget {
    */
   #missed(room, gap) {
     const missed = room.miss(gap);
+    this.#outbox.missed(room.name);
     if (missed) this.#tell('gap', missed);
   }
 
   /**
    * #counted takes the number of a room's members, and who they are perhaps.
    * @param {Room} room
-   * @param {{count: number, members?: Member[]}} event
+   * @param {{count?: number, members?: Member[]}} event
    */
-  #counted(room, { count, members }) {
+  #counted(room, { count = room.members, members }) {
     room.members = count;
     this.#tell('members', { room: room.name, count });
     if (members) this.#tell('who', { room: room.name, count, members });
@@ -378,6 +407,25 @@ export class Chat extends EventTarget {
     this.#tell('left', { room, error });
   }
 
+  /**
+   * #crowded tells that a room is not heard on this connection, which is in too many.
+   * @param {string} room
+   * @param {ChatError} error
+   */
+  #crowded(room, { code, message }) {
+    this.#tell('error', new ChatError(code, `${room} is not heard: ${message}`));
+  }
+
+  /**
+   * #muted takes that nothing can be said from now on.
+   * @param {{code: string, message: string, nonce?: string}} mute
+   */
+  #muted({ code, message, nonce }) {
+    this.readOnly = new ChatError(code, message);
+    this.#outbox.untaken(nonce);
+    if (this.state === 'open') this.#become('open');
+  }
+
   /** @param {ChatError} error */
   #failed(error) {
     const told = error.nonce === undefined ? this.#commands.failed(error) : this.#outbox.refused(error);
@@ -389,6 +437,7 @@ export class Chat extends EventTarget {
     this.#openedAt = Infinity;
     this.#rooms.lost();
     this.#commands.lost();
+    this.readOnly = null;
     this.#outbox.lost(close);
     this.#code = close.code;
     this.#reason = close.reason;
@@ -402,14 +451,13 @@ export class Chat extends EventTarget {
   #retrying(seconds, failures) {
     this.#seconds = seconds;
     this.#failures = failures;
-    void this.#status.failed(failures);
     this.#become('retrying');
   }
 
   /** @param {State} state */
   #become(state) {
     this.state = state;
-    this.#tell('state', { state, seconds: this.#seconds, failures: this.#failures, refused: this.#status.refuses, code: this.#code, reason: this.#reason });
+    this.#tell('state', { state, seconds: this.#seconds, failures: this.#failures, refused: this.#status.refuses, code: this.#code, reason: this.#reason, transport: this.transport, readOnly: this.readOnly });
   }
 
   /** #flush sends what waits. */
@@ -458,17 +506,5 @@ export class Chat extends EventTarget {
       this.#storage?.setItem(this.#key, this.session);
     } catch { // it goes without
     }
-  }
-}
-
-/**
- * read returns the event that a frame has, or null.
- * @param {string} data
- */
-function read(data) {
-  try {
-    return JSON.parse(data);
-  } catch {
-    return null;
   }
 }

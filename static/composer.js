@@ -9,6 +9,7 @@ const encoder = new TextEncoder();
 
 /** Composer is the field at the bottom: Enter sends, what can't be sent stays. */
 export class Composer {
+  muted = false; // what is typed stays
   #input;
   #hint;
   #size;
@@ -63,7 +64,7 @@ export class Composer {
 
   #submit() {
     const { text } = this;
-    if (text.trim() === '' || this.measure()) return;
+    if (this.muted || text.trim() === '' || this.measure()) return;
     this.#send(text);
     this.text = '';
     this.focus();

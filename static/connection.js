@@ -1,43 +1,76 @@
-// Connection keeps the WebSocket up.
+// Connection keeps a way to the server open.
 
-const SUBPROTOCOL = 'chat.v1';
+import { Events } from './events.js';
+import { Socket } from './socket.js';
+
 const ATTEMPT_MS = 5_000; // after which the first attempt to connect is given up
 const ATTEMPT_TIMES = 3; // as long a later one may take: the network may be that slow
-const GRACE_MS = 2_000; // for a socket in doubt, once another one has opened
+const SLOW_MS = 2_000; // that an attempt takes that may be in vain
+const GRACE_MS = 2_000; // for a way in doubt, once another one has opened
 const STABLE_MS = 5_000; // a connection that lasted so long was a good one
 
 // After these the same would happen again: somebody has to decide.
 const FINAL_CODES = new Set([1003, 1008, 1009, 1010]);
 const TOKEN_EXPIRED = 4401; // likewise, unless there is another token
 
+/** @typedef {{base: URL, room: string, since: string, name: string, session: string, token: string}} Ticket where to connect, as whom */
+/** @typedef {{code: number, reason: string, clean: boolean}} Close the end of a way */
+
+/**
+ * Way is one way to the server, over which chat.v1 is spoken: a Socket, or Events. It
+ * opens when it is made, and ends once.
+ * @typedef {object} Way
+ * @property {import('./types.js').Transport} name
+ * @property {number} window how many texts may be on their way at a time
+ * @property {boolean} open
+ * @property {Told | null} on
+ * @property {(event: object) => void} send
+ * @property {() => void} close
+ */
+
+/**
+ * Told is what a way tells.
+ * @typedef {object} Told
+ * @property {() => void} opened
+ * @property {(event: any) => void} received
+ * @property {(close: Close) => void} closed also if it has not opened
+ */
+
 /**
  * @typedef {object} Listener
- * @property {() => URL | Promise<URL>} address where to connect
+ * @property {() => Ticket | Promise<Ticket>} ticket
  * @property {() => boolean} renews it will be with another token when one has expired
- * @property {() => void} opened there is a new socket
- * @property {(data: string) => void} received
- * @property {(close: {code: number, reason: string, clean: boolean}) => void} lost once for each
- *   socket that had opened; opened may follow at once, when another one has taken the place of one in doubt
- * @property {() => void} doubted whether anybody answers on the open socket is in doubt
+ * @property {() => void} opened there is a new way
+ * @property {(event: any) => void} received
+ * @property {(close: Close) => void} lost once for each way that had opened; opened may follow
+ *   at once, when another one has taken the place of one in doubt
+ * @property {() => void} doubted whether anybody answers on the open way is in doubt
  * @property {() => void} trusted and no more
+ * @property {(failures: number) => void} failed so many attempts in a row have
+ * @property {(failures: number) => void} slow one more takes its time
+ * @property {(began: number) => boolean} blocked whether a WebSocket that was begun then, by
+ *   performance.now(), has not opened because none can
  * @property {(seconds: number, failures: number) => void} retrying the seconds until the next attempt, 0 during it
  * @property {() => void} stopped it does not come back by itself
  */
 
 /**
- * Connection is a WebSocket that comes back.
+ * Connection is a way to the server that comes back.
  *
- * A socket that is in doubt, because nobody seems to answer, is not given up: it may
- * well come alive again, with all that was on its way. Others are tried beside it, and
- * one that opens takes its place if it stays silent all the same.
+ * Each attempt is one for a WebSocket first. Where none can be opened, although the server
+ * answers, the same attempt goes on with events; and so each reconnect is a way back.
+ *
+ * A way that is in doubt, because nobody seems to answer, is not given up: it may well
+ * come alive again, with all that was on its way. Others are tried beside it, and one
+ * that opens takes its place if it stays silent all the same.
  */
 export class Connection {
   #listener;
-  /** @type {WebSocket | null} */
-  #socket = null; // the open one
-  /** @type {WebSocket | Asking | null} */
+  /** @type {Way | null} */
+  #way = null; // the open one
+  /** @type {Way | Asking | null} */
   #attempt = null; // one that is to be opened, or to take the open one's place
-  /** @type {string[]} */
+  /** @type {object[]} */
   #ahead = []; // what came on that
   #timer = 0; // of the running attempt or the wait for the next one
   #failures = 0; // in a row
@@ -55,60 +88,85 @@ export class Connection {
   }
 
   get open() {
-    return this.#socket !== null && this.#socket.readyState === WebSocket.OPEN;
+    return this.#way?.open ?? false;
   }
 
   get doubted() {
     return this.#doubted;
   }
 
+  get transport() {
+    return this.#way?.name ?? 'websocket';
+  }
+
+  /** window is how many texts may be on their way at a time. */
+  get window() {
+    return this.#way?.window ?? 0;
+  }
+
   /**
-   * send hands a text to the open socket.
-   * @param {string} text
+   * send hands an event to the open way.
+   * @param {object} event
    */
-  send(text) {
-    this.#socket?.send(text);
+  send(event) {
+    this.#way?.send(event);
   }
 
   /** connect makes an attempt at once. */
   connect() {
     this.#abandon();
-    if (!this.#socket && this.#failures) this.#listener.retrying(0, this.#failures);
-    const address = this.#listener.address();
-    if (address instanceof URL) this.#dial(address);
-    else this.#ask(address);
+    if (!this.#way && this.#failures) this.#listener.retrying(0, this.#failures);
+    const ticket = this.#listener.ticket();
+    if (ticket instanceof Promise) this.#ask(ticket);
+    else this.#dial(ticket);
   }
 
   /**
    * #ask makes an attempt of which it is not known yet where to.
-   * @param {Promise<URL>} address
+   * @param {Promise<Ticket>} ticket
    */
-  #ask(address) {
+  #ask(ticket) {
     const asking = new Asking();
-    this.#try(asking);
-    address.then((url) => {
+    this.#try(asking, () => this.#failed());
+    ticket.then((ticket) => {
       if (asking !== this.#attempt) return;
       this.#abandon();
-      this.#dial(url);
-    }, () => this.#failed(asking));
+      this.#dial(ticket);
+    }, () => {
+      if (asking === this.#attempt) this.#failed();
+    });
   }
 
-  /** @param {URL} url */
-  #dial(url) {
-    const socket = new WebSocket(url, SUBPROTOCOL);
-    socket.onopen = () => this.#opened(socket);
-    socket.onclose = () => this.#failed(socket);
-    this.#try(socket);
+  /** @param {Ticket} ticket */
+  #dial(ticket) {
+    const began = performance.now();
+    this.#try(new Socket(ticket), () => {
+      if (!this.#listener.blocked(began)) {
+        this.#failed();
+        return;
+      }
+      this.#abandon();
+      this.#try(new Events(ticket), () => this.#failed());
+    });
   }
 
   /**
    * #try gives an attempt its time.
-   * @param {WebSocket | Asking} attempt
+   * @param {Way | Asking} attempt
+   * @param {() => void} failed is called if it does not open
    */
-  #try(attempt) {
+  #try(attempt, failed) {
     this.#attempt = attempt;
-    // Not when it closes: that may take as long again.
-    this.#timer = setTimeout(() => this.#failed(attempt), ATTEMPT_MS * Math.min(this.#failures + 1, ATTEMPT_TIMES));
+    attempt.on = {
+      opened: () => this.#opened(/** @type {Way} */ (attempt)),
+      received: () => {},
+      closed: failed,
+    };
+    this.#timer = setTimeout(() => {
+      this.#listener.slow(this.#failures);
+      // Not when it closes: that may take as long again.
+      this.#timer = setTimeout(failed, ATTEMPT_MS * Math.min(this.#failures + 1, ATTEMPT_TIMES) - SLOW_MS);
+    }, SLOW_MS);
   }
 
   /** hurry ends a wait for the next attempt: there is reason to believe that it works now. */
@@ -116,9 +174,9 @@ export class Connection {
     if (this.#waiting) this.connect();
   }
 
-  /** leave closes the socket of a page that is left, which the browser may keep for its back button. */
+  /** leave closes the way of a page that is left, which the browser may keep for its back button. */
   leave() {
-    this.#socket?.close(); // comes back by itself with the page
+    this.#way?.close(); // comes back by itself with the page
     if (!this.#attempt) return;
     this.#abandon();
     this.#retry();
@@ -127,12 +185,12 @@ export class Connection {
   /** close ends it: nothing more is told. */
   close() {
     this.#abandon();
-    const socket = this.#socket;
-    this.#socket = null;
-    if (socket) silence(socket).close();
+    const way = this.#way;
+    this.#way = null;
+    if (way) silence(way).close();
   }
 
-  /** doubt says that nobody seems to answer on the open socket. */
+  /** doubt says that nobody seems to answer on the open way. */
   doubt() {
     if (this.#doubted || !this.open) return;
     this.#doubted = true;
@@ -156,48 +214,48 @@ export class Connection {
   }
 
   /**
-   * #opened takes a socket that has opened; but not at once while the old one may yet come alive.
-   * @param {WebSocket} socket
+   * #opened takes a way that has opened; but not at once while the old one may yet come alive.
+   * @param {Way} way
    */
-  #opened(socket) {
+  #opened(way) {
     clearTimeout(this.#timer);
     if (!this.open) {
-      this.#take(socket);
+      this.#take(way);
       return;
     }
-    socket.onmessage = (event) => this.#ahead.push(event.data);
-    this.#timer = setTimeout(() => this.#take(socket), GRACE_MS);
+    way.on = { opened() {}, received: (event) => this.#ahead.push(event), closed: () => this.#failed() };
+    this.#timer = setTimeout(() => this.#take(way), GRACE_MS);
   }
 
-  /** @param {WebSocket} socket */
-  #take(socket) {
+  /** @param {Way} way */
+  #take(way) {
     clearTimeout(this.#timer);
-    const old = this.#socket;
+    const old = this.#way;
     this.#attempt = null;
-    this.#socket = socket;
+    this.#way = way;
     this.#doubted = false;
     this.#openedAt = performance.now();
-    socket.onmessage = (event) => this.#listener.received(event.data);
-    socket.onclose = (event) => this.#closed(event);
+    way.on = { opened() {}, received: (event) => this.#listener.received(event), closed: (close) => this.#closed(close) };
     if (old) {
-      silence(old).close(); // what it still has for the server goes out before
+      silence(old).close();
       this.#listener.lost({ code: 0, reason: '', clean: false });
     }
     this.#listener.opened();
-    for (const data of this.#ahead.splice(0)) this.#listener.received(data);
+    for (const event of this.#ahead.splice(0)) this.#listener.received(event);
   }
 
-  /** @param {CloseEvent} event */
-  #closed({ code, reason, wasClean }) {
-    this.#socket = null;
+  /** @param {Close} close */
+  #closed(close) {
+    const { code } = close;
+    this.#way = null;
     this.#doubted = false;
     this.#forgive();
-    this.#listener.lost({ code, reason, clean: wasClean });
+    this.#listener.lost(close);
     if (FINAL_CODES.has(code) || (code === TOKEN_EXPIRED && !this.#listener.renews())) {
       this.#abandon();
       this.#listener.stopped();
-    } else if (this.#attempt instanceof WebSocket && this.#attempt.readyState === WebSocket.OPEN) {
-      this.#take(this.#attempt);
+    } else if (this.#attempt?.open) {
+      this.#take(/** @type {Way} */ (this.#attempt));
     } else if (!this.#attempt && !this.#waiting) {
       this.#retry();
     } else {
@@ -205,12 +263,8 @@ export class Connection {
     }
   }
 
-  /**
-   * #failed is the end of an attempt.
-   * @param {WebSocket | Asking} socket
-   */
-  #failed(socket) {
-    if (socket !== this.#attempt) return;
+  /** #failed is the end of an attempt. */
+  #failed() {
     this.#abandon();
     this.#retry();
   }
@@ -219,10 +273,10 @@ export class Connection {
   #abandon() {
     clearTimeout(this.#timer);
     this.#waiting = false;
-    const socket = this.#attempt;
+    const attempt = this.#attempt;
     this.#attempt = null;
     this.#ahead = [];
-    if (socket) silence(socket).close();
+    if (attempt) silence(attempt).close();
   }
 
   #retry() {
@@ -230,6 +284,7 @@ export class Connection {
     const limit = Math.min(max, min * 2 ** this.#failures++);
     this.#waiting = true;
     this.#countDown(performance.now() + Math.random() * limit);
+    this.#listener.failed(this.#failures);
   }
 
   /** @param {number} deadline */
@@ -239,28 +294,26 @@ export class Connection {
       this.connect();
       return;
     }
-    if (!this.#socket) this.#listener.retrying(Math.ceil(left / 1000), this.#failures);
+    if (!this.#way) this.#listener.retrying(Math.ceil(left / 1000), this.#failures);
     this.#timer = setTimeout(() => this.#countDown(deadline), left % 1000 || 1000);
   }
 }
 
-/** Asking stands for a socket while it is asked where to connect. */
+/** Asking stands for a way while it is asked where to connect. */
 class Asking {
-  onopen = null;
-  onmessage = null;
-  onclose = null;
+  open = false;
+  /** @type {Told | null} */
+  on = null;
   close() {}
 }
 
 /**
- * silence makes a socket one that tells nothing more.
- * @template {WebSocket | Asking} T
- * @param {T} socket
+ * silence makes a way one that tells nothing more.
+ * @template {Way | Asking} T
+ * @param {T} way
  * @returns {T}
  */
-function silence(socket) {
-  socket.onopen = null;
-  socket.onmessage = null;
-  socket.onclose = null;
-  return socket;
+function silence(way) {
+  way.on = null;
+  return way;
 }

@@ -2,8 +2,6 @@
 
 import { ChatError } from './error.js';
 
-const WINDOW = 8; // texts on their way at a time
-
 // In which a text should come back.
 const ANSWER_MS = 8_000;
 const ANSWER_MOST_MS = 13_000; // also for a long one
@@ -33,7 +31,8 @@ const nonceBase = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byt
 
 /**
  * Entry is a text that was said. Its state is
- *   waiting   - it has not been sent: there is no connection, or others are before it;
+ *   waiting   - it has not been sent: there is no connection, or others are before it; or nothing
+ *     can be said on the connection that there is: error says why;
  *   sent      - it is on its way. Should the connection break, it is sent again by itself
  *     if it is certain that nobody has seen it, and else becomes
  *   unsure    - it may be published, or not: whoever said it decides;
@@ -94,6 +93,7 @@ export class Entry {
  * @typedef {object} Kept what the outbox has of an entry
  * @property {number} size in bytes
  * @property {number} sentAt by performance.now()
+ * @property {string} transport over which it went last
  * @property {boolean} lost the connection on which it went is gone
  * @property {(place: {seq: number, at: number}) => void} resolve
  * @property {(error: ChatError) => void} reject
@@ -105,6 +105,9 @@ export class Entry {
  * @property {boolean} closed for good
  * @property {Map<string, import('./position.js').Room>} rooms
  * @property {{message: number} | null} limits
+ * @property {ChatError | null} readOnly
+ * @property {string} transport
+ * @property {number} window texts on their way at a time
  * @property {import('./pace.js').Pace} pace
  * @property {(event: object) => number} send returns its size
  * @property {(entry: Entry) => void} changed
@@ -118,7 +121,8 @@ export class Entry {
  * waits until the room has been resumed. If it was published, it is among what was
  * missed, which confirms it. If it is not, and nothing is missing, it was not
  * published, and is sent again, under its nonce: should the first one arrive after
- * all, the server knows it. But if what was missed has a gap, nobody knows: unsure.
+ * all, the server knows it. But if what was missed has a gap, nobody knows: unsure. So it
+ * is if the transport is another one: there one has another id, with nonces of its own.
  */
 export class Outbox {
   #line;
@@ -149,7 +153,7 @@ export class Outbox {
     /** @type {PromiseWithResolvers<{seq: number, at: number}>} */
     const { promise, resolve, reject } = Promise.withResolvers();
     const entry = new Entry(this, `${this.#base}-${++this.#count}`, room, decoder.decode(bytes), promise);
-    this.#entries.set(entry, { size: bytes.length, sentAt: 0, lost: false, resolve, reject });
+    this.#entries.set(entry, { size: bytes.length, sentAt: 0, transport: '', lost: false, resolve, reject });
     this.#line.changed(entry);
     if (this.#line.closed) this.close();
     else if (this.#fits(entry)) this.flush();
@@ -159,8 +163,9 @@ export class Outbox {
   /** flush sends what may be sent. */
   flush() {
     clearTimeout(this.#timer);
-    const { open, rooms, pace } = this.#line;
-    let free = open ? WINDOW - this.#with('sent').length : 0;
+    const { open, rooms, pace, readOnly, transport, window } = this.#line;
+    this.#explain();
+    let free = open && !readOnly ? window - this.#with('sent').length : 0;
     for (const [entry, kept] of this.#entries) {
       if (free <= 0) return;
       const { state, room, text, nonce } = entry;
@@ -173,6 +178,7 @@ export class Outbox {
       free--;
       kept.sentAt = performance.now();
       kept.lost = false;
+      kept.transport = transport;
       pace.sent(this.#line.send({ type: 'say', room, text, nonce }), false);
       this.#become(entry, 'sent');
     }
@@ -213,6 +219,27 @@ export class Outbox {
     return entry !== undefined;
   }
 
+  /**
+   * later says that a text is put off: until then there is nothing to wait for.
+   * @param {string} nonce
+   * @param {number} ms
+   */
+  later(nonce, ms) {
+    const entry = this.#find(nonce);
+    const kept = entry && this.#entries.get(entry);
+    if (kept) kept.sentAt = performance.now() + ms;
+  }
+
+  /**
+   * untaken says that a text was not taken, nor refused: it waits again, as all do if there is none.
+   * @param {string | undefined} nonce
+   */
+  untaken(nonce) {
+    const entry = this.#find(nonce);
+    if (entry?.state === 'sent') this.#become(entry, 'waiting');
+    this.flush();
+  }
+
   /** overdue reports whether a text should have come back by now. */
   get overdue() {
     const now = performance.now();
@@ -230,6 +257,7 @@ export class Outbox {
       if (clean && TOLD_CODES.has(code) && !kept.lost) this.#become(entry, 'waiting');
       else kept.lost = true;
     }
+    this.#explain();
   }
 
   /**
@@ -245,6 +273,15 @@ export class Outbox {
       this.#settle(room, resuming, resuming.heard + REPLAY_MOST_MS);
     }
     this.flush();
+  }
+
+  /**
+   * missed says that something is missing of what was said in a room.
+   * @param {string} room
+   */
+  missed(room) {
+    const resuming = this.#resuming.get(room);
+    if (resuming) resuming.missing = true;
   }
 
   /**
@@ -301,7 +338,9 @@ export class Outbox {
     }
     if (this.#resuming.get(room) !== resuming) return; // of another connection
     this.#resuming.delete(room);
-    for (const [entry] of this.#lost(room)) this.#become(entry, resuming.missing ? 'unsure' : 'waiting');
+    for (const [entry, kept] of this.#lost(room)) {
+      this.#become(entry, resuming.missing || kept.transport !== this.#line.transport ? 'unsure' : 'waiting');
+    }
     this.flush();
   }
 
@@ -346,6 +385,16 @@ export class Outbox {
   #become(entry, state) {
     entry.state = state;
     this.#line.changed(entry);
+  }
+
+  /** #explain says why entries wait. */
+  #explain() {
+    const { readOnly } = this.#line;
+    for (const [entry] of this.#with('waiting')) {
+      if (entry.error === readOnly) continue;
+      entry.error = readOnly;
+      this.#line.changed(entry);
+    }
   }
 
   /**

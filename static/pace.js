@@ -34,13 +34,13 @@ export class Pace {
 
   /** #after is the time that has to be between the last one and the next. */
   #after() {
-    const { rates } = this.#status;
-    if (!rates) {
+    const { facts } = this.#status;
+    if (!facts) {
       // Who sends but now and then need not know.
       if (performance.now() - this.#sentAt < UNTOLD_MS) void this.#status.learn();
       return this.#command ? COMMAND_MS : UNTOLD_MS;
     }
-    const { rateMessages, rateBytes } = rates;
+    const { rateMessages, rateBytes } = facts;
     return Math.max(
       this.#command ? COMMAND_MS : 0,
       rateMessages ? 1000 / rateMessages : 0,

@@ -63,11 +63,11 @@ export class PendingView {
 
   #update({ state, error }, { line, label, again, edit, remove }) {
     line.dataset.state = state;
-    const words = state === 'refused' && error?.message ? `${LABELS[state]}: ${error.message}` : LABELS[state];
+    const words = error?.message ? `${LABELS[state]}: ${error.message}` : LABELS[state];
     if (label.textContent !== words) label.textContent = words;
     again.hidden = state !== 'unsure';
     edit.hidden = state !== 'refused';
-    remove.hidden = state !== 'unsure' && state !== 'refused';
+    remove.hidden = state !== 'unsure' && !error;
   }
 }
 

@@ -1,6 +1,6 @@
 // Room is how far a room has been heard.
 
-/** @typedef {{epoch: string, seq: number, resumed: boolean, members: number}} Place what a welcome or a joined says of a room */
+/** @typedef {{epoch: string, seq: number, resumed: boolean, members?: number}} Place what a welcome or a joined says of a room; no epoch: its first message tells it */
 
 /**
  * Room is a room that the chat is in. Its messages are numbered without a hole, so
@@ -17,6 +17,7 @@ export class Room {
   at = -1; // its time in ms; -1: not known
   begun = 0; // when it was joined on the present connection, by the own clock
   #heard = 0; // of this epoch, before the present connection
+  #lost = ''; // an epoch that is over, while the next one is not known
 
   /**
    * @param {string} name
@@ -33,17 +34,24 @@ export class Room {
     return this.at < 0 ? `${this.epoch}.${this.seq}` : `${this.epoch}.${this.seq}.${this.at}`;
   }
 
+  /** from is where to begin, or to go on. */
+  get from() {
+    // Of what was said since then nothing is to be missed, even if nothing was heard before.
+    return this.position || (this.begun ? '' : this.since);
+  }
+
   /**
    * begin takes a welcome or a joined.
    * @param {Place} place
    */
-  begin({ epoch, seq, resumed, members }) {
+  begin({ epoch, seq, resumed, members = this.members }) {
     this.joined = true;
     this.members = members;
     this.begun = Date.now();
     this.#heard = epoch === this.epoch ? this.seq : 0;
+    if (!epoch) return;
     // More may have been heard since the position was sent, on an old connection that came alive.
-    if (resumed && this.#heard >= seq) return;
+    if (resumed && epoch === this.epoch && this.#heard >= seq) return;
     this.epoch = epoch;
     this.seq = seq;
     this.at = -1;
@@ -54,12 +62,26 @@ export class Room {
    * @param {{from: number, to: number, why: string}} gap
    */
   miss({ from, to, why }) {
+    if (why === 'epoch') {
+      if (this.#lost === this.epoch && this.seq === to) return null; // it was told before
+      this.#lost = this.epoch;
+    }
     const heard = why === 'history' ? this.#heard : 0; // else the numbers are others
     this.seq = Math.max(to, heard);
     this.at = -1;
     const first = Math.max(from, heard + 1);
     if (why === 'history' && first > to) return null;
     return { room: this.name, from: first, to, why, count: Math.max(0, to - first + 1) };
+  }
+
+  /**
+   * find takes the place of a message that is the first of an epoch that was not told.
+   * @param {{seq: number, epoch?: string}} message
+   */
+  find({ seq, epoch = this.epoch }) {
+    if (epoch === this.epoch) return;
+    this.epoch = epoch;
+    this.seq = seq - 1;
   }
 
   /**

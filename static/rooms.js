@@ -17,6 +17,7 @@ export class Rooms {
   #rooms;
   #commands;
   #left;
+  #crowded;
   /** @type {Set<Room>} */
   #entering = new Set(); // those whose join is asked for
 
@@ -24,17 +25,19 @@ export class Rooms {
    * @param {Map<string, Room>} rooms with the first one
    * @param {import('./commands.js').Commands} commands
    * @param {(room: string, error?: ChatError) => void} left is called when one is gone
+   * @param {(room: string, error: ChatError) => void} crowded when it can't be joined again on this connection
    */
-  constructor(rooms, commands, left) {
+  constructor(rooms, commands, left, crowded) {
     this.#rooms = rooms;
     this.#commands = commands;
     this.#left = left;
+    this.#crowded = crowded;
   }
 
   /** first is the first of those that the server has let one into, if there is one yet. */
   get first() {
     const staying = this.#staying;
-    return staying.find(({ epoch }) => epoch) ?? staying[0];
+    return staying.find(({ begun }) => begun) ?? staying[0];
   }
 
   /** least is the smallest of those that are joined. */
@@ -68,7 +71,7 @@ export class Rooms {
   async leave(name) {
     const room = this.#rooms.get(name);
     if (!room || room.leaving) throw new ChatError('not_member', `you are not in ${name}`);
-    if (!this.#staying.some((other) => other !== room && other.epoch)) {
+    if (!this.#staying.some((other) => other !== room && other.begun)) {
       throw new ChatError('no_room', 'the last room can not be left: join another one before, or close the chat');
     }
     room.leaving = true;
@@ -86,7 +89,10 @@ export class Rooms {
     // The last one first, as each goes before all that is asked for.
     for (const room of this.#staying.reverse()) {
       if (room.joined || this.#entering.has(room)) continue;
-      this.#enter(room).catch((error) => this.#remove(room, error));
+      this.#enter(room).catch((error) => {
+        if (error.code !== 'too_many_rooms') this.#remove(room, error);
+        else this.#crowded(room.name, error); // it is joined again where there may be more
+      });
     }
   }
 
@@ -110,7 +116,7 @@ export class Rooms {
     try {
       await this.#commands.ask(() => {
         if (room.joined || room.leaving) return null;
-        return { events: [{ type: 'join', room: name, since: room.position || room.since }], answer: 'joined', room: name };
+        return { events: [{ type: 'join', room: name, since: room.from }], answer: 'joined', room: name };
       }, { first: true });
     } finally {
       this.#entering.delete(room);

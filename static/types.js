@@ -13,6 +13,19 @@
 
 /** @typedef {string | (() => string | Promise<string>)} Token a function is asked before each connection, also when the one before has expired */
 /** @typedef {'connecting' | 'open' | 'silent' | 'retrying' | 'stopped'} State */
+/**
+ * Transport is how the server is reached. Where no WebSocket opens, although the server answers,
+ * as behind some proxies, server-sent events are read, and what is said is published by
+ * POST, if the token allows it (it is one of the server's -api-token-file); else one only
+ * listens, see readOnly. Each reconnect tries for a WebSocket first. With events
+ *   - one may be in three rooms: a browser has six connections to a host;
+ *   - the own id is not known, but from an earlier WebSocket;
+ *   - who has a count, and lists nobody;
+ *   - a room is said to be resumed until a gap says that it is not;
+ *   - one that was joined with 'now' gives its history after a reconnect, if nothing was
+ *     heard there before: else what was said meanwhile would be lost.
+ * @typedef {'websocket' | 'events'} Transport
+ */
 /** @typedef {{id: string, name?: string}} Member */
 /** @typedef {{room: string, count: number, members: Member[]}} Who */
 
@@ -34,9 +47,10 @@
 /**
  * What listeners find in an event's detail.
  * @typedef {object} Events
- * @property {{state: State, seconds: number, failures: number, refused: boolean, code: number, reason: string}} state
+ * @property {{state: State, seconds: number, failures: number, refused: boolean, code: number, reason: string, transport: Transport, readOnly: import('./error.js').ChatError | null}} state
  *   seconds until the next attempt, 0 during it; attempts that failed in a row; refused: the
- *   server answers, but does not take the connection; code and reason of the last close
+ *   server answers, but does not take the connection; code and reason of the last close; readOnly
+ *   has changed, too, if it is another one
  * @property {{code: number, reason: string}} close a connection has ended; code 0: it was given up
  * @property {{room: string, id: string, name: string, members: number, resumed: boolean, again: boolean}} welcome
  *   there is a connection; again: the room was heard before

@@ -41,6 +41,7 @@ export class Who {
       return item;
     }));
     const more = all - members.length;
-    this.#rest.textContent = more > 0 ? `and ${count(more, 'other')}` : '';
+    const rest = members.length ? `and ${count(more, 'other')}` : `${count(more, 'person', 'people')}, of whom no names are known`;
+    this.#rest.textContent = more > 0 ? rest : '';
   }
 }

@@ -38,6 +38,18 @@ export function closed(code, reason) {
   return `Connection closed: ${why} (${code}${reason ? `: ${reason}` : ''}).`;
 }
 
+// Why one can only listen.
+const LISTENING = {
+  no_token: 'only who has a token may speak without one',
+  not_allowed: 'the server does not let you speak without one',
+};
+
+/** listening says that one can only listen. The message is the server's own words. */
+export function listening({ code, message }) {
+  const why = code === 'not_allowed' ? `${LISTENING[code]} (${message})` : LISTENING[code];
+  return `You can only listen here: no WebSocket gets through to the server, and ${why}. What you type is kept.`;
+}
+
 // Why messages are missing.
 const MISSING = {
   history: 'the server keeps no more than the last ones',
