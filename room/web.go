@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -140,6 +141,7 @@ func (s *Server) RefuseRoom(name string, encoded bool) (status int, text string)
 // events with a program of its own, which says more than EventSource does (Fetch
 // §3.2.2).
 func (s *Server) allowEvents(answer http.Header, r *http.Request) {
+	answer.Set("Cache-Control", "no-store")
 	answer.Set("Vary", "Origin")
 	if origin := r.Header.Values("Origin"); len(origin) == 1 && s.handshake.AllowsOrigin(origin[0], r.Host) {
 		answer.Set("Access-Control-Allow-Origin", origin[0])
@@ -209,7 +211,8 @@ type pageConn struct {
 
 // begin shows net/http the request r, which ahead begins with.
 func (c *pageConn) begin(r handshake.Result) {
-	c.whole = int64(r.N-r.Begin) + max(0, r.Length)
+	head := int64(r.N - r.Begin)
+	c.whole = head + min(max(0, r.Length), math.MaxInt64-head) // a length may be any number
 	c.body = r.Length < 0
 }
 
