@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,7 +51,7 @@ func newWeb(s *Server) *web {
 		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
 		ConnState: func(c net.Conn, state http.ConnState) {
 			page := c.(*pageConn)
-			page.active = state == http.StateActive
+			page.idle.Store(state == http.StateNew || state == http.StateIdle)
 			if state == http.StateClosed && !page.left {
 				s.closed(page.source)
 			}
@@ -202,11 +203,12 @@ type pageConn struct {
 
 	// Owned by the goroutine that net/http serves the connection with, or by
 	// the one that reads for it meanwhile.
-	ahead  []byte // was read, and not shown
-	whole  int64  // bytes that belong to the request: those of ahead, and then what comes
-	body   bool   // … and whatever follows: it is the last one
-	active bool   // net/http works on a request
-	left   bool   // it went back
+	ahead []byte // was read, and not shown
+	whole int64  // bytes that belong to the request: those of ahead, and then what comes
+	body  bool   // … and whatever follows: it is the last one
+	left  bool   // it went back
+
+	idle atomic.Bool // net/http waits for a request. What reads for it may outlast its connection
 }
 
 // begin shows net/http the request r, which ahead begins with.
@@ -219,7 +221,7 @@ func (c *pageConn) begin(r handshake.Result) {
 // Read implements net.Conn.
 func (c *pageConn) Read(p []byte) (int, error) {
 	if c.whole == 0 && !c.body {
-		if c.active {
+		if !c.idle.Load() {
 			// Net/http looks whether the peer is still there. Nothing has come
 			// that it may have; writing will tell.
 			return 0, nil
