@@ -5,12 +5,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -49,7 +51,7 @@ func newWeb(s *Server) *web {
 		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
 		ConnState: func(c net.Conn, state http.ConnState) {
 			page := c.(*pageConn)
-			page.active = state == http.StateActive
+			page.idle.Store(state == http.StateNew || state == http.StateIdle)
 			if state == http.StateClosed && !page.left {
 				s.closed(page.source)
 			}
@@ -140,6 +142,7 @@ func (s *Server) RefuseRoom(name string, encoded bool) (status int, text string)
 // events with a program of its own, which says more than EventSource does (Fetch
 // §3.2.2).
 func (s *Server) allowEvents(answer http.Header, r *http.Request) {
+	answer.Set("Cache-Control", "no-store")
 	answer.Set("Vary", "Origin")
 	if origin := r.Header.Values("Origin"); len(origin) == 1 && s.handshake.AllowsOrigin(origin[0], r.Host) {
 		answer.Set("Access-Control-Allow-Origin", origin[0])
@@ -200,23 +203,25 @@ type pageConn struct {
 
 	// Owned by the goroutine that net/http serves the connection with, or by
 	// the one that reads for it meanwhile.
-	ahead  []byte // was read, and not shown
-	whole  int64  // bytes that belong to the request: those of ahead, and then what comes
-	body   bool   // … and whatever follows: it is the last one
-	active bool   // net/http works on a request
-	left   bool   // it went back
+	ahead []byte // was read, and not shown
+	whole int64  // bytes that belong to the request: those of ahead, and then what comes
+	body  bool   // … and whatever follows: it is the last one
+	left  bool   // it went back
+
+	idle atomic.Bool // net/http waits for a request. What reads for it may outlast its connection
 }
 
 // begin shows net/http the request r, which ahead begins with.
 func (c *pageConn) begin(r handshake.Result) {
-	c.whole = int64(r.N-r.Begin) + max(0, r.Length)
+	head := int64(r.N - r.Begin)
+	c.whole = head + min(max(0, r.Length), math.MaxInt64-head) // a length may be any number
 	c.body = r.Length < 0
 }
 
 // Read implements net.Conn.
 func (c *pageConn) Read(p []byte) (int, error) {
 	if c.whole == 0 && !c.body {
-		if c.active {
+		if !c.idle.Load() {
 			// Net/http looks whether the peer is still there. Nothing has come
 			// that it may have; writing will tell.
 			return 0, nil

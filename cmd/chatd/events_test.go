@@ -65,14 +65,17 @@ func (s *stream) expect(text string) {
 	}
 }
 
-// Nothing is said before what was said last has come: no buffer waits for more.
+// talk has each message come before the next one is said: no buffer waits for more.
 func (s *stream) talk(speaker *client) {
 	s.t.Helper()
+	slowest := time.Duration(0)
 	for i := range 20 {
-		text := fmt.Sprint("message ", i)
+		text, begun := fmt.Sprint("message ", i), time.Now()
 		speaker.send(websocket.MessageText, text)
 		s.expect(text)
+		slowest = max(slowest, time.Since(begun))
 	}
+	s.t.Logf("the slowest of 20 events came after %v", slowest)
 }
 
 func TestCurlReadsEventsAsTheyCome(t *testing.T) {
@@ -130,6 +133,38 @@ func TestEventsComeThroughProxiesAsTheyAreSaid(t *testing.T) {
 				readStream(t, r.Body).talk(chatd.dial(t))
 			})
 		}
+	}
+}
+
+// Each comes before the next one is said, through whatever is in between.
+func TestEventSourceGetsEventsAsTheyAreSaid(t *testing.T) {
+	browser := startBrowser(t)
+	for _, name := range []string{"nothing", "nginx", "HAProxy"} {
+		t.Run(name, func(t *testing.T) {
+			chatd := startBehind(t)
+			url := "http://" + chatd.Addr + "/"
+			if start := fronts[name]; start != nil {
+				url = "https://" + start(t, chatd).Addr + "/"
+			}
+			b := openURL(t, browser, url, "open")
+			speaker := chatd.dialRoom(t, "news")
+			b.do(`(() => {
+				window.heard = 0;
+				window.slowest = 0;
+				window.source = new EventSource('/rooms/news/events');
+				source.addEventListener('say', (event) => {
+					heard++;
+					slowest = Math.max(slowest, Date.now() - JSON.parse(event.data).at);
+				});
+			})()`)
+			b.wait(`source.readyState === EventSource.OPEN`)
+			for i := range 10 {
+				speaker.send(websocket.MessageText, "hi")
+				b.wait(fmt.Sprint(`heard === `, i+1))
+			}
+			t.Logf("the slowest of 10 events came after %v ms", get[float64](b, `slowest`))
+			b.do(`source.close()`)
+		})
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"chatd/cmd/chatd/admin"
+	"chatd/cmd/chatd/api"
 	"chatd/cmd/chatd/check"
 	"chatd/cmd/chatd/listen"
 	"chatd/cmd/chatd/logging"
@@ -94,10 +95,11 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if err != nil {
 		return usageError{err}
 	}
-	programs, err := opts.api(log)
+	tokens, err := opts.apiTokens()
 	if err != nil {
 		return usageError{err}
 	}
+	programs := api.New(tokens, opts.maxMessage)
 	maxConns, err := connLimit(opts.maxConns, log)
 	if err != nil {
 		return err
@@ -135,8 +137,8 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return err
 	}
 	defer tick(server, listener)()
-	defer watchKey(key, log)()
-	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key})
+	defer watchTokens(key, tokens, log)()
+	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key, APITokens: tokens})
 	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())
 	manager := newManager(server, log)
 	defer manager.stop()

@@ -2,19 +2,18 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 
 	"chatd/cmd/chatd/api"
 )
 
-// api is what programs may ask of the server.
-func (o options) api(log *slog.Logger) (*api.API, error) {
+// apiTokens are those of the programs that may ask the server; nil: none may.
+func (o options) apiTokens() (*api.Tokens, error) {
 	if o.apiTokenFile == "" {
-		return api.New(nil, o.maxMessage), nil
+		return nil, nil
 	}
-	tokens, err := api.OpenTokens(o.apiTokenFile, log)
+	tokens, err := api.OpenTokens(o.apiTokenFile)
 	if err != nil {
 		return nil, fmt.Errorf("-api-token-file: %w", err)
 	}
-	return api.New(tokens, o.maxMessage), nil
+	return tokens, nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"chatd/cmd/chatd/api"
 	"chatd/room/token"
 )
 
@@ -28,12 +29,15 @@ func (o options) tokenKey() (*token.File, error) {
 // once it was seen twice.
 const reloadInterval = time.Second
 
-// watchKey has changes of the key's file count, until stop is called.
-func watchKey(key *token.File, log *slog.Logger) (stop func()) {
-	if key == nil {
+// watchTokens has changes count of the files of the clients' key and the programs'
+// tokens, those that there are, until stop is called.
+func watchTokens(key *token.File, tokens *api.Tokens, log *slog.Logger) (stop func()) {
+	if key != nil {
+		log.Info("rooms are for those who have a token", "algorithm", key.Algorithm())
+	}
+	if key == nil && tokens == nil {
 		return func() {}
 	}
-	log.Info("rooms are for those who have a token", "algorithm", key.Algorithm())
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -42,11 +46,11 @@ func watchKey(key *token.File, log *slog.Logger) (stop func()) {
 		for {
 			select {
 			case <-ticker.C:
-				switch changed, err := key.Reload(); {
-				case err != nil:
-					log.Error("the new token key is of no use, the old one stays", "err", err)
-				case changed:
-					log.Info("tokens are verified by a new key", "algorithm", key.Algorithm())
+				if key != nil {
+					reloadKey(key, log)
+				}
+				if tokens != nil {
+					reloadAPITokens(tokens, log)
 				}
 			case <-done:
 				return
@@ -56,5 +60,23 @@ func watchKey(key *token.File, log *slog.Logger) (stop func()) {
 	return func() {
 		close(done)
 		<-stopped
+	}
+}
+
+func reloadKey(key *token.File, log *slog.Logger) {
+	switch changed, err := key.Reload(); {
+	case err != nil:
+		log.Error("the new token key is of no use, the old one stays", "err", err)
+	case changed:
+		log.Info("tokens are verified by a new key", "algorithm", key.Algorithm())
+	}
+}
+
+func reloadAPITokens(tokens *api.Tokens, log *slog.Logger) {
+	switch changed, err := tokens.Reload(); {
+	case err != nil:
+		log.Error("the new API tokens are of no use, the old ones stay", "err", err)
+	case changed:
+		log.Info("there are new API tokens", "tokens", tokens.Len())
 	}
 }

@@ -63,34 +63,13 @@ func TestTokensByTheKeyOfAFileWhichMayChange(t *testing.T) {
 	if one, two, none := p.answersToken(old), p.answersToken(fresh), p.answersToken(""); one != 101 || two != 401 || none != 401 {
 		t.Fatalf("%d, %d, %d", one, two, none)
 	}
-	metric := func(outcome string) string {
-		r, err := http.Get("http://" + p.Admin + "/metrics")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Body.Close()
-		b, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, rest, _ := strings.Cut(string(b), fmt.Sprintf("chatd_token_key_reloads_total{outcome=%q} ", outcome))
-		value, _, _ := strings.Cut(rest, "\n")
-		return value
-	}
-	within := func(so func() bool) {
-		t.Helper()
-		for deadline := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("it does not come true")
-			}
-		}
-	}
+	metric := func(outcome string) string { return p.reloads("chatd_token_key_reloads_total", outcome) }
 	for _, bad := range []string{"hunter2", ""} {
 		before := metric("failed")
 		if err := os.WriteFile(file, []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		within(func() bool { return metric("failed") != before })
+		soon(t, func() bool { return metric("failed") != before })
 		if status := p.answersToken(old); status != 101 {
 			t.Fatalf("%q: the old key does not stay: %d", bad, status)
 		}
@@ -98,7 +77,7 @@ func TestTokensByTheKeyOfAFileWhichMayChange(t *testing.T) {
 	if err := os.WriteFile(file, []byte(anotherTokenSecret), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	within(func() bool { return p.answersToken(fresh) == 101 })
+	soon(t, func() bool { return p.answersToken(fresh) == 101 })
 	if status := p.answersToken(old); status != 401 || metric("replaced") != "1" || metric("failed") != "2" {
 		t.Errorf("%d, replaced %s, failed %s", status, metric("replaced"), metric("failed"))
 	}
@@ -112,6 +91,99 @@ func TestTokensByTheKeyOfAFileWhichMayChange(t *testing.T) {
 	for _, secret := range []string{"hunter2", aTokenSecret, anotherTokenSecret, old, fresh, "eyJ"} {
 		if strings.Contains(log, secret) {
 			t.Errorf("%q is in the log", secret)
+		}
+	}
+}
+
+// get reads what operators see.
+func (p *process) get(path string) string {
+	p.t.Helper()
+	r, err := http.Get("http://" + p.Admin + path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// reloads is the number of a file's reloads that came out so.
+func (p *process) reloads(metric, outcome string) string {
+	p.t.Helper()
+	_, rest, _ := strings.Cut(p.get("/metrics"), fmt.Sprintf("%s{outcome=%q} ", metric, outcome))
+	value, _, _ := strings.Cut(rest, "\n")
+	return value
+}
+
+// soon waits until something is so.
+func soon(t *testing.T, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not come true")
+		}
+	}
+}
+
+func TestTokensOfProgramsAreThoseOfAFileWhichMayChange(t *testing.T) {
+	defer http.DefaultClient.CloseIdleConnections()
+	const old, fresh, bad = "an-old-token-of-a-program", "a-fresh-token-of-a-program", "hunter2 hunter3"
+	file := writeFile(t, "tokens", old+"\n")
+	p := startChatd(t, "-api-token-file", file, "-admin", "127.0.0.1:0", "-log-level", "debug")
+	answers := func(token string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+p.Addr+"/rooms/lobby/messages?token="+token, strings.NewReader("hi"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"text/plain"}}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if b, err := io.ReadAll(answer.Body); err != nil || strings.Contains(string(b), token) {
+			t.Errorf("%s, %v", b, err)
+		}
+		return answer.StatusCode
+	}
+	if one, two := answers(old), answers(fresh); one != 201 || two != 401 {
+		t.Fatalf("%d, %d", one, two)
+	}
+	outcome := func(outcome string) string { return p.reloads("chatd_api_token_reloads_total", outcome) }
+	write := func(content string) {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(bad)
+	soon(t, func() bool { return outcome("failed") == "1" })
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, func() bool { return outcome("failed") == "2" })
+	if status := answers(old); status != 201 {
+		t.Fatalf("the old token does not stay: %d", status)
+	}
+	write(fresh + "\n")
+	soon(t, func() bool { return answers(fresh) == 201 })
+	if status := answers(old); status != 401 || outcome("replaced") != "1" {
+		t.Errorf("%d, replaced %s", status, outcome("replaced"))
+	}
+	said := p.get("/metrics") + p.get("/debug/conns") + p.get("/debug/pprof/goroutine?debug=2") + p.get("/debug/pprof/cmdline")
+	p.Stop()
+	said += p.log.String()
+	for _, line := range []string{`msg="the new API tokens are of no use, the old ones stay"`, `msg="there are new API tokens" tokens=1`} {
+		if !strings.Contains(said, line) {
+			t.Errorf("the log has no %s", line)
+		}
+	}
+	for _, token := range []string{old, fresh, "hunter"} {
+		if strings.Contains(said, token) {
+			t.Errorf("%q is told", token)
 		}
 	}
 }

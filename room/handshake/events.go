@@ -23,15 +23,17 @@ type eventsTarget struct {
 }
 
 // eventsSegment comes behind the room's.
-const eventsSegment = "/events"
+const eventsSegment = "events"
 
 // eventsOf is the segment of the room whose events a request is for, if its path is
 // RoomsPath, a room and events. The bytes are path's.
 func (h *Handshake) eventsOf(path []byte) (room []byte, ours bool) {
-	if h.RoomsPath == "" || !bytes.HasPrefix(path, []byte(h.RoomsPath)) {
+	below, ok := bytes.CutPrefix(path, []byte(h.RoomsPath))
+	if h.RoomsPath == "" || !ok {
 		return nil, false
 	}
-	return bytes.CutSuffix(path[len(h.RoomsPath):], []byte(eventsSegment))
+	room, rest, _ := bytes.Cut(below, []byte{'/'})
+	return room, string(rest) == eventsSegment
 }
 
 // IsEvents reports whether a request for path, which is decoded, is for a room's

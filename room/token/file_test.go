@@ -90,7 +90,7 @@ func TestBadFileIsToldOnceAndTheOldKeyStays(t *testing.T) {
 	stays()
 	k.write(strings.Repeat("x", maxFile+1))
 	stays()
-	k.reload(false, "larger than any key")
+	k.reload(false, "too large")
 	stays()
 	k.write(string(all["RS256"].file))
 	stays()

@@ -66,6 +66,7 @@ type Source struct {
 
 	LogLinesLost func() uint64 // may be called from anywhere
 	TokenKey     *token.File   // nil: clients need no tokens
+	APITokens    *api.Tokens   // nil: programs may not ask
 }
 
 // Start serves until Close. From now on the server counts as ready.

@@ -92,6 +92,7 @@ var (
 	resumes    = desc("chatd_resumes_total", "Joins with a position, by whether everything since then was there.", "outcome")
 	gaps       = desc("chatd_gaps_total", "Joins with a position since which messages are missing.", "reason")
 	keyReloads = desc("chatd_token_key_reloads_total", "Changes of the file of the clients' tokens' key, by whether it was replaced.", "outcome")
+	apiReloads = desc("chatd_api_token_reloads_total", "Changes of the file of the programs' tokens, by whether they were replaced.", "outcome")
 	requests   = desc("chatd_api_requests_total", "Requests of programs for rooms, but for events, by route and class of the status.", "route", "class")
 	published  = desc("chatd_api_messages_total", "Messages that programs published; a repeated one was there already.", "outcome")
 	inflated   = desc("chatd_inflated_messages_total", "Messages that came compressed.")
@@ -102,7 +103,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connections, members, rooms, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
 		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, rejected, pauses, panics, linesLost,
-		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps, requests, published, keyReloads,
+		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps, requests, published, keyReloads, apiReloads,
 	} {
 		ch <- d
 	}
@@ -174,9 +175,16 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(published, st.Published, "new")
 	count(published, st.Repeated, "repeated")
 	c.s.API.Requests(func(route, class string, n uint64) { count(requests, n, route, class) })
+	reloads := func(d *prometheus.Desc, done, failed uint64) {
+		count(d, done, "replaced")
+		count(d, failed, "failed")
+	}
 	if key := c.s.TokenKey; key != nil {
 		done, failed := key.Reloads()
-		count(keyReloads, done, "replaced")
-		count(keyReloads, failed, "failed")
+		reloads(keyReloads, done, failed)
+	}
+	if tokens := c.s.APITokens; tokens != nil {
+		done, failed := tokens.Reloads()
+		reloads(apiReloads, done, failed)
 	}
 }

@@ -35,14 +35,15 @@ import (
 // that waits for others.
 const maxBodies = 64 << 20
 
-// patience is how long the room's hub may take.
+// patience is how long a request waits for the server by default: for memory, or a room's hub.
 const patience = 10 * time.Second
 
 // API answers requests for /rooms and below. Its fields are static once it has begun.
 type API struct {
 	server     *room.Server
-	tokens     *Tokens // nil: nobody may do anything
-	maxMessage int     // bytes of a text
+	tokens     *Tokens       // nil: nobody may do anything
+	maxMessage int           // bytes of a text
+	patience   time.Duration // how long a request waits for the server
 	mux        *http.ServeMux
 	bodies     *semaphore.Weighted
 	counts     counts
@@ -54,7 +55,7 @@ type action func(w http.ResponseWriter, r *http.Request, caller *room.Publisher)
 // New is an API for the callers with the tokens; nil: there are none. A message may
 // have maxMessage bytes.
 func New(tokens *Tokens, maxMessage int) *API {
-	a := &API{tokens: tokens, maxMessage: maxMessage, mux: http.NewServeMux(), bodies: semaphore.NewWeighted(maxBodies)}
+	a := &API{tokens: tokens, maxMessage: maxMessage, patience: patience, mux: http.NewServeMux(), bodies: semaphore.NewWeighted(maxBodies)}
 	for _, route := range []struct {
 		methods, pattern string
 		actions          map[string]action
@@ -123,9 +124,12 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.counts.note("/", problemOf(err).Status)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	a.mux.ServeHTTP(w, r.WithContext(ctx))
+	a.mux.ServeHTTP(w, r)
+}
+
+// wait is how long r may wait for the server.
+func (a *API) wait(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(r.Context(), a.patience)
 }
 
 // checkPath refuses a path that is none of a room, as it came, and those that

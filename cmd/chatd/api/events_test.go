@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,14 +41,7 @@ func of(t *testing.T, claims jwt.MapClaims) string {
 // without end returns what comes first.
 func (f *fixture) events(target string, fields ...string) answer {
 	f.t.Helper()
-	r, err := http.NewRequestWithContext(f.t.Context(), "GET", "http://"+f.addr+target, nil)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	for _, field := range fields {
-		name, value, _ := strings.Cut(field, ": ")
-		r.Header.Add(name, value)
-	}
+	r := f.request("GET", target, "", fields...)
 	res, err := f.client.Do(r)
 	if err != nil {
 		f.t.Fatal(err)
@@ -65,7 +57,7 @@ func (f *fixture) events(target string, fields ...string) answer {
 }
 
 func TestEventsAreAsTheyAreDescribed(t *testing.T) {
-	f := start(t)
+	f := start(t, func(c *room.Config) { c.Rooms = []string{"lobby"} })
 	if a := f.status(f.events("/rooms/lobby/events"), 200); !strings.HasPrefix(string(a.body), "retry: ") {
 		t.Errorf("%q", a.body)
 	}
@@ -74,6 +66,18 @@ func TestEventsAreAsTheyAreDescribed(t *testing.T) {
 	f.status(f.send("HEAD", "/rooms/lobby/events", ""), 200)
 	f.status(f.send("POST", "/rooms/lobby/events", "", asText), 405)
 	f.status(f.events("/rooms/../events"), 400)
+	f.status(f.events("/rooms/none/events"), 404)
+	f.status(f.send("HEAD", "/rooms/none/events", ""), 404)
+	f.status(f.send("HEAD", "/rooms/lobby/events?since=what", ""), 400)
+	f.status(f.send("OPTIONS", "/rooms/lobby/events", "", "Origin: http://"+f.addr, "Access-Control-Request-Method: GET"), 204)
+
+	f = start(t, func(c *room.Config) { c.MaxRooms = 1 })
+	f.chat("/lobby")
+	f.status(f.events("/rooms/side/events"), 503)
+
+	f = start(t, func(c *room.Config) { c.MaxConnsPerSource = 1 })
+	f.chat("/lobby")
+	f.status(f.events("/rooms/lobby/events"), 429)
 }
 
 // A program's token is good for what programs may ask, a client's for its rooms.
@@ -90,6 +94,7 @@ func TestTokensOfProgramsAndOfClientsAreNotEachOthers(t *testing.T) {
 	f.status(f.events("/rooms/lobby/events", "Authorization: Bearer "+token), 401)
 	f.status(f.events("/rooms/lobby/events", client, client), 400)
 	f.status(f.events("/rooms/side/events", client), 403)
+	f.status(f.send("HEAD", "/rooms/lobby/events", ""), 401)
 	f.status(f.ask("DELETE", "/rooms/lobby/members/ana", ""), 204)
 	f.status(f.events("/rooms/lobby/events", client), 403)
 	f.status(f.send("HEAD", "/rooms/lobby/events", "", client), 403)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -28,7 +30,49 @@ import (
 
 func TestMain(m *testing.M) {
 	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.PlainBodyDecoder)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		if status == 0 && allRan() {
+			status = reportUnseen()
+		}
+		os.Exit(status)
+	}))
+}
+
+// seen has each operation and status that was compared with the description.
+var seen sync.Map
+
+// allRan reports whether no test was left out.
+func allRan() bool {
+	for _, chosen := range []string{"run", "skip", "list", "fuzz"} {
+		if flag.Lookup("test."+chosen).Value.String() != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// reportUnseen fails if the description has a status that no test had.
+func reportUnseen() (exit int) {
+	doc, err := openapi3.NewLoader().LoadFromFile(description)
+	if err != nil {
+		panic(err)
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, operation := range item.Operations() {
+			for status := range operation.Responses.Map() {
+				if what := method + " " + path + " " + status; !isSeen(what) {
+					fmt.Fprintln(os.Stderr, what+" is described, and no test had it")
+					exit = 1
+				}
+			}
+		}
+	}
+	return exit
+}
+
+func isSeen(what string) bool {
+	_, ok := seen.Load(what)
+	return ok
 }
 
 // wait bounds what would otherwise hang; no test depends on its length.
@@ -75,7 +119,7 @@ func startWith(t testing.TB, file string, change ...func(*room.Config)) *fixture
 	var tokens *Tokens
 	if file != "" {
 		var err error
-		if tokens, err = OpenTokens(file, logger); err != nil {
+		if tokens, err = OpenTokens(file); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -166,11 +210,13 @@ func write(t testing.TB, file, content string) {
 	}
 }
 
+const description = "../../../static/openapi.yaml"
+
 // described finds what the description has of a request.
 func described(t testing.TB) routers.Router {
 	t.Helper()
 	loader := openapi3.NewLoader()
-	doc, err := loader.LoadFromFile("../../../static/openapi.yaml")
+	doc, err := loader.LoadFromFile(description)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,10 +251,10 @@ func (f *fixture) ask(method, target, body string, fields ...string) answer {
 	return f.send(method, target, body, append(fields, "Authorization: Bearer "+token)...)
 }
 
-// send is ask without a token.
-func (f *fixture) send(method, target, body string, fields ...string) answer {
+// request is one with these fields.
+func (f *fixture) request(method, target, body string, fields ...string) *http.Request {
 	f.t.Helper()
-	r, err := http.NewRequest(method, "http://"+f.addr+target, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(f.t.Context(), method, "http://"+f.addr+target, strings.NewReader(body))
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -216,6 +262,13 @@ func (f *fixture) send(method, target, body string, fields ...string) answer {
 		name, value, _ := strings.Cut(field, ": ")
 		r.Header.Add(name, value)
 	}
+	return r
+}
+
+// send is ask without a token.
+func (f *fixture) send(method, target, body string, fields ...string) answer {
+	f.t.Helper()
+	r := f.request(method, target, body, fields...)
 	res, err := f.client.Do(r)
 	if err != nil {
 		f.t.Fatal(err)
@@ -253,6 +306,7 @@ func (f *fixture) compare(r *http.Request, body string, a answer) {
 		}
 		return
 	}
+	seen.Store(fmt.Sprintf("%s %s %d", r.Method, route.Path, a.StatusCode), true)
 	describable := body == "" && !notDescribed.MatchString(r.URL.RawQuery) && len(r.Header["Authorization"]) < 2
 	r = r.Clone(f.t.Context())
 	r.Body = io.NopCloser(strings.NewReader(body))

@@ -47,7 +47,9 @@ func (a *API) publish(w http.ResponseWriter, r *http.Request, caller *room.Publi
 	if r.ContentLength >= 0 {
 		size = min(size, r.ContentLength)
 	}
-	if err := a.bodies.Acquire(r.Context(), size); err != nil {
+	ctx, cancel := a.wait(r)
+	defer cancel()
+	if err := a.bodies.Acquire(ctx, size); err != nil {
 		return err
 	}
 	defer a.bodies.Release(size)
@@ -60,7 +62,9 @@ func (a *API) publish(w http.ResponseWriter, r *http.Request, caller *room.Publi
 		return err
 	}
 	name := r.PathValue("room")
-	placed, err := caller.Publish(r.Context(), name, m)
+	ctx, cancel = a.wait(r) // for the body the server has waited
+	defer cancel()
+	placed, err := caller.Publish(ctx, name, m)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,9 @@ func (a *API) messages(w http.ResponseWriter, r *http.Request, _ *room.Publisher
 		return problem(http.StatusBadRequest, "since is not where one can begin in a room: leave it out, write now, or a position as epoch.seq")
 	}
 	name := r.PathValue("room")
-	x, err := a.server.Messages(r.Context(), name, since, limit)
+	ctx, cancel := a.wait(r)
+	defer cancel()
+	x, err := a.server.Messages(ctx, name, since, limit)
 	if err != nil {
 		return err
 	}
@@ -117,7 +119,9 @@ func writeExcerpt(w http.ResponseWriter, name string, x *room.Excerpt) {
 
 // remove sends somebody away from a room.
 func (a *API) remove(w http.ResponseWriter, r *http.Request, _ *room.Publisher) error {
-	if err := a.server.Remove(r.Context(), r.PathValue("room"), r.PathValue("id")); err != nil {
+	ctx, cancel := a.wait(r)
+	defer cancel()
+	if err := a.server.Remove(ctx, r.PathValue("room"), r.PathValue("id")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

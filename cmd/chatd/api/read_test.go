@@ -10,11 +10,7 @@ import (
 	"github.com/coder/websocket"
 
 	"chatd/room"
-	"chatd/room/position"
 )
-
-// sinceStart is where nothing has been said yet.
-var sinceStart = position.Since{}
 
 // part is an answer with messages.
 type part struct {

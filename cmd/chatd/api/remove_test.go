@@ -117,3 +117,12 @@ func TestWhoIsNotThereMayBeKeptOut(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// An id may be like any other part of a path.
+func TestWhoeverIsRemovedIsTheMember(t *testing.T) {
+	f := start(t)
+	f.chat("/lobby")
+	for _, id := range []string{"events", "messages", "members", "a%2Fevents", "%2e%2e", "a%2F..%2Fb", "%3F", "%25", "*"} {
+		f.status(f.ask("DELETE", "/rooms/lobby/members/"+id, ""), 204)
+	}
+}

@@ -1,8 +1,12 @@
 package api
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"chatd/room"
 )
@@ -15,7 +19,7 @@ const (
 
 // TestEachStatus is the table of what may be answered.
 func TestEachStatus(t *testing.T) {
-	f := start(t, func(c *room.Config) { c.Rooms = []string{"lobby", "side", "empty"} })
+	f := start(t, func(c *room.Config) { c.Rooms = []string{"lobby", "side"} })
 	p := f.publish("lobby", `{"text":"first","nonce":"n"}`)
 	big, long := strings.Repeat("x", 1000), strings.Repeat("x", 1001)
 	nonce := strings.Repeat("n", 65)
@@ -48,7 +52,9 @@ func TestEachStatus(t *testing.T) {
 		{204, "DELETE", member, "", nil},
 		{204, "DELETE", "/rooms/lobby/members/a%2Fb%20c", "", nil},
 		{204, "OPTIONS", "/rooms", "", nil},
+		{204, "OPTIONS", "/rooms/lobby", "", nil},
 		{204, "OPTIONS", messages, "", nil},
+		{204, "OPTIONS", member, "", nil},
 
 		{400, "GET", messages + "?since=x", "", nil},
 		{400, "GET", messages + "?since=" + p.Epoch + ".9007199254740992", "", nil},
@@ -72,6 +78,12 @@ func TestEachStatus(t *testing.T) {
 		{400, "POST", messages, `{"text":nul}`, []string{asJSON}},
 		{400, "POST", messages, "{\"text\":\"\xff\"}", []string{asJSON}},
 		{400, "GET", "/rooms", "", []string{withToken}}, // two of them
+		{400, "HEAD", "/rooms?limit=0", "", nil},
+		{400, "HEAD", "/rooms/a%2Fb", "", nil},
+		{400, "HEAD", messages + "?since=x", "", nil},
+		{400, "OPTIONS", "/rooms/a%2Fb", "", nil},
+		{400, "OPTIONS", "/rooms/a%2Fb/messages", "", nil},
+		{400, "OPTIONS", "/rooms/a%2Fb/members/x", "", nil},
 
 		{404, "GET", "/rooms/", "", nil},
 		{404, "GET", "/rooms/lobby/", "", nil},
@@ -79,10 +91,13 @@ func TestEachStatus(t *testing.T) {
 		{404, "GET", messages + "/", "", nil},
 		{404, "GET", messages + "/1", "", nil},
 		{404, "GET", "/rooms/lobby/members", "", nil},
+		{404, "GET", "/rooms/lobby/messages/events", "", nil},
+		{400, "GET", "/rooms/a%2Fb/events", "", nil},
 		{404, "DELETE", "/rooms/lobby/members/", "", nil},
 		{404, "DELETE", member + "/y", "", nil},
 		{404, "GET", "/rooms/side", "", nil},
 		{404, "GET", "/rooms/side/messages", "", nil},
+		{404, "HEAD", "/rooms/side", "", nil},
 		{404, "HEAD", "/rooms/side/messages", "", nil},
 		{404, "DELETE", "/rooms/side/members/x", "", nil},
 		{404, "POST", "/rooms/none/messages", "hi", []string{asText}}, // -rooms
@@ -136,6 +151,30 @@ func TestEachStatus(t *testing.T) {
 	f.status(f.ask("GET", "/rooms/lobby", ""), 200).json(t, &r)
 	if r.Seq != 7 {
 		t.Errorf("there are %d messages", r.Seq) // those with 201
+	}
+}
+
+// The room's hub is asked, and there is no time for its answer.
+func TestServerThatIsTooBusySaysSo(t *testing.T) {
+	f := start(t)
+	f.publish("lobby", "hi")
+	for _, route := range []string{"GET /rooms/lobby/messages", "HEAD /rooms/lobby/messages", "POST /rooms/lobby/messages", "DELETE /rooms/lobby/members/x"} {
+		method, target, _ := strings.Cut(route, " ")
+		ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+		defer cancel()
+		for deadline := time.Now().Add(wait); ; { // the hub may have been there first
+			r, rec := f.request(method, target, "hi", asText, withToken), httptest.NewRecorder()
+			f.api.ServeHTTP(rec, r.WithContext(ctx))
+			a := answer{Response: rec.Result(), body: rec.Body.Bytes()}
+			a.Request = r
+			f.compare(r, "hi", a)
+			if a.StatusCode == http.StatusServiceUnavailable {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %s", route, a.Status)
+			}
+		}
 	}
 }
 

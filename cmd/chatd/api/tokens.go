@@ -5,88 +5,68 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"chatd/room"
+	"chatd/room/reload"
 )
 
-const (
-	rereadAfter  = time.Second // how long what was read of the file is good
-	maxTokenFile = 1 << 20     // bytes of it
-)
+const maxTokenFile = 1 << 20 // bytes of it
 
-// Tokens are those of a file, one a line, which is read again when somebody asks and
-// a while has passed. Nothing of them is told to anybody.
+// Tokens are those of a file, one a line, which may change while they are in use.
+// Nothing of them is told to anybody.
 type Tokens struct {
-	path string           // static, as the next two
-	log  *slog.Logger     // of the server
-	now  func() time.Time // the clock
-
-	mu     sync.Mutex // guards what follows
-	readAt time.Time
-	read   [sha256.Size]byte // the hash of what the file had
-	failed string            // why it could not be read the last time; "": it could
-	known  []*bearer
+	*reload.File
+	known atomic.Pointer[[]*bearer]
 }
 
 // bearer is one of them, and who has it.
 type bearer struct {
-	text   string
-	hash   [sha256.Size]byte
-	caller *room.Publisher // nil until it was asked for
+	text string            // static, as the next one
+	hash [sha256.Size]byte // of the text
+
+	once   sync.Once
+	caller *room.Publisher // is set once it was asked for
 }
 
 // OpenTokens reads the file.
-func OpenTokens(path string, log *slog.Logger) (*Tokens, error) {
-	t := &Tokens{path: path, log: log, now: time.Now}
-	if err := t.load(); err != nil {
+func OpenTokens(path string) (*Tokens, error) {
+	t := new(Tokens)
+	t.known.Store(new([]*bearer))
+	file, err := reload.Open(path, maxTokenFile, t.load)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(t.known) == 0 {
+	case t.Len() == 0:
 		return nil, fmt.Errorf("%s has no token: write one a line", path)
 	}
-	t.readAt = t.now()
+	t.File = file
 	return t, nil
 }
 
-// load reads the file. What it says is taken as a whole or not at all.
-func (t *Tokens) load() error {
-	f, err := os.Open(t.path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
-	if err != nil {
-		return err
-	}
-	if len(b) > maxTokenFile {
-		return fmt.Errorf("%s has more than %d bytes", t.path, maxTokenFile)
-	}
-	read := sha256.Sum256(b)
-	if read == t.read {
-		return nil
-	}
+// Len is how many there are.
+func (t *Tokens) Len() int { return len(*t.known.Load()) }
+
+// load takes what the file has, as a whole or not at all. Who had a token before and
+// has it still is the same caller. A file without any takes all of them back.
+func (t *Tokens) load(content []byte) error {
 	before := make(map[[sha256.Size]byte]*bearer)
-	for _, k := range t.known {
+	for _, k := range *t.known.Load() {
 		before[k.hash] = k
 	}
 	var known []*bearer
 	number := 0
-	for line := range bytes.Lines(b) {
+	for line := range bytes.Lines(content) {
 		number++
 		fields := strings.Fields(string(line))
 		switch {
 		case len(fields) == 0 || strings.HasPrefix(fields[0], "#"):
 			continue
 		case len(fields) > 1 && !strings.HasPrefix(fields[1], "#") || !isToken(fields[0]):
-			return fmt.Errorf("line %d of %s is no token, which is of A-Z a-z 0-9 - . _ ~ + / and ends in any number of =", number, t.path)
+			return fmt.Errorf("line %d is no token, which is of A-Z a-z 0-9 - . _ ~ + / and ends in any number of =", number)
 		}
 		hash := sha256.Sum256([]byte(fields[0]))
 		k := before[hash]
@@ -96,7 +76,7 @@ func (t *Tokens) load() error {
 		}
 		known = append(known, k)
 	}
-	t.known, t.read = known, read
+	t.known.Store(&known)
 	return nil
 }
 
@@ -108,11 +88,8 @@ func isToken(s string) bool {
 // caller is who has the token; nil: nobody. That takes as long whatever the token is.
 func (t *Tokens) caller(given string, server *room.Server) *room.Publisher {
 	hash := sha256.Sum256([]byte(given))
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.refresh()
 	var found *bearer
-	for _, k := range t.known {
+	for _, k := range *t.known.Load() {
 		if subtle.ConstantTimeCompare(k.hash[:], hash[:]) == 1 {
 			found = k
 		}
@@ -120,32 +97,8 @@ func (t *Tokens) caller(given string, server *room.Server) *room.Publisher {
 	if found == nil {
 		return nil
 	}
-	if found.caller == nil {
-		found.caller = server.NewPublisher(found.text)
-	}
+	found.once.Do(func() { found.caller = server.NewPublisher(found.text) })
 	return found.caller
-}
-
-// refresh reads the file again if that was a while ago. While it can't be read, what
-// it had remains.
-func (t *Tokens) refresh() {
-	now := t.now()
-	if now.Sub(t.readAt) < rereadAfter {
-		return
-	}
-	t.readAt = now
-	before := t.read
-	err := t.load()
-	switch {
-	case err != nil && err.Error() != t.failed:
-		t.failed = err.Error()
-		t.log.Error("the API's tokens can't be read again; those from before remain", "err", err)
-	case err == nil && t.read != before:
-		t.failed = ""
-		t.log.Info("the API's tokens were read again", "tokens", len(t.known))
-	case err == nil:
-		t.failed = ""
-	}
 }
 
 // authorize is the caller of r, if it may call.

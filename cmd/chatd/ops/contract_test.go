@@ -17,6 +17,7 @@ import (
 	"chatd/cmd/chatd/api"
 	"chatd/poller"
 	"chatd/room"
+	"chatd/room/token"
 )
 
 // What the server has, asked of the server, and the files here may speak of.
@@ -55,7 +56,27 @@ func gather() (map[string]family, error) {
 	}
 	defer listener.Close()
 	server := room.New(room.Config{Queue: 1, Log: log, Page: http.NotFoundHandler()}, pool, epoll, func() {})
-	r := admin.Registry(admin.Source{Server: server, Pool: pool, Listener: listener, API: api.New(nil, 1), PassTime: admin.NewPassTime(), Lag: admin.NewLag(), LogLinesLost: func() uint64 { return 0 }})
+	secret, err := os.CreateTemp("", "secret")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(secret.Name())
+	defer secret.Close()
+	if _, err := secret.WriteString("a-secret-of-32-bytes-or-even-more"); err != nil {
+		return nil, err
+	}
+	key, err := token.Open(secret.Name())
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := api.OpenTokens(secret.Name())
+	if err != nil {
+		return nil, err
+	}
+	r := admin.Registry(admin.Source{
+		Server: server, Pool: pool, Listener: listener, API: api.New(tokens, 1), PassTime: admin.NewPassTime(), Lag: admin.NewLag(),
+		LogLinesLost: func() uint64 { return 0 }, TokenKey: key, APITokens: tokens,
+	})
 	gathered, err := r.Gather()
 	if err != nil {
 		return nil, err
