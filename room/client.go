@@ -10,9 +10,8 @@ import (
 //
 // Two owners work on it. Its session, the Task of its Conn, reads the socket
 // and in the end closes it. Its owner holds it in a list and looks after its
-// deadlines: first the pending
-// ones' Task, then, once it is a member, a shard, which also
-// writes to it, whatever rooms it is in; when the shard is done with the socket
+// deadlines: first the pending ones' Task, then, once it is a member, a shard, which
+// also writes to it, whatever rooms it is in; when the shard is done with the socket
 // it releases the client, and a client that lingers until its peer hangs up is
 // among the pending ones again.
 //
@@ -63,7 +62,7 @@ const (
 	phaseClosed
 )
 
-// Events. A owner may find some that are for the other one: the poller and
+// Events. An owner may find some that are for the other one: the poller and
 // the hub may still signal the shard when it has released the client.
 const (
 	// For those that are pending.

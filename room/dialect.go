@@ -83,6 +83,9 @@ func (x stream) plain() stream {
 // told reports whether the stream's readers are told of other things than messages.
 func (x stream) told() bool { return x >= chatStream }
 
+// untold reports whether a newcomer is not told at once how many members there are.
+func (x stream) untold() bool { return x.told() && !x.speaks() }
+
 // speaks reports whether its readers say who they are.
 func (x stream) speaks() bool { return x.plain() == chatStream }
 

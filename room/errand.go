@@ -20,7 +20,7 @@ type errand struct {
 	post    *post      // the way to the hub; with what is to be published, if visit is nil
 	visit   func(*hub) // is called on the hub's Task, unless there is no such room; nil: the errand is to publish
 	receipt Receipt    // set by the hub
-	done    chan error // has room for the end
+	done    chan error // has room for what comes of it
 }
 
 // Link implements the inbox's element.
@@ -37,16 +37,21 @@ var (
 // run sends e on its way and returns what came of it. When ctx ends first it
 // returns ctx's error, and the errand may still be done.
 func (s *Server) run(ctx context.Context, e *errand) error {
-	e.done = make(chan error, 1)
-	e.post.errand = e
-	s.directory.errands.Put(e)
-	s.directory.Schedule()
+	s.begin(e)
 	select {
 	case err := <-e.done:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// begin sends e on its way.
+func (s *Server) begin(e *errand) {
+	e.done = make(chan error, 1)
+	e.post.errand = e
+	s.directory.errands.Put(e)
+	s.directory.Schedule()
 }
 
 // send sends e on to its room, which is made if something is to be published
@@ -73,12 +78,12 @@ func (d *directory) send(w *poller.Worker, e *errand) {
 
 // finish is the end of e, whose post is done. The hub calls it.
 func (e *errand) finish(h *hub) {
-	switch {
-	case e.visit != nil:
+	end := ErrLost // should the visit panic, too
+	defer func() { e.done <- end }()
+	if e.visit != nil {
 		e.visit(h)
-	case e.receipt.Seq == 0:
-		e.done <- ErrLost
-	default:
-		e.done <- nil
+	}
+	if e.visit != nil || e.receipt.Seq > 0 {
+		end = nil
 	}
 }

@@ -90,11 +90,13 @@ func (d events) retry(b []byte) []byte {
 	return b
 }
 
-// readEvents has a client whose request is r join its room.
-func (c *client) readEvents(w *poller.Worker, r *handshake.Result) {
-	c.phase = phaseJoining
-	head := r.AppendAnswer(nil, c.server.date.get())
-	c.server.pending.join(w, &change{client: c, room: r.Room, since: r.Query.Since, answer: c.reads().retry(head)})
+// readEvents has c read events, in chunks or not. Its session calls it before it
+// joins.
+func (c *client) readEvents(inChunks bool) {
+	c.status.Or(statusEvents)
+	if !inChunks {
+		c.status.Or(statusBare)
+	}
 }
 
 // reads is the dialect of a client that reads events.

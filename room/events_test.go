@@ -2,6 +2,7 @@ package room
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"chatd/room/deflate"
+	"chatd/room/handshake"
 	"chatd/room/position"
 )
 
@@ -102,6 +104,26 @@ func TestMembersAreToldWithoutAnID(t *testing.T) {
 	if named, _ := e["members"].([]any); len(named) != 1 {
 		t.Errorf("%v", e)
 	}
+}
+
+// Nobody tells a reader when it comes how many members there are. It has to learn
+// even if one leaves just then, so that they are as many as before.
+func TestReaderThatComesAsOneLeavesIsToldTheNumber(t *testing.T) {
+	m := timed(func(*Config) {})
+	come := func() {
+		m.arrive(handshake.DefaultRoom, 1<<20, eventStream, position.Since{})
+		m.settle()
+		m.at(m.clock + 2000)
+	}
+	come()
+	come()
+	h := m.lobby()
+	h.population.Add(-1) // as the shard of one that leaves has it, just before it tells
+	come()
+	if got := m.net[2].got; !bytes.Contains(got, []byte(`"count":2`)) {
+		t.Errorf("%q", got)
+	}
+	h.population.Add(1)
 }
 
 func TestReaderThatSaysAnythingLeaves(t *testing.T) {

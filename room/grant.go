@@ -105,18 +105,18 @@ func (s *shard) expire(w *poller.Worker, now int64) {
 	s.expires = never
 	for _, r := range s.list {
 		for i := len(r.ready) - 1; i >= 0; i-- {
-			s.outlive(w, r.ready[i], now)
+			s.checkToken(w, r.ready[i], now)
 		}
 	}
 	for i := len(s.lagging) - 1; i >= 0; i-- {
 		if o := s.lagging[i]; !o.left {
-			s.outlive(w, o.c, now)
+			s.checkToken(w, o.c, now)
 		}
 	}
 }
 
-// outlive sends c away if its token has expired, and else looks again when it has.
-func (s *shard) outlive(w *poller.Worker, c *client, now int64) {
+// checkToken sends c away if its token has expired, and else looks again when it has.
+func (s *shard) checkToken(w *poller.Worker, c *client, now int64) {
 	switch g := c.grant(); {
 	case g == nil:
 	case g.Expires <= now:

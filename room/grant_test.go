@@ -388,23 +388,13 @@ func TestTokenLetsReadEventsUntilItExpires(t *testing.T) {
 	speaker.hearsText("hi", "after")
 }
 
-// grantedStub is a stub of a client that came with a token.
-type grantedStub struct {
-	*stub
-	token *token.Grant
-}
-
-func (s grantedStub) holds() *token.Grant { return s.token }
-
 // joinUntil has a client come into the lobby with a token that expires at that ms.
 func (m *model) joinUntil(n int, x stream, expires int64) *client {
 	m.arrive(handshake.DefaultRoom, n, x, position.Since{})
 	at := len(m.clients) - 1
-	c := m.clients[at]
-	c.status.Or(statusGranted)
-	c.Handover(grantedStub{m.stubs[at], &token.Grant{Say: true, Expires: expires}})
+	m.grant(at, expires)
 	m.settle()
-	return c
+	return m.clients[at]
 }
 
 // at sets the model's clock, and has a second go by.

@@ -79,6 +79,7 @@ type hub struct {
 //	hubEmptied    set by shards, cleared by the Task: a roster has no members any more
 //	hubCounted    set by shards and the Task, cleared by the Task: the members are to
 //	              be told how many they are
+//	hubUntold     set by shards, cleared by the Task: … and some of them were told nothing
 //	hubHeard      set and cleared by the Task: there are members who are told that
 //	hubDeflating  set and cleared by the Task: sessions are to compress messages
 //	hubKeeps      set and cleared by the Task: there is history
@@ -86,6 +87,7 @@ const (
 	hubStalled uint32 = 1 << iota
 	hubEmptied
 	hubCounted
+	hubUntold
 	hubHeard
 	hubDeflating
 	hubKeeps
@@ -215,8 +217,8 @@ func (h *hub) admit(w *poller.Worker, ch *change) {
 	}
 	ch.roster.population.Add(1)
 	h.population.Add(1)
-	if h.has(hubHeard) {
-		h.recount(w)
+	if h.has(hubHeard) && !x.untold() { // else when it is in
+		h.recount()
 	}
 	h.taken.Add(1)
 	s := ch.roster.shard

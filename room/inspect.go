@@ -10,7 +10,7 @@ import (
 	"chatd/room/framelog"
 )
 
-// question is something that is done on a owner's Task, where what the owner
+// question is something that is done on an owner's Task, where what the owner
 // owns can be looked at.
 type question struct {
 	task *poller.Task
@@ -80,7 +80,7 @@ type window struct {
 	rows        []ConnInfo
 }
 
-// take reports which of a owner's n connections are in the window.
+// take reports which of an owner's n connections are in the window.
 func (p *window) take(n int) (from, to int) {
 	from = min(p.skip, n)
 	to = min(n, from+p.limit-len(p.rows))

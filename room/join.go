@@ -34,6 +34,9 @@ func (s *shard) join(w *poller.Worker, ch *change) {
 		return
 	}
 	s.enroll(w, ch)
+	if r.stream.untold() {
+		r.hub.untold(w)
+	}
 	if c.status.Or(statusMember)&statusWaiting != 0 {
 		c.ScheduleOn(w)
 	}

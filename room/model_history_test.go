@@ -16,6 +16,7 @@ import (
 
 // refMessage is a message as each kind of reader gets it.
 type refMessage struct {
+	seq       uint64
 	at        int64
 	timed     bool // somebody could be told when it was said
 	id, nonce string
@@ -64,7 +65,7 @@ func (x stream) frame(kind string, event []byte) []byte {
 // say adds a message, and returns it.
 func (r *refRoom) say(m *model, room string, said chat.Message) *refMessage {
 	said.Seq, said.At = uint64(len(r.messages)+1), m.clock
-	message := refMessage{at: m.clock, timed: r.timing, id: said.ID, nonce: said.Nonce}
+	message := refMessage{seq: said.Seq, at: m.clock, timed: r.timing, id: said.ID, nonce: said.Nonce}
 	op := ws.OpText
 	if said.Binary {
 		op = ws.OpBinary

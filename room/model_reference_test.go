@@ -13,7 +13,9 @@ import (
 // something to write of several is left open; that whole frames are written, and
 // everything else, is not.
 type reference struct {
-	stream stream // that it reads
+	stream  stream // that it reads
+	id      string // "": none
+	expires int64  // the time at which its token does, in ms; 0: it has none
 
 	free     int             // bytes the kernel takes now
 	seen     int             // bytes that were written and have been looked at

@@ -2,6 +2,7 @@ package room
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"chatd/room/frame"
 	"chatd/room/handshake"
 	"chatd/room/position"
+	"chatd/room/token"
 )
 
 // The model test runs random schedules against the real directory, hubs and
@@ -48,9 +50,11 @@ const (
 	opLeave
 	opReplace // the client leaves and a new one comes, both at once
 	opReset
+	opRemove // whoever has an id
 	opTick
 	opSecond
-	opKeep // what the history is bounded by, before anybody comes
+	opOutside // somebody outside publishes, perhaps again
+	opKeep    // what the history is bounded by, before anybody comes
 	opKinds
 )
 
@@ -68,13 +72,13 @@ type op struct {
 }
 
 func (o op) String() string {
-	names := [...]string{"join", "enter", "exit", "reenter", "publish", "read", "say", "chat", "meet", "leave", "replace", "reset", "tick", "second", "keep"}
+	names := [...]string{"join", "enter", "exit", "reenter", "publish", "read", "say", "chat", "meet", "leave", "replace", "reset", "remove", "tick", "second", "outside", "keep"}
 	return fmt.Sprintf("%s(%d,%d,%s,%d)", names[o.kind], o.who, o.n, modelRooms[o.room], o.as)
 }
 
 func schedule(seed uint64) []op {
 	r := rand.New(rand.NewPCG(seed, 1))
-	weights := [opKinds]int{opJoin: 3, opEnter: 2, opExit: 1, opReenter: 1, opPublish: 12, opRead: 8, opSay: 2, opChat: 6, opMeet: 2, opLeave: 1, opReplace: 1, opReset: 1, opTick: 1, opSecond: 1}
+	weights := [opKinds]int{opJoin: 3, opEnter: 2, opExit: 1, opReenter: 1, opPublish: 12, opRead: 8, opSay: 2, opChat: 6, opMeet: 2, opLeave: 1, opReplace: 1, opReset: 1, opRemove: 1, opTick: 1, opSecond: 1, opOutside: 2}
 	if seed%2 == 0 {
 		weights[opEnter], weights[opExit], weights[opReenter] = 0, 0, 0
 	}
@@ -141,7 +145,8 @@ func (n *network) Close() {}
 // that the shard is done.
 type stub struct {
 	c        *client
-	wishes   []func() // changes that are to come
+	grant    *token.Grant // that it came with; nil: none
+	wishes   []func()     // changes that are to come
 	released bool
 	onRun    func() // may be nil
 }
@@ -164,6 +169,8 @@ func (s *stub) Run(*poller.Worker) {
 	}
 }
 
+func (s *stub) holds() *token.Grant { return s.grant }
+
 func (s *stub) Panicked(*poller.Worker, any) {}
 func (s *stub) Writable(w *poller.Worker)    { s.c.Writable(w) }
 
@@ -183,6 +190,7 @@ type model struct {
 	clock   int64
 	seq     int
 	order   *rand.Rand
+	wrong   string // with what somebody outside was told
 }
 
 func newModel() *model {
@@ -244,6 +252,9 @@ func (m *model) do(o op) {
 	switch o.kind {
 	case opJoin:
 		m.arrive(room, o.n, m.kind(o), m.since(room, o.as))
+		if o.n%4 == 0 {
+			m.grant(len(m.clients)-1, m.clock+1+int64(o.n%20)*TickInterval.Milliseconds())
+		}
 		m.settle()
 	case opEnter:
 		if r := m.refs[i]; !r.gone && !r.reset && !r.rooms[room] && !r.stream.events() {
@@ -302,12 +313,16 @@ func (m *model) do(o op) {
 	case opReset:
 		m.net[i].reset, m.refs[i].reset, m.refs[i].gone = true, true, true
 		m.tell(i, &mail{broken: true})
+	case opRemove:
+		m.remove(room, modelID(o.n))
 	case opTick:
 		m.tick()
 	case opSecond:
 		for range ticksPerSecond {
 			m.tick()
 		}
+	case opOutside:
+		m.publishOutside(room, o)
 	case opKeep:
 		if len(m.clients) == 0 {
 			m.server.config.History = [...]int{0, 1, 3, 10}[o.n%4]
@@ -321,6 +336,90 @@ func (m *model) tick() {
 	m.clock += TickInterval.Milliseconds()
 	m.server.Tick()
 	m.settle()
+	if m.server.now.Load()%ticksPerSecond > 0 {
+		return
+	}
+	for _, r := range m.refs {
+		if r.expires > 0 && r.expires <= m.clock && !r.reset {
+			r.leave(r.stream.dialect().goodbye(TokenExpired))
+		}
+	}
+}
+
+// modelID is one of the few that there are.
+func modelID(n int) string { return fmt.Sprint("id", n%3) }
+
+// grant has client i, which is on its way, have a token that expires at that ms.
+func (m *model) grant(i int, expires int64) {
+	g, r := &token.Grant{Say: true, Expires: expires}, m.refs[i]
+	if r.expires = expires; !r.stream.speaks() { // else it has one, and a session that is not random
+		r.id = modelID(i)
+		g.Subject = r.id
+	}
+	m.stubs[i].grant = g
+	m.clients[i].status.Or(statusGranted)
+}
+
+// sends has an errand done, and returns what came of it.
+func (m *model) sends(e *errand) error {
+	m.server.begin(e)
+	m.settle()
+	select {
+	case err := <-e.done:
+		return err
+	default:
+		return errors.New("it is not done")
+	}
+}
+
+// remove sends whoever has the id away from a room.
+func (m *model) remove(room, id string) {
+	for _, r := range m.refs {
+		if r.rooms[room] && r.id == id && !r.reset {
+			r.leave(r.stream.dialect().goodbye(Removed))
+		}
+	}
+	x := &removal{id: id, done: make(chan struct{})}
+	err := m.sends(&errand{room: room, post: newPost(false), visit: x.begin})
+	select {
+	case <-x.done:
+	default:
+		if m.rooms[room] != nil || !errors.Is(err, ErrNoRoom) {
+			m.wrong = fmt.Sprintf("removal from room %s is not done: %v", room, err)
+		}
+	}
+}
+
+// publishOutside has somebody outside publish in a room, which may have to be made,
+// with one of a few nonces.
+func (m *model) publishOutside(room string, o op) {
+	m.seq++
+	h := m.hub(room)
+	message := chat.Message{ID: "outside", Payload: fmt.Appendf(nil, "%d:%s", m.seq, room)}
+	if o.n%3 > 0 {
+		message.Nonce = fmt.Sprint(o.n % 5)
+	}
+	e := &errand{room: room, post: newPost(h != nil && h.has(hubDeflating))}
+	e.post.say(m.server.counters.of(nil), nil, said{&author{id: message.ID}, message.Nonce}, message.Payload)
+	if err := m.sends(e); err != nil {
+		m.wrong = fmt.Sprintf("publishing in room %s from outside: %v", room, err)
+		return
+	}
+	if m.rooms[room] == nil {
+		m.rooms[room] = &refRoom{epoch: e.receipt.Epoch, timing: m.server.config.History > 0}
+	}
+	of := m.rooms[room]
+	before := of.repeated(m, message.ID, message.Nonce)
+	at := before
+	if before == nil {
+		at = of.say(m, room, message)
+		for _, r := range m.refs {
+			r.publish(room, at)
+		}
+	}
+	if want := (Receipt{Seq: at.seq, At: at.at, Epoch: of.epoch, Again: before != nil}); e.receipt != want {
+		m.wrong = fmt.Sprintf("what is published in room %s from outside is at %+v, want %+v", room, e.receipt, want)
+	}
 }
 
 // kind is what a client reads that comes with o.
@@ -449,7 +548,7 @@ func (s chatStub) session() *chatSession { return s.cs }
 // arrive has a new client come into a room, who reads x and whose kernel takes n
 // bytes.
 func (m *model) arrive(room string, n int, x stream, since position.Since) {
-	fd := len(m.clients)
+	fd, id := len(m.clients), ""
 	answer := []byte("HTTP/1.1 101\r\n\r\n")
 	now := m.server.now.Load()
 	c := &client{server: m.server, slot: -1, born: now}
@@ -467,14 +566,15 @@ func (m *model) arrive(room string, n int, x stream, since position.Since) {
 		c.status.Or(statusEvents)
 	}
 	if x.speaks() {
-		cs := newChatSession(c, fmt.Sprint("id", fd%3), "somebody")
+		id = modelID(fd)
+		cs := newChatSession(c, id, "somebody")
 		c.status.Or(statusChat)
 		c.Handover(chatStub{st, cs})
 	}
 	m.clients, m.stubs = append(m.clients, c), append(m.stubs, st)
 	m.net = append(m.net, &socket{free: n})
 	m.refs = append(m.refs, &reference{
-		stream: x, free: n, writing: answer, rooms: make(map[string]bool), queues: make(map[string][][]byte),
+		stream: x, id: id, free: n, writing: answer, rooms: make(map[string]bool), queues: make(map[string][][]byte),
 		fresh: make(map[string]int), past: make(map[string]int), counts: make(map[string]int),
 	})
 	ch := &change{client: c, room: room, since: since, answer: answer}
@@ -556,7 +656,7 @@ func (m *model) compare() string {
 	if m.panics.Len() > 0 {
 		return m.panics.String()
 	}
-	return ""
+	return m.wrong
 }
 
 // halfWritten is the rest of the frame of a log that is.
@@ -581,7 +681,7 @@ func (m *model) finish() string {
 	for i := range m.clients {
 		m.free(i, 1<<20)
 	}
-	for range 2 * ticksPerSecond { // all that there is to be told has been
+	for range 5 * ticksPerSecond { // all tokens have expired, and all that there is to be told has been
 		m.tick()
 	}
 	if d := m.compare(); d != "" {

@@ -36,9 +36,17 @@ func (h *hub) counted(w *poller.Worker) {
 	}
 }
 
+// untold notes that a member is in who was not told how many there are. One that is
+// still on its way may miss what the others are told. The shard calls it.
+func (h *hub) untold(w *poller.Worker) {
+	if h.flags.Or(hubCounted|hubUntold)&hubCounted == 0 {
+		h.ScheduleOn(w)
+	}
+}
+
 // recount has the members be told even if in the end they are as many as before: a
 // newcomer may have been told of a number between. The Task calls it.
-func (h *hub) recount(w *poller.Worker) {
+func (h *hub) recount() {
 	if first := int(h.population.Load()); first != h.archive.told || h.has(hubCounted) {
 		h.archive.told = -1
 		h.flags.Or(hubCounted)
@@ -57,9 +65,9 @@ func (h *hub) announce(w *poller.Worker) {
 		return
 	}
 	a.waiting = false
-	h.flags.And(^hubCounted) // before they are counted: one who leaves now tells again
+	flags := h.flags.And(^(hubCounted | hubUntold)) // before they are counted: one who leaves now tells again
 	n := int(h.population.Load())
-	if n == a.told || n == 0 {
+	if n == a.told && flags&hubUntold == 0 || n == 0 {
 		return
 	}
 	a.told = n

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -40,6 +41,23 @@ func TestErrandWhoseHubPanicsIsToldSo(t *testing.T) {
 		t.Fatal(r, err)
 	}
 	p.expect(ws.OpText, "hi")
+	visit := &errand{room: "lobby", post: newPost(false), visit: func(*hub) { panic("planted") }}
+	if err := s.run(t.Context(), visit); !errors.Is(err, ErrLost) {
+		t.Fatal(err)
+	}
+	p.say(text("still here"))
+	p.expect(ws.OpText, "still here")
+}
+
+func TestNobodyIsRemovedWhoHasNoID(t *testing.T) {
+	s := startServer(t, func(c *Config) { c.Ban = time.Minute })
+	p, l := s.join(), s.listen(eventsRequest("lobby/events"))
+	if err := s.Remove(t.Context(), "lobby", ""); err != nil {
+		t.Fatal(err)
+	}
+	s.join().say(text("hi"))
+	p.expect(ws.OpText, "hi")
+	l.hearsText("hi")
 }
 
 // One whose handshake was done when it was banned comes in, and is sent away.

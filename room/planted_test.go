@@ -62,6 +62,18 @@ var planted = []struct{ name, file, right, wrong string }{
 		"a message that is said again though its nonce was there", "history.go",
 		"	return seq, r.nonce == s.nonce && r.author.id() == s.author.id()\n", "	return seq, r.nonce == s.nonce && r.author == s.author && seq%2 == 0\n",
 	},
+	{
+		"a token that never expires for one that is behind", "grant.go",
+		"		if o := s.lagging[i]; !o.left {\n			s.checkToken(w, o.c, now)\n		}\n", "",
+	},
+	{
+		"a removal that misses those that are behind", "remove.go",
+		"if !o.left && o.reading(of) >= 0 && x.means(o.c) {", "if false {",
+	},
+	{
+		"a room that stays though only somebody outside was there", "hub.go",
+		"	if e != nil {\n		h.vacate(w) // nobody may ever have been here\n	}\n", "",
+	},
 }
 
 func TestModelFindsPlantedFaults(t *testing.T) {

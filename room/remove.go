@@ -9,28 +9,37 @@ import (
 // removal sends whoever has an id away from a room. It goes from shard to shard, and
 // belongs to the one that has it.
 type removal struct {
-	errand  *errand
-	id      string
-	rosters []*roster // whose members are still to be looked at
+	id      string        // static
+	rosters []*roster     // whose members are still to be looked at
+	done    chan struct{} // closed when there are none left
 }
 
 // Remove sends all connections of the id away that are in the room, and for
 // Config.Ban lets none of them in again. Who is on the way into the room meanwhile
 // is sent away when it is there.
 func (s *Server) Remove(ctx context.Context, room, id string) error {
-	e := &errand{room: room, post: newPost(false)}
-	e.visit = func(h *hub) {
-		if s.config.Ban > 0 {
-			now := s.now.Load()
-			s.bans.add(room, id, now, now+past(s.config.Ban))
-		}
-		x := &removal{errand: e, id: id}
-		for r := h.rosters; r != nil; r = r.sibling {
-			x.rosters = append(x.rosters, r)
-		}
-		x.next(nil)
+	x := &removal{id: id, done: make(chan struct{})}
+	if err := s.run(ctx, &errand{room: room, post: newPost(false), visit: x.begin}); err != nil {
+		return err
 	}
-	return s.run(ctx, e)
+	select {
+	case <-x.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// begin finds out where members are. It is called on the hub's Task.
+func (x *removal) begin(h *hub) {
+	if s := h.server; s.config.Ban > 0 {
+		now := s.now.Load()
+		s.bans.add(h.name, x.id, now, now+past(s.config.Ban))
+	}
+	for r := h.rosters; r != nil; r = r.sibling {
+		x.rosters = append(x.rosters, r)
+	}
+	x.next(nil)
 }
 
 // next goes on to the next shard.
@@ -38,7 +47,7 @@ func (x *removal) next(w *poller.Worker) {
 	if len(x.rosters) > 0 {
 		x.rosters[0].shard.give(w, &reply{removal: x})
 	} else {
-		x.errand.done <- nil
+		close(x.done)
 	}
 }
 
@@ -63,10 +72,11 @@ func (s *shard) expel(w *poller.Worker, x *removal) {
 	x.next(w)
 }
 
-// means reports whether c, which is the shard's, is to go.
+// means reports whether c, which is the shard's, is to go. Those that have no id are
+// not all one.
 func (x *removal) means(c *client) bool {
 	id, _ := c.who()
-	return id == x.id
+	return id != "" && id == x.id
 }
 
 // isBanned reports whether c may not come into the room. Its session may call it, and

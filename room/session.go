@@ -210,58 +210,15 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 	switch r.Verdict {
 	case handshake.Incomplete:
 		return 0
-	case handshake.Upgrade:
-		if !c.admitted(b[:r.N]) {
-			c.refuse(w, handshake.SourceLimit)
-			return len(b)
-		}
-		grant, refusal := c.server.authorize(r.Token, r.Room)
-		if refusal.Verdict == handshake.Refuse {
+	case handshake.Upgrade, handshake.Events:
+		if refusal := c.introduce(b[:r.N], &r); refusal.Verdict == handshake.Refuse {
 			c.refuse(w, refusal)
 			return len(b)
 		}
 		c.phase = phaseJoining
-		if r.Deflate {
-			c.status.Or(statusDeflate)
-		}
-		var answer []byte
-		if r.Protocol == chat.Protocol {
-			c.speakChat(&r.Query, grant)
-			answer = make([]byte, 0, greetingSize)
-		} else {
-			c.hold(grant)
-		}
-		if c.isBanned(r.Room) {
-			c.refuse(w, handshake.Banned)
-			return len(b)
-		}
-		c.server.pending.join(w, &change{client: c, room: r.Room, since: r.Query.Since, answer: r.AppendAnswer(answer, c.server.date.get())})
+		c.server.pending.join(w, &change{client: c, room: r.Room, since: r.Query.Since, answer: c.accept(&r)})
 		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
 			c.Schedule() // its first frames, or its end, came with the head, or may have
-		}
-		return r.N
-	case handshake.Events:
-		c.status.Or(statusEvents)
-		if !r.Chunked {
-			c.status.Or(statusBare)
-		}
-		if !c.admitted(b[:r.N]) {
-			c.refuse(w, handshake.SourceLimit)
-			return len(b)
-		}
-		grant, refusal := c.server.authorize(r.Token, r.Room)
-		if refusal.Verdict == handshake.Refuse {
-			c.refuse(w, refusal)
-			return len(b)
-		}
-		c.hold(grant)
-		if c.isBanned(r.Room) {
-			c.refuse(w, handshake.Banned)
-			return len(b)
-		}
-		c.readEvents(w, &r)
-		if r.N < len(b) || len(b) == poller.ScratchSize || c.Hangup() {
-			c.Schedule() // as above
 		}
 		return r.N
 	case handshake.EventsHead:
@@ -283,6 +240,45 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		c.refuse(w, r)
 		return len(b)
 	}
+}
+
+// introduce has c be who it says in the request r, whose head is the bytes, and read
+// what it asks for; or says why it may not come in.
+func (c *client) introduce(head []byte, r *handshake.Result) (refusal handshake.Result) {
+	if r.Verdict == handshake.Events {
+		c.readEvents(r.Chunked) // its refusals are of another kind, too
+	}
+	if !c.admitted(head) {
+		return handshake.SourceLimit
+	}
+	grant, refusal := c.server.authorize(r.Token, r.Room)
+	if refusal.Verdict == handshake.Refuse {
+		return refusal
+	}
+	if r.Deflate {
+		c.status.Or(statusDeflate)
+	}
+	if r.Protocol == chat.Protocol {
+		c.speakChat(&r.Query, grant)
+	} else {
+		c.hold(grant)
+	}
+	if c.isBanned(r.Room) {
+		return handshake.Banned
+	}
+	return refusal
+}
+
+// accept is the answer to the request r, ahead of what its room has for c.
+func (c *client) accept(r *handshake.Result) (answer []byte) {
+	if c.has(statusChat) {
+		answer = make([]byte, 0, greetingSize)
+	}
+	answer = r.AppendAnswer(answer, c.server.date.get())
+	if c.has(statusEvents) {
+		answer = c.reads().retry(answer)
+	}
+	return answer
 }
 
 // refuse answers a handshake that is not accepted.
