@@ -400,7 +400,8 @@ func (m *model) publishOutside(room string, o op) {
 		message.Nonce = fmt.Sprint(o.n % 5)
 	}
 	e := &errand{room: room, post: newPost(h != nil && h.has(hubDeflating))}
-	e.post.say(m.server.counters.of(nil), nil, said{&author{id: message.ID}, message.Nonce}, message.Payload)
+	a := newAuthor(message.ID, "")
+	e.post.say(m.server.counters.of(nil), nil, said{&a, message.Nonce}, message.Payload)
 	if err := m.sends(e); err != nil {
 		m.wrong = fmt.Sprintf("publishing in room %s from outside: %v", room, err)
 		return

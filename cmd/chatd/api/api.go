@@ -119,7 +119,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	a.allowOrigin(header, r)
-	if err := checkPath(r.URL.EscapedPath()); err != nil {
+	err := checkPath(r.URL.EscapedPath())
+	if a.tokens == nil && r.Method != http.MethodOptions {
+		err = errClosed
+	}
+	if err != nil {
 		answerProblem(w, err)
 		a.counts.note("/", problemOf(err).Status)
 		return
