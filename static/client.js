@@ -252,6 +252,7 @@ export class Chat extends EventTarget {
   /**
    * #renewed is the ticket for the next connection, with a token that is asked for.
    * @param {() => string | Promise<string>} ask
+   * @returns {Promise<import('./connection.js').Ticket>}
    */
   async #renewed(ask) {
     return this.#ticket(await ask());
@@ -260,6 +261,7 @@ export class Chat extends EventTarget {
   /**
    * #ticket is for the next connection.
    * @param {string} token
+   * @returns {import('./connection.js').Ticket}
    */
   #ticket(token) {
     const { name: room, from: since } = this.#rooms.first;
