@@ -3,6 +3,7 @@ package room
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"runtime"
 	"sync/atomic"
 
 	"chatd/poller"
@@ -158,7 +159,11 @@ func (h *hub) congested(c *client) bool {
 func (h *hub) Run(w *poller.Worker) {
 	h.server.answer(&h.Task)
 	h.joins.Each(func(ch *change) { h.admit(w, ch) })
-	if h.append(w) {
+	appended, answered := h.append(w)
+	if answered {
+		runtime.Gosched() // to who waits for it: nobody else would be before the passes are through
+	}
+	if appended {
 		if !h.appended {
 			h.appended = true
 			h.signal(w, hubSpoken)
@@ -235,15 +240,15 @@ func (h *hub) vacate(w *poller.Worker) {
 }
 
 // append moves posts into the log as far as the shards allow. It reports
-// whether there was anything.
-func (h *hub) append(w *poller.Worker) bool {
-	appended := false
+// whether there was anything, and whether somebody outside has his answer.
+func (h *hub) append(w *poller.Worker) (appended, answered bool) {
 	if h.posts == nil {
 		h.posts = h.inbox.TakeAll()
 	}
 	for h.posts != nil {
 		p := h.posts
 		if p.count == 0 {
+			answered = answered || p.errand != nil
 			h.nextPost(w)
 			continue
 		}
@@ -263,7 +268,7 @@ func (h *hub) append(w *poller.Worker) bool {
 		h.count(w, n)
 		appended = true
 	}
-	return appended
+	return appended, answered
 }
 
 // say appends the next message of one who has a name. One that was said before is

@@ -30,7 +30,7 @@ import (
 
 var (
 	modelSeed = flag.Uint64("model.seed", 0, "run only the model schedule with this seed")
-	modelRuns = flag.Int("model.runs", 2000, "number of model schedules")
+	modelRuns = flag.Int("model.runs", 1000, "number of model schedules")
 )
 
 const modelQueue = 4
