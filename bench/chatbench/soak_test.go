@@ -33,6 +33,7 @@ func buildChatd(t *testing.T) (path string) {
 }
 
 func TestSoakOfChatdHolds(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("half a minute")
 	}
@@ -51,6 +52,7 @@ func TestSoakOfChatdHolds(t *testing.T) {
 }
 
 func TestSoakFindsHealthyClientsThatAreCutOff(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("half a minute")
 	}

@@ -201,6 +201,7 @@ func TestPageSaysThatItIsRefusedAndDoesNotHammer(t *testing.T) {
 
 // What the server does not take, or may have taken, is for the reader to decide.
 func TestTextThatIsNotTakenStaysWithItsReason(t *testing.T) {
+	t.Parallel()
 	s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
 		m := welcome(w, r, event{"epoch": fmt.Sprintf("0000000%d", n), "resumed": false})
 		if m == nil {

@@ -223,6 +223,7 @@ func TestAChatThatCannotBeIsOneClearLine(t *testing.T) {
 }
 
 func TestLinesThroughANetworkThatBreaksAreAllThereOnceAndInOrder(t *testing.T) {
+	t.Parallel()
 	server := startChatd(t, "-history", "1000")
 	network := newNetwork(t, server)
 	const n, every = 2000, 400

@@ -53,6 +53,7 @@ func TestRepeatedNonceDoesNotOvertakeWhatWasSaidBefore(t *testing.T) {
 // Twenty clients join and leave rooms at random, are cut and return, while others
 // publish in all of them.
 func TestRoomsThatAreJoinedAndLeftAtRandomAreHeardInOrder(t *testing.T) {
+	t.Parallel()
 	const (
 		clients, lives = 20, 15
 		rooms          = 5

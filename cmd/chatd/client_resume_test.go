@@ -64,6 +64,7 @@ func (b *tab) back() {
 }
 
 func TestClientResumesEachRoomWhereItWas(t *testing.T) {
+	t.Parallel()
 	browser, chatd := startBrowser(t), startChatd(t, "-allow-origin", "*", "-history", "1000")
 	t.Run("what was missed comes once, in order, and is marked", func(t *testing.T) {
 		net, lobby, side := newNetwork(t, chatd), chatd.witness(t, "lobby"), chatd.witness(t, "side")

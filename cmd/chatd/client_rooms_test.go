@@ -9,6 +9,7 @@ import (
 )
 
 func TestClientIsInSeveralRooms(t *testing.T) {
+	t.Parallel()
 	browser, chatd := startBrowser(t), startChatd(t, "-allow-origin", "*")
 	refused := func(b *tab, ask, code string) {
 		t.Helper()

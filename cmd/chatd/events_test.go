@@ -106,6 +106,7 @@ func TestCurlReadsEventsAsTheyCome(t *testing.T) {
 
 // The configurations are those of ops, with the buffers that proxies have by default.
 func TestEventsComeThroughProxiesAsTheyAreSaid(t *testing.T) {
+	t.Parallel()
 	type setup struct {
 		start   func(*testing.T, *process, ...string) *front
 		changes []string
