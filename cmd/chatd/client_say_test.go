@@ -76,8 +76,8 @@ func TestTextWhoseFateIsUnknownIsLeftToItsAuthor(t *testing.T) {
 		for i := range others {
 			ben.say(fmt.Sprint("other ", i))
 		}
-		net.become(passes, passes)
 		ana.away(net)
+		net.become(passes, passes)
 		ana.expect(`entry.state === 'sent'`)
 		ana.back()
 		return ana, ben
@@ -120,8 +120,8 @@ func TestTextWhoseFateIsUnknownIsLeftToItsAuthor(t *testing.T) {
 		net.become(passes, swallows)
 		ana.do(`window.entry = chat.say('mine')`)
 		chatd.witness(t, "lobby").waitFor("mine")
-		net.become(passes, passes)
 		ana.away(net)
+		net.become(passes, passes)
 		chatd.Stop()
 		startChatd(t, "-addr", chatd.Addr, "-allow-origin", "*")
 		ana.back()
