@@ -70,8 +70,9 @@ func TestWhoIsOnTheWayWhenItIsBannedIsSentAway(t *testing.T) {
 	}()
 	<-held
 	c := &chatPeer{peer: s.dial()}
+	s.until(func() bool { return s.Stats().Handshakes == 1 })
 	c.peer.say(chatRequest("?session=" + s.config.Secrets.Session("ana")))
-	s.until(func() bool { return s.Stats().Accepted == 1 && s.pending.handshakes.Load() == 0 })
+	s.until(func() bool { return s.Stats().Handshakes == 0 })
 	s.bans.add("lobby", "ana", s.now.Load(), s.now.Load()+100)
 	close(release)
 	if err := <-asked; err != nil {
