@@ -63,8 +63,11 @@ func FuzzLook(f *testing.F) {
 			if got, want := r.Token, tokenOf(request); got != want {
 				t.Fatalf("token %q, want %q", got, want)
 			}
-			if got, want := res.Header.Get("Sec-WebSocket-Accept"), accept(input); got != want || request.URL.Path != server.Path {
-				t.Fatalf("accept %q, want %q, path %s", got, want, request.URL.Path)
+			if got, want := res.Header.Get("Sec-WebSocket-Accept"), accept(input); got != want {
+				t.Fatalf("accept %q, want %q", got, want)
+			}
+			if path := request.URL.Path; path != server.Path && path != server.Path+"/"+r.Room || path == server.Path && r.Room != DefaultRoom {
+				t.Fatalf("room %q, path %s", r.Room, path)
 			}
 		case Events, EventsHead:
 			if r.N > len(b) || !strings.HasSuffix(input[:r.N], "\n") || err != nil {
