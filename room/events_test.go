@@ -351,7 +351,7 @@ func TestReaderHasNothingThatARawMemberHasNot(t *testing.T) {
 
 // What is said is the same for all, in one order, whatever they read.
 func TestAllDialectsHearOneOrder(t *testing.T) {
-	const speakers, each = 4, 5_000
+	const speakers, each = 4, 1_500
 	s := startServer(t, withDeflate, withHistory(100), func(c *Config) { c.Queue = speakers * each })
 	var hears []func() (text string, seq int)
 	frames := func(p *peer, chatted bool) func() (string, int) {
