@@ -29,6 +29,7 @@ type directory struct {
 	born, removed atomic.Uint64 // rooms
 	waited        atomic.Bool   // later has some: it is scheduled at each tick; written by the Task
 
+	// Messages don't come by here: it is taken for births, deaths, and questions from outside.
 	mu    sync.RWMutex            // held by the Task while it changes rooms, and by others that look
 	rooms btree.Map[string, *hub] // by their names, in byte order
 

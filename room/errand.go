@@ -20,7 +20,7 @@ type errand struct {
 	post    *post      // the way to the hub; with what is to be published, if visit is nil
 	visit   func(*hub) // is called on the hub's Task, unless there is no such room; nil: the errand is to publish
 	receipt Receipt    // set by the hub
-	done    chan error // has room for what comes of it
+	done    chan error // has room for what comes of it: no worker waits
 }
 
 // Link implements the inbox's element.

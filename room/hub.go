@@ -161,7 +161,7 @@ func (h *hub) Run(w *poller.Worker) {
 	h.joins.Each(func(ch *change) { h.admit(w, ch) })
 	appended, answered := h.append(w)
 	if answered {
-		runtime.Gosched() // to who waits for it: nobody else would be before the passes are through
+		runtime.Gosched() // who waits for it would else wait for the passes, too, if there are as many as cores
 	}
 	if appended {
 		if !h.appended {

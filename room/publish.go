@@ -13,19 +13,18 @@ import (
 // known by the token that it has. Its methods may be called from anywhere.
 type Publisher struct {
 	server *Server // static
-	id     string  // static: as members see it
 
+	// Held for a moment by the request's goroutine, never by a worker.
 	mu     sync.Mutex // guards what follows
 	meter  meter
-	author *author // as which it published last
+	author *author // as which it published last: the id is always the same
 }
 
 // NewPublisher is the one that has the token. Who it is for the members stays the
 // same as long as the server's secret does, and tells nothing of the token.
 func (s *Server) NewPublisher(token string) *Publisher {
-	id := s.config.Secrets.TokenID(token)
-	a := newAuthor(id, "")
-	return &Publisher{server: s, id: id, author: &a}
+	a := newAuthor(s.config.Secrets.TokenID(token), "")
+	return &Publisher{server: s, author: &a}
 }
 
 // Receipt is the place of what was published.
@@ -74,7 +73,7 @@ func (p *Publisher) admit(name string, size int) (*author, error) {
 	charged.use(rates, limitBytes, size) // the last may be larger than what is left
 	p.meter = charged
 	if p.author.name() != name {
-		a := newAuthor(p.id, name)
+		a := newAuthor(p.author.id(), name)
 		p.author = &a
 	}
 	return p.author, nil

@@ -11,7 +11,7 @@ import (
 type removal struct {
 	id      string        // static
 	rosters []*roster     // whose members are still to be looked at
-	done    chan struct{} // closed when there are none left
+	done    chan struct{} // closed when there are none left; who asked waits for it, and no worker
 }
 
 // Remove sends all connections of the id away that are in the room, and for

@@ -20,7 +20,7 @@ func TestReadersOfEventsHearAllWhoeverServesThem(t *testing.T) {
 				s := withServer(t, program, tt.dialect)
 				s.params.Outstanding = 4
 				run, err := s.run(t.Context(), scenario, name)
-				if err != nil || run.Faults.Any() {
+				if err != nil || run.Faults.Any() || len(complaints(run)) > 0 {
 					t.Fatalf("%s: %v %+v %v", scenario, err, run.Faults, run.Warnings)
 				}
 				if scenario != "idle" && (run.Deliveries == 0 || run.FrameBytes < 64) {

@@ -24,7 +24,7 @@ func TestHerdIsCaughtUpAndNothingIsMissing(t *testing.T) {
 			smallHerd(s)
 			s.params.Rooms, s.params.Senders = rooms, rooms
 		})
-		if err != nil || run.Faults.Any() || len(run.Warnings) > 0 {
+		if err != nil || run.Faults.Any() || len(complaints(run)) > 0 {
 			t.Fatalf("%d rooms: %v %+v %v", rooms, err, run.Faults, run.Warnings)
 		}
 		h := run.Herd

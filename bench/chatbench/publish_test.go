@@ -38,7 +38,7 @@ func TestWhatIsAcknowledgedToPublishersIsWhatMembersHear(t *testing.T) {
 		asPublishers(t, s)
 		s.params.Rooms, s.params.Rate = tt.rooms, tt.rate
 		run, err := s.run(t.Context(), "publish", "chatd")
-		if err != nil || run.Faults.Any() {
+		if err != nil || run.Faults.Any() || len(complaints(run)) > 0 {
 			t.Fatalf("%+v: %v %+v %v", tt, err, run.Faults, run.Warnings)
 		}
 		if p := run.Publish; run.Messages == 0 || p.PerSecond <= 0 || p.Latency == nil || run.Delivery == nil || tt.rate > 0 && p.PerSecond > 1.5*tt.rate {

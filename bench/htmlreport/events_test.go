@@ -35,12 +35,7 @@ func TestReadersOfEventsAreShownBesideRawMembers(t *testing.T) {
 	if strings.Contains(text, "CPU/DELIVERY") {
 		t.Error(text)
 	}
-	dir := t.TempDir()
-	if err := Write(dir, c); err != nil {
-		t.Fatal(err)
-	}
-	html := read(t, dir, "index.html")
-	checkMarkup(t, html)
+	html := pageOf(t, c)
 	if !strings.Contains(html, `<table id="events">`) {
 		t.Error(html)
 	}

@@ -50,12 +50,7 @@ func TestHerdsAreShownWithTheirGoals(t *testing.T) {
 	if strings.Contains(text, "CPU/DELIVERY") {
 		t.Error(text)
 	}
-	dir := t.TempDir()
-	if err := Write(dir, c); err != nil {
-		t.Fatal(err)
-	}
-	html := read(t, dir, "index.html")
-	checkMarkup(t, html)
+	html := pageOf(t, c)
 	if !strings.Contains(html, "Clients that came back") || !strings.Contains(html, "<h1>Broadcast servers compared</h1>\n<p class=\"lead\">2 servers") {
 		t.Error(html)
 	}

@@ -179,3 +179,15 @@ func read(t *testing.T, dir, name string) string {
 	}
 	return string(data)
 }
+
+// pageOf is the report's page, as it is written.
+func pageOf(t *testing.T, c *result.Comparison) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := Write(dir, c); err != nil {
+		t.Fatal(err)
+	}
+	html := read(t, dir, "index.html")
+	checkMarkup(t, html)
+	return html
+}

@@ -112,25 +112,15 @@ func TestEverybodyIsSentAwayWith1001WhenTheServerGoes(t *testing.T) {
 	}
 }
 
-// comes waits until something is so that takes the server a known time.
-func comes(t *testing.T, within time.Duration, so func() bool) {
-	t.Helper()
-	for began := time.Now(); !so(); time.Sleep(20 * time.Millisecond) {
-		if time.Since(began) > within+patience {
-			t.Fatal("it does not come")
-		}
-	}
-}
-
 func TestHistoryIsAsOldAsItMayBe(t *testing.T) {
 	t.Parallel()
 	addr := startChat(t, "-history-age", "3s")
 	author := dialChat(t, addr, chattest.Options{})
 	epoch := author.Welcome.Epoch
 	first := author.says("first")
-	comes(t, time.Second, func() bool { return time.Now().UnixMilli() > first.At+1500 })
+	soon(t, func() bool { return time.Now().UnixMilli() > first.At+1500 })
 	second := author.says("second")
-	comes(t, 4*time.Second, func() bool {
+	soon(t, func() bool {
 		asked := time.Now().UnixMilli()
 		c := dialChat(t, addr, chattest.Options{Since: epoch + ".0"})
 		defer c.Close()
@@ -171,14 +161,14 @@ func TestRoomThatWasQuietLongestLosesItsHistoryFirst(t *testing.T) {
 		authors[i] = dialChat(t, addr, chattest.Options{Room: fmt.Sprint("room", i)})
 		authors[i].says(text, text, text, text)
 		at := time.Now() // rooms that are quiet for as long to the second have no order
-		comes(t, time.Second, func() bool { return time.Since(at) > 1100*time.Millisecond })
+		soon(t, func() bool { return time.Since(at) > 1100*time.Millisecond })
 	}
 	kept := func(i int) int {
 		c := dialChat(t, addr, chattest.Options{Room: fmt.Sprint("room", i)})
 		defer c.Close()
 		return 4 - int(c.Welcome.Seq)
 	}
-	comes(t, 2*time.Second, func() bool { return kept(0) == 0 })
+	soon(t, func() bool { return kept(0) == 0 })
 	total, before := 0, 0
 	for i := range rooms {
 		n := kept(i)

@@ -164,3 +164,14 @@ func (c *client) flood(name string, n int) {
 		c.send(websocket.MessageText, fmt.Sprintf("%s %d", name, i+1))
 	}
 }
+
+// soon waits until something is so that nobody tells of. The pause only leaves the
+// processor to those who make it so.
+func soon(t *testing.T, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not come true")
+		}
+	}
+}

@@ -118,16 +118,6 @@ func (p *process) reloads(metric, outcome string) string {
 	return value
 }
 
-// soon waits until something is so.
-func soon(t *testing.T, so func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it does not come true")
-		}
-	}
-}
-
 func TestTokensOfProgramsAreThoseOfAFileWhichMayChange(t *testing.T) {
 	defer http.DefaultClient.CloseIdleConnections()
 	const old, fresh, bad = "an-old-token-of-a-program", "a-fresh-token-of-a-program", "hunter2 hunter3"
