@@ -1,0 +1,63 @@
+// Package order is where the messages of rooms get their places, and are kept, if
+// that is to outlive the process or to be shared with others. Without a [Source] a
+// room's hub does both by itself.
+//
+//	hub ──Publish──▶ Source ──Place──▶ hubs of the room, here and elsewhere
+//	    ──Enter────▶        ──Begin──▶
+//
+// A message that is published is told by nobody before its copy has come back: that
+// is the one order that all have.
+package order
+
+// Message is one of a room's.
+type Message struct {
+	ID, Name string // of who said it; empty: it is not known, or has none
+	Nonce    string // that its author gave it; empty: none
+	Binary   bool   // it is no text
+	Payload  []byte // not to be changed
+
+	// Its place, which the Source gives.
+
+	Seq uint64 // grows in a room with each message, from 1 on; there may be holes
+	At  int64  // when it got it: ms since 1970
+}
+
+// Point is a place in a room: behind a message. The zero value is that before all.
+type Point struct {
+	Seq uint64
+	At  int64 // of that message, in ms since 1970
+}
+
+// Source gives messages their places. Its methods may be called by anybody at any
+// time, and never wait.
+type Source interface {
+	// Enter has the room told what is kept there, and from then on what happens. It is
+	// called once, until Leave.
+	Enter(name string, room Room)
+	// Publish has m get a place in a room that was entered, or fail. The tag is the
+	// caller's, not 0, and comes back with either.
+	Publish(name string, tag uint64, m Message)
+	// Forget says that nobody needs a room's messages up to seq any more.
+	Forget(name string, seq uint64)
+	// Leave has the room told nothing more.
+	Leave(name string)
+	// Ready says why nothing can be published at present; nil: it can.
+	Ready() error
+	// Close ends it when all that was published is kept, or can't be.
+	Close() error
+}
+
+// Room is told what happens in one. Its methods are called one at a time, from any
+// goroutine, and never wait.
+type Room interface {
+	// Begin says what is kept: the messages behind a point, in order. It comes first;
+	// again when the order has begun anew: then with another epoch, and all that was
+	// told before is void but for its readers.
+	Begin(epoch uint32, behind Point, kept []Message)
+	// Place is the next message. The tag is that of its Publish, if that was here; else 0.
+	Place(tag uint64, m Message)
+	// Miss says that messages up to a point are lost for good that were not told.
+	Miss(upTo Point)
+	// Fail says that the message with the tag has no place, and will get none.
+	Fail(tag uint64, err error)
+}
