@@ -28,6 +28,7 @@ type change struct {
 	since  position.Since // where the client wants to begin
 	roster *roster        // where it goes, set by the hub
 	place  place          // where it begins, set by the hub
+	late   bool           // the room's order can't be reached; set by the hub
 }
 
 // Link implements the inbox's element.

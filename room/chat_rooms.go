@@ -110,8 +110,12 @@ func (cs *chatSession) settle(w *poller.Worker) {
 		cs.errors = 0
 		return
 	}
+	failed := &chat.Error{Code: chat.NotAllowed, Message: "there are too many rooms (-max-rooms)", Nonce: stays.nonce}
+	if entry.late {
+		failed.Code, failed.Message = chat.Unavailable, ErrUnavailable.Error()
+	}
 	t := cs.newTurn(w)
-	cs.fail(&t, &chat.Error{Code: chat.NotAllowed, Message: "there are too many rooms (-max-rooms)", Nonce: stays.nonce})
+	cs.fail(&t, failed)
 	t.end()
 }
 

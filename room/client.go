@@ -89,7 +89,8 @@ const (
 	statusEvents                        // it reads events, and says nothing (likewise)
 	statusBare                          // … over HTTP/1.0 (likewise)
 	statusGranted                       // it came with a token, see grant (likewise)
-	statusFull                          // there are too many rooms for its to be made (set by the directory)
+	statusFull                          // its room can't be entered: there are too many (set by the directory, or a hub)
+	statusLate                          // … or the room's order can't be reached (set by the hub, before)
 	statusMember                        // it is in a room
 	statusWaiting                       // its session waits for statusMember (set by the session)
 	statusChanging                      // it asked for a change that is not done (set by the session, cleared by the shard)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatd/room/identity"
+	"chatd/room/order"
 	"chatd/room/proxy"
 	"chatd/room/token"
 )
@@ -48,6 +49,9 @@ type Config struct {
 	HistoryAge    time.Duration // for which they are kept; 0: for ever
 	HistoryMemory int64         // bytes of memory for them in all rooms: beyond it, those that were silent longest lose theirs; 0: any amount
 
+	Order      order.Source  // where rooms' orders come from; nil: from their hubs
+	OrderGrace time.Duration // for which a room without members stays there, whatever it keeps: others share it; 0: as long as it has history
+
 	Ban time.Duration // for which one who was removed from a room may not come back
 
 	HandshakeTimeout time.Duration // for the whole HTTP head, and for a body
@@ -69,8 +73,9 @@ type Config struct {
 	API          http.Handler      // answers every request for RoomsPath or below; nil: there is none
 	Log          *slog.Logger
 
-	PassTime Observer // seconds that each pass of a shard takes; nil: not timed
-	Lag      Observer // messages that wait for a member that is behind, once a second; nil: not sampled
+	PassTime  Observer // seconds that each pass of a shard takes; nil: not timed
+	PlaceTime Observer // seconds until what is published has its place in an Order; nil: not timed
+	Lag       Observer // messages that wait for a member that is behind, once a second; nil: not sampled
 }
 
 // Observer takes the values of a histogram. Any worker may call it.

@@ -27,6 +27,8 @@ type counters struct {
 	inflated   atomic.Uint64 // messages that came compressed
 	published  atomic.Uint64 // messages that came from outside
 	repeated   atomic.Uint64 // those that had been there
+	unplaced   atomic.Uint64 // messages that got no place in another one's order
+	skipped    atomic.Uint64 // gaps in it that members were told of
 
 	keptMessages atomic.Int64                  // in the rooms' histories: more, or fewer, than there were
 	keptBytes    atomic.Int64                  // likewise

@@ -1,6 +1,8 @@
 package room
 
 import (
+	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -97,6 +99,9 @@ func (d *directory) open(w *poller.Worker, name string) *hub {
 	d.rooms.Set(h.name, h)
 	d.mu.Unlock()
 	d.size.Store(int64(d.rooms.Len()))
+	if h.order != nil {
+		h.order.enter()
+	}
 	return h
 }
 
@@ -113,10 +118,11 @@ func (d *directory) handle(h *hub, events uint32) {
 	switch {
 	case !h.keeps():
 		d.silence.forget(h)
-	case events&hubSpoken != 0:
-		d.silence.spoke(h, d.server.clock())
+	case events&hubSpoken != 0 && !h.removed:
+		d.silence.spoke(h, h.spoken())
 	}
-	if events&hubVacant != 0 && !h.removed && d.deserted(h) && !h.keeps() {
+	if events&hubVacant != 0 && !h.removed && d.deserted(h) && (!h.keeps() || d.server.config.OrderGrace > 0) {
+		d.silence.forget(h)
 		d.remove(h)
 	}
 }
@@ -134,6 +140,21 @@ func (d *directory) remove(h *hub) {
 	d.mu.Unlock()
 	d.size.Store(int64(d.rooms.Len()))
 	d.removed.Add(1)
+	if h.order != nil {
+		h.order.leave()
+		h.archive.shed.Store(math.MaxInt64) // something may come meanwhile
+		h.Schedule()
+	}
+}
+
+// Open opens rooms: so what the Config.Order keeps of them is there for all who ask.
+func (s *Server) Open(ctx context.Context, rooms []string) error {
+	d := &s.directory
+	return s.ask(ctx, &d.Task, func() {
+		for _, name := range rooms {
+			d.open(nil, name)
+		}
+	})
 }
 
 // room is the hub of the room, nil if there is none. Anybody may call it.

@@ -37,10 +37,14 @@ func (d events) message(b []byte, of life, m *chat.Message) []byte {
 
 func (d events) arrival(b []byte, a *arrival) []byte {
 	if a.missing {
-		at := len(b)
-		b = d.close(chat.AppendGap(sse.AppendEvent(b, "gap"), a.room, a.gap), at)
+		b = d.gap(b, a.room, a.gap)
 	}
 	return b
+}
+
+func (d events) gap(b []byte, room string, g chat.Gap) []byte {
+	at := len(b)
+	return d.close(chat.AppendGap(sse.AppendEvent(b, "gap"), room, g), at)
 }
 
 func (d events) members(b []byte, room string, count int) []byte {

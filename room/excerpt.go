@@ -37,20 +37,19 @@ func (s *Server) Messages(ctx context.Context, room string, since position.Since
 
 // excerpt takes from the history what is asked for. It is called on the Task.
 func (h *hub) excerpt(x *Excerpt, since position.Since, limit uint64) {
-	x.Epoch = h.epoch
+	x.Epoch = h.epoch.Load()
 	a, head := h.archive, h.log.Head().Seq
 	begin := h.floor()
 	switch since.Kind {
 	case position.Absent:
-		begin = max(begin, head-min(head, limit))
+		begin = h.behindGaps(max(begin, head-min(head, limit)), head)
 	case position.Now:
 		begin = head
 	default:
-		if x.Gap, x.Missing = h.gapSince(since.Position); !x.Missing {
-			begin = since.Position.Seq
-		}
+		begin, x.Gap, x.Missing = h.gapSince(since.Position)
 	}
-	end := min(head, begin+limit)
+	// A gap comes first, or not in this part.
+	end := h.upToGap(begin, min(head, begin+limit))
 	if begin == end {
 		return
 	}
@@ -62,8 +61,32 @@ func (h *hub) excerpt(x *Excerpt, since position.Since, limit uint64) {
 		if i+1 < len(live) && live[i+1].first == seq {
 			i++
 		}
-		x.known = append(x.known, live[i].message(seq))
+		x.known = append(x.known, live[i].message(h.seq(seq)))
 	}
+}
+
+// behindGaps is begin, or the last gap up to end.
+func (h *hub) behindGaps(begin, end uint64) uint64 {
+	if h.order != nil {
+		for n := end; n > begin; n-- {
+			if h.isGap(n) {
+				return n
+			}
+		}
+	}
+	return begin
+}
+
+// upToGap is end, or the message in front of the first gap behind begin.
+func (h *hub) upToGap(begin, end uint64) uint64 {
+	if h.order != nil {
+		for n := begin + 1; n <= end; n++ {
+			if h.isGap(n) {
+				return n - 1
+			}
+		}
+	}
+	return end
 }
 
 // All is the messages, in order. Each is good until the next one is.

@@ -16,7 +16,7 @@ func (s *Server) Rooms(after string, limit int) (rooms []Figures, more bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	d.rooms.Ascend(after, func(name string, h *hub) bool {
-		if name == after {
+		if name == after || h.epoch.Load() == 0 {
 			return true
 		}
 		if len(rooms) == limit {
@@ -31,7 +31,7 @@ func (s *Server) Rooms(after string, limit int) (rooms []Figures, more bool) {
 
 // Figures is the room's, if it is there.
 func (s *Server) Figures(room string) (f Figures, ok bool) {
-	if h := s.directory.room(room); h != nil {
+	if h := s.directory.room(room); h != nil && h.epoch.Load() != 0 {
 		return h.figures(), true
 	}
 	return Figures{}, false
@@ -39,5 +39,9 @@ func (s *Server) Figures(room string) (f Figures, ok bool) {
 
 // figures may be called by anybody.
 func (h *hub) figures() Figures {
-	return Figures{Name: h.name, Members: int(h.population.Load()), Seq: h.messages.Load(), Epoch: h.epoch, Rate: h.rate()}
+	f := Figures{Name: h.name, Members: int(h.population.Load()), Seq: h.messages.Load(), Epoch: h.epoch.Load(), Rate: h.rate()}
+	if h.order != nil {
+		f.Seq = h.order.seq.Load()
+	}
+	return f
 }

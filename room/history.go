@@ -61,22 +61,23 @@ func (y *history) last() int64 {
 	return y.before
 }
 
-// note notes what is known of the messages from first on.
-func (y *history) note(first uint64, at int64, s said) {
+// note notes what is known of the messages from e's first on. They may be apart from
+// those before, though the same is known of both.
+func (y *history) note(e entry, apart bool) {
 	n := len(y.entries)
-	if s.author == nil && n > y.gone && y.entries[n-1].author == nil && y.entries[n-1].at == at {
+	if e.author == nil && !apart && n > y.gone && y.entries[n-1].author == nil && y.entries[n-1].at == e.at {
 		return // the entry goes on
 	}
-	if s.author != nil && (n == y.gone || y.entries[n-1].author != s.author) {
-		y.extra += s.author.size()
+	if e.author != nil && (n == y.gone || y.entries[n-1].author != e.author) {
+		y.extra += e.author.size()
 	}
-	y.entries = append(y.entries, entry{first, at, s.author, s.nonce})
-	if s.nonce != "" {
+	y.entries = append(y.entries, e)
+	if e.nonce != "" {
 		if y.nonces == nil {
 			y.nonces = make(map[uint64]uint64)
 		}
-		y.nonces[nonceHash(s.author.id(), s.nonce)] = first
-		y.extra += nonceSize + len(s.nonce)
+		y.nonces[nonceHash(e.author.id(), e.nonce)] = e.first
+		y.extra += nonceSize + len(e.nonce)
 	}
 }
 
@@ -160,7 +161,7 @@ func (y *history) drop() {
 // size is the memory in bytes, about.
 func (y *history) size() int { return cap(y.entries)*entrySize + y.extra }
 
-// message is what is known of the message seq, which is kept.
+// message is what is known of the entry's message that has the number seq.
 func (r *entry) message(seq uint64) chat.Message {
 	m := chat.Message{Seq: seq, At: r.at, Nonce: r.nonce}
 	if r.author != nil {
@@ -207,6 +208,9 @@ func (h *hub) forget(w *poller.Worker, floor uint64) {
 	a := h.archive
 	head := h.log.Head().Seq
 	a.history.forget(floor, head)
+	if h.order != nil {
+		h.order.numbers.forget(floor)
+	}
 	for _, t := range a.tracks {
 		if t != nil {
 			t.forget(floor)

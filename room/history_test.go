@@ -412,7 +412,7 @@ func TestThoseWhoAreThereHearBeforeAllWhoComeBack(t *testing.T) {
 		}
 	})
 	for range 200 {
-		m.arrive("a", 1<<30, rawStream, position.Since{Kind: position.At, Position: position.Position{Epoch: m.hub("a").epoch, At: -1}})
+		m.arrive("a", 1<<30, rawStream, position.Since{Kind: position.At, Position: position.Position{Epoch: m.hub("a").epoch.Load(), At: -1}})
 	}
 	p := newPost(false)
 	p.add(m.server.counters.of(nil), ws.OpText, []byte("news"))

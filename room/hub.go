@@ -47,6 +47,7 @@ type hub struct {
 	population atomic.Int32  // members, and clients to come: the Task adds, shards subtract
 
 	// From the Task to whoever asks.
+	epoch    atomic.Uint32             // tells its life from others that the name had before, or will have; 0: it has not begun
 	messages atomic.Uint64             // that were appended
 	meter    atomic.Pointer[rateMeter] // nil while it is quiet
 
@@ -66,12 +67,12 @@ type hub struct {
 	active    bool // the directory was told, since the second began, that it is
 	appended  bool // something was, since the second began
 	second    uint32
-	epoch     uint32       // static: tells its life from others that the name had before, or will have; never 0
 	log       framelog.Log // the messages as they came
 	archive   *archive     // what is kept of them, and the logs of other streams; nil: nothing
 	rosters   *roster      // the first one; the others follow by sibling
 	posts     *post        // taken from the inbox, not yet appended
 	passedAll uint64       // all rosters have passed this frame (the least roster.done last seen)
+	order     *ordered     // static: where the order comes from; nil: from the hub itself
 }
 
 // Flags of a hub, and who changes them.
@@ -110,12 +111,26 @@ const (
 func (h *hub) Link() **hub { return &h.link }
 
 // life is what its messages are told apart by.
-func (h *hub) life() life { return life{h.name, h.epoch} }
+func (h *hub) life() life { return life{h.name, h.epoch.Load()} }
+
+// seq is the number by which everybody knows the message n of the log, which is kept, or
+// the last one that is not.
+func (h *hub) seq(n uint64) uint64 {
+	if h.order != nil {
+		return h.order.numbers.seq(n)
+	}
+	return n
+}
 
 func newHub(s *Server, name string) *hub {
-	h := &hub{server: s, name: name, epoch: newEpoch(), second: s.now.Load() / ticksPerSecond}
+	h := &hub{server: s, name: name, second: s.now.Load() / ticksPerSecond}
 	h.Task.Init(s.pool, h)
 	h.log.Init()
+	if s.config.Order != nil {
+		h.order = newOrdered(h)
+	} else {
+		h.epoch.Store(newEpoch())
+	}
 	return h
 }
 
@@ -158,7 +173,9 @@ func (h *hub) congested(c *client) bool {
 // Run implements poller.Runner.
 func (h *hub) Run(w *poller.Worker) {
 	h.server.answer(&h.Task)
-	h.joins.Each(func(ch *change) { h.admit(w, ch) })
+	if h.order == nil || h.order.admits(w) {
+		h.joins.Each(func(ch *change) { h.admit(w, ch) })
+	}
 	appended, answered := h.append(w)
 	if answered {
 		runtime.Gosched() // who waits for it would else wait for the passes, too, if there are as many as cores
@@ -206,10 +223,7 @@ func (h *hub) admit(w *poller.Worker, ch *change) {
 	x := c.stream()
 	defer func() {
 		if ch.roster == nil {
-			ch.hub = nil
-			h.taken.Add(1)
-			h.flags.Or(hubEmptied) // perhaps
-			c.refuseRoom(w)
+			h.refuse(w, ch)
 		}
 	}()
 	h.open(w, x)
@@ -231,9 +245,20 @@ func (h *hub) admit(w *poller.Worker, ch *change) {
 	s.ScheduleOn(w)
 }
 
+// refuse does not let a newcomer in.
+func (h *hub) refuse(w *poller.Worker, ch *change) {
+	ch.hub = nil
+	h.taken.Add(1)
+	h.flags.Or(hubEmptied) // perhaps
+	ch.client.refuseRoom(w)
+}
+
 // vacate tells that the room has neither members nor history, if that is so.
 func (h *hub) vacate(w *poller.Worker) {
-	if h.rosters == nil && !h.keeps() {
+	if h.order != nil && !h.order.mayLeave(w) {
+		return
+	}
+	if h.rosters == nil && (!h.keeps() || h.server.config.OrderGrace > 0) {
 		h.log.Trim()
 		h.signal(w, hubVacant)
 	}
@@ -242,6 +267,9 @@ func (h *hub) vacate(w *poller.Worker) {
 // append moves posts into the log as far as the shards allow. It reports
 // whether there was anything, and whether somebody outside has his answer.
 func (h *hub) append(w *poller.Worker) (appended, answered bool) {
+	if h.order != nil {
+		return h.order.work(w), false
+	}
 	if h.posts == nil {
 		h.posts = h.inbox.TakeAll()
 	}
@@ -305,6 +333,20 @@ func (h *hub) count(w *poller.Worker, n int) {
 func (h *hub) nextPost(w *poller.Worker) {
 	p := h.posts
 	e := p.errand
+	h.finish(w, p)
+	h.backlog.Add(-int64(len(p.frames.plain)))
+	if h.posts = p.link; h.posts == nil {
+		h.posts = h.inbox.TakeAll()
+	}
+	p.free()
+	if e != nil {
+		h.vacate(w) // nobody may ever have been here
+	}
+}
+
+// finish does what p asks for besides its messages.
+func (h *hub) finish(w *poller.Worker, p *post) {
+	e := p.errand
 	switch {
 	case e != nil:
 		p.errand = nil // should it panic, once is enough
@@ -320,14 +362,6 @@ func (h *hub) nextPost(w *poller.Worker) {
 		s.ScheduleOn(w)
 	case p.last != nil && p.last.leaving.pass(h, h.log.Head().Seq):
 		p.leaver.send(w, p.last)
-	}
-	h.backlog.Add(-int64(len(p.frames.plain)))
-	if h.posts = p.link; h.posts == nil {
-		h.posts = h.inbox.TakeAll()
-	}
-	p.free()
-	if e != nil {
-		h.vacate(w) // nobody may ever have been here
 	}
 }
 
@@ -358,6 +392,9 @@ func (h *hub) tick(w *poller.Worker, second uint32) {
 	h.active = false
 	if h.keeps() {
 		h.bound(w, h.server.clock())
+	}
+	if h.order != nil {
+		h.order.tick(w)
 	}
 	if !h.appended && h.shrink(w) {
 		h.wakeRosters(w) // they move off the segments that they have read
@@ -398,7 +435,9 @@ func (h *hub) shrink(w *poller.Worker) (shrunk bool) {
 // Panicked implements poller.Runner. The post that was being appended is lost.
 func (h *hub) Panicked(w *poller.Worker, _ any) {
 	defer h.Schedule() // whatever comes
-	if h.posts != nil {
+	if h.order != nil {
+		h.order.lose(w)
+	} else if h.posts != nil {
 		h.nextPost(w)
 	}
 }

@@ -78,7 +78,9 @@ func (h *hub) retireRosters(w *poller.Worker) {
 	h.closeUnread(w)
 	if h.rosters == nil && !h.quiet() { // those who left have said something that is not in the log yet
 		h.flags.Or(hubEmptied)
-		h.ScheduleOn(w)
+		if h.order == nil { // else it is told when they are
+			h.ScheduleOn(w)
+		}
 		return
 	}
 	h.vacate(w)

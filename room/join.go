@@ -22,7 +22,7 @@ func (s *shard) join(w *poller.Worker, ch *change) {
 		s.skip(w, r)
 	}
 	if ch.place.live {
-		ch.place.begin = r.pos
+		ch.place.begin, ch.place.seq = r.pos, r.pos.Seq
 	}
 	if ch.place.begin.Seq > r.pos.Seq {
 		// Others of the room's shards are ahead of this one. It comes in when the
@@ -126,7 +126,7 @@ func (s *shard) greeting(ch *change) []byte {
 	if !r.stream.told() {
 		return ch.answer
 	}
-	a := r.hub.arrival(&ch.place, ch.place.begin.Seq)
+	a := r.hub.arrival(&ch.place)
 	if r.stream.speaks() && !c.has(statusMember) {
 		a.welcome = c.chat().welcome()
 	}

@@ -165,8 +165,8 @@ func (m *model) placed(i int, ch *change) {
 		return
 	}
 	r := m.rooms[room]
-	if r == nil || r.epoch != ch.hub.epoch && r.floor(m, len(r.messages)) == len(r.messages) { // it may have died meanwhile
-		r = &refRoom{epoch: ch.hub.epoch}
+	if r == nil || r.epoch != ch.hub.epoch.Load() && r.floor(m, len(r.messages)) == len(r.messages) { // it may have died meanwhile
+		r = &refRoom{epoch: ch.hub.epoch.Load()}
 		m.rooms[room] = r
 	}
 	r.timing = r.timing || c.stream != rawStream || m.server.config.History > 0
@@ -211,8 +211,8 @@ func (m *model) compareHistory() string {
 		if h == nil {
 			continue
 		}
-		if n := int(h.messages.Load()); h.epoch != r.epoch || n != len(r.messages) {
-			return fmt.Sprintf("room %s: epoch %x, %d messages, want %x, %d", name, h.epoch, n, r.epoch, len(r.messages))
+		if n := int(h.messages.Load()); h.epoch.Load() != r.epoch || n != len(r.messages) {
+			return fmt.Sprintf("room %s: epoch %x, %d messages, want %x, %d", name, h.epoch.Load(), n, r.epoch, len(r.messages))
 		}
 		kept += len(r.messages) - r.floor(m, len(r.messages))
 		if floor := int(h.floor()); floor > r.floor(m, len(r.messages)) {

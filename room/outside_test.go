@@ -22,7 +22,7 @@ func TestHubThatIsBehindTakesNothingFromOutside(t *testing.T) {
 	}
 	h.backlog.Add(-maxBacklog - 1)
 	r, err := outside.Publish(t.Context(), "lobby", chat.Publication{Text: []byte("hi")})
-	if err != nil || r.Seq != 1 || r.Epoch != h.epoch {
+	if err != nil || r.Seq != 1 || r.Epoch != h.epoch.Load() {
 		t.Fatal(r, err)
 	}
 	p.expect(ws.OpText, "hi")

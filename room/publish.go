@@ -85,7 +85,7 @@ func (h *hub) sign(w *poller.Worker, p *post) {
 	if p.errand == nil {
 		return
 	}
-	r := Receipt{Seq: h.log.Head().Seq, Epoch: h.epoch}
+	r := Receipt{Seq: h.log.Head().Seq, Epoch: h.epoch.Load()}
 	if h.archive != nil {
 		r.At = h.archive.last()
 	} else {
@@ -100,7 +100,7 @@ func (h *hub) sign(w *poller.Worker, p *post) {
 func (h *hub) again(w *poller.Worker, p *post, seq uint64) {
 	a := h.archive
 	if p.errand != nil {
-		p.errand.receipt = Receipt{Seq: seq, At: a.time(seq), Epoch: h.epoch, Again: true}
+		p.errand.receipt = Receipt{Seq: seq, At: a.time(seq), Epoch: h.epoch.Load(), Again: true}
 		h.server.counters.of(w).repeated.Add(1)
 	} else if t := a.tracks[p.sayer.stream()]; t != nil { // else it has left
 		h.repeat(w, p.sayer, seq, t.at(seq-1).Frame())

@@ -18,7 +18,7 @@ func requestFor(room string) string { return strings.Replace(upgradeRequest, "/w
 // were in it; of a room that is not there, zeros.
 func (s *testServer) lifeOf(name string) (epoch uint32, messages uint64) {
 	if h := s.directory.room(name); h != nil {
-		return h.epoch, h.messages.Load()
+		return h.epoch.Load(), h.messages.Load()
 	}
 	return 0, 0
 }

@@ -303,7 +303,11 @@ func (c *client) answer(w *poller.Worker, r handshake.Result) {
 func (c *client) joined(w *poller.Worker) bool {
 	status := c.status.Or(statusWaiting)
 	if status&statusFull != 0 {
-		c.refuse(w, handshake.TooManyRooms)
+		refusal := handshake.TooManyRooms
+		if status&statusLate != 0 {
+			refusal = handshake.Unavailable
+		}
+		c.refuse(w, refusal)
 		return true
 	}
 	if status&(statusMember|statusReleased) == 0 {

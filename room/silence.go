@@ -28,6 +28,16 @@ func (q *silence) spoke(h *hub, now int64) {
 	q.shortest = h
 }
 
+// spoken is when something was said last, or up to a second more. What comes from an
+// Order may be old.
+func (h *hub) spoken() int64 {
+	now := h.server.clock()
+	if h.order != nil {
+		return min(now, h.order.at.Load())
+	}
+	return now
+}
+
 // forget takes h out, if it is among them.
 func (q *silence) forget(h *hub) {
 	if !h.silent { // it may have no archive, or its Task may be about to make it

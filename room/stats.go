@@ -23,6 +23,8 @@ type Stats struct {
 
 	Published uint64 // of Messages: by publishers, who are in no room
 	Repeated  uint64 // what publishers said again, with the same nonce
+	Unplaced  uint64 // what got no place in Config.Order
+	Skipped   uint64 // gaps in that of which members were told
 
 	// When nothing is under way, Due = Delivered + Lost.
 	Due       uint64 // messages × the members present
@@ -67,6 +69,8 @@ func (s *Server) Stats() Stats {
 		Messages:  t.sum(func(t *counters) *atomic.Uint64 { return &t.messages }),
 		Published: t.sum(func(t *counters) *atomic.Uint64 { return &t.published }),
 		Repeated:  t.sum(func(t *counters) *atomic.Uint64 { return &t.repeated }),
+		Unplaced:  t.sum(func(t *counters) *atomic.Uint64 { return &t.unplaced }),
+		Skipped:   t.sum(func(t *counters) *atomic.Uint64 { return &t.skipped }),
 		Due:       t.sum(func(t *counters) *atomic.Uint64 { return &t.due }),
 		Delivered: t.sum(func(t *counters) *atomic.Uint64 { return &t.delivered }),
 		Lost:      t.sum(func(t *counters) *atomic.Uint64 { return &t.lost }),

@@ -78,21 +78,39 @@ func (h *hub) record(w *poller.Worker, plain, compressed []byte, n int, s said) 
 		}
 		h.archive = newArchive(h)
 	}
-	a := h.archive
 	now := h.server.clock()
-	first := entry{first: h.log.Head().Seq + 1, at: max(now, a.last()), author: s.author, nonce: s.nonce}
+	h.write(w, plain, compressed, n, entry{first: h.log.Head().Seq + 1, at: max(now, h.archive.last()), author: s.author, nonce: s.nonce}, now)
+}
+
+// write is the part of record that comes when it is known what is known of them. The
+// clock is now.
+func (h *hub) write(w *poller.Worker, plain, compressed []byte, n int, first entry, now int64) {
+	a := h.archive
 	if wanted, some := a.translated(); some {
 		x := translators.Get().(*translator)
 		defer x.free()
-		x.translate(h.server.counters.of(w), h.life(), plain, first.message(first.first), &wanted)
+		x.translate(h.server.counters.of(w), h.life(), plain, first.message(h.seq(first.first)), &wanted)
 		for s := chatStream; s < streams; s++ {
 			a.append(s, x.made[s], n)
 		}
 	}
 	a.append(rawDeflated, compressed, n)
 	a.append(rawStream, plain, n)
-	a.note(first.first, first.at, s)
+	a.note(first, h.order != nil && h.order.numbers.begins(first.first))
 	h.bound(w, now)
+}
+
+// writeGap appends a gap to the room's logs, as one message. Readers that are told of
+// nothing but messages get a frame that says nothing.
+func (h *hub) writeGap(w *poller.Worker, g chat.Gap, as entry) {
+	a := h.archive
+	for x, t := range a.tracks {
+		if t != nil {
+			t.append(stream(x).dialect().gap(nil, h.name, g), 1, a.spacing)
+		}
+	}
+	a.note(as, true)
+	h.bound(w, h.server.clock())
 }
 
 // append adds n frames to a stream's log, if it has readers.
@@ -121,7 +139,7 @@ func (h *hub) open(w *poller.Worker, x stream) {
 	h.fill(w, t, x)
 	a.tracks[x] = t
 	h.account(w)
-	if x == rawDeflated {
+	if x == rawDeflated && h.order == nil { // else what is said comes back as it was
 		h.flags.Or(hubDeflating)
 	}
 	if x.told() && h.flags.Or(hubHeard)&hubHeard == 0 {
@@ -146,10 +164,15 @@ func (h *hub) fill(w *poller.Worker, t *track, x stream) {
 		if i+1 < len(a.entries) {
 			end = a.entries[i+1].first - 1
 		}
-		seq := at.Seq
+		if a.entries[i].author == missing {
+			t.append(x.dialect().gap(nil, h.name, h.gapAt(end)), 1, a.spacing)
+			at = at.Forward(end)
+			continue
+		}
+		last := at.Seq
 		for frames := range at.Until(end) {
-			n := conv.translate(h.server.counters.of(w), h.life(), frames, a.entries[i].message(seq+1), &wanted)
-			seq += uint64(n)
+			n := conv.translate(h.server.counters.of(w), h.life(), frames, a.entries[i].message(h.seq(last+1)), &wanted)
+			last += uint64(n)
 			t.append(conv.made[x], n, a.spacing)
 		}
 		at = at.Forward(end)

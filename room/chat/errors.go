@@ -14,11 +14,12 @@ const (
 	TooManyRooms Code = "too_many_rooms" // at a time
 	NoRoom       Code = "no_room"        // is named, while one is in none, or in several
 	NotAllowed   Code = "not_allowed"
-	Rate         Code = "rate" // too many in a second
+	Rate         Code = "rate"        // too many in a second
+	Unavailable  Code = "unavailable" // the room's order can't be reached, and the text has no place in it
 )
 
 // Codes are all of them.
-var Codes = [...]Code{BadEvent, BadJSON, TooLong, BadName, BadRoom, NotMember, TooManyRooms, NoRoom, NotAllowed, Rate}
+var Codes = [...]Code{BadEvent, BadJSON, TooLong, BadName, BadRoom, NotMember, TooManyRooms, NoRoom, NotAllowed, Rate, Unavailable}
 
 // Error is what a client is told about a command that is not carried out.
 type Error struct {

@@ -66,6 +66,7 @@ func AppendLeft(b []byte, room string) []byte {
 type Gap struct {
 	From, To uint64
 	Why      GapReason
+	Epoch    uint32 // the room's from now on; 0: it was told already
 }
 
 // GapReason is why there is a gap.
@@ -88,6 +89,10 @@ func AppendGap(b []byte, room string, g Gap) []byte {
 	b = strconv.AppendUint(b, g.To, 10)
 	b = append(b, `,"why":"`...)
 	b = append(b, g.Why...)
+	if g.Epoch != 0 {
+		b = append(b, `","epoch":"`...)
+		b = position.AppendEpoch(b, g.Epoch)
+	}
 	return append(b, `"}`...)
 }
 

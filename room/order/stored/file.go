@@ -1,0 +1,252 @@
+package stored
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"chatd/room/order"
+)
+
+// fileName is the file's, in the store's directory.
+const fileName = "rooms.db"
+
+// What is in the file. A message's key is its place among those of all rooms; of a
+// number that is written there can be many bytes, but for keys and sums they are short.
+var (
+	metaBucket     = []byte("meta")     // "format": below
+	roomsBucket    = []byte("rooms")    // name: sum, epoch, id
+	messagesBucket = []byte("messages") // key: sum, room's id, seq, at, binary, id, name, nonce, payload
+
+	formatKey = []byte("format")
+	format    = []byte("chatd rooms 1")
+)
+
+// lockPatience is for another process to end that has the file.
+const lockPatience = 2 * time.Second
+
+// Open opens the store in the directory dir, which is made if it is not there. Sync is
+// how long what has its place may not be on disk; 0: no time.
+func Open(dir string, sync time.Duration) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, fileName)
+	s := &Store{
+		sync: sync, clock: func() int64 { return time.Now().UnixMilli() }, rooms: make(map[string]*room),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	if err := s.open(path); err != nil {
+		return nil, fmt.Errorf("%s %w", path, err)
+	}
+	go s.write()
+	return s, nil
+}
+
+// open opens the file and reads what is there. One that is damaged may panic.
+func (s *Store) open(path string) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("is damaged (%v): move it away to begin without it", cause)
+		}
+		if err != nil && s.db != nil {
+			s.db.Close()
+		}
+	}()
+	s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+	switch {
+	case errors.Is(err, bbolterrors.ErrTimeout):
+		return errors.New("is another process's: each needs a directory of its own")
+	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrVersionMismatch), errors.Is(err, bbolterrors.ErrChecksum):
+		return errors.New("is damaged, or no file of chatd's: move it away to begin without it")
+	case err != nil:
+		return fmt.Errorf("can't be opened: %w", err)
+	}
+	if err := s.db.Update(s.begin); err != nil {
+		return err
+	}
+	return s.db.View(s.load)
+}
+
+// begin makes what a new file has to have.
+func (s *Store) begin(tx *bbolt.Tx) error {
+	if file, err := os.Stat(s.db.Path()); err != nil || file.Size() < tx.Size() {
+		return errors.New("is damaged, it is shorter than it was: move it away to begin without it")
+	}
+	if tx.Bucket(metaBucket) == nil {
+		if name, _ := tx.Cursor().First(); name != nil {
+			return errors.New("is another program's: move it away, or name another directory")
+		}
+	}
+	for _, name := range [][]byte{metaBucket, roomsBucket, messagesBucket} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return fmt.Errorf("can't be written: %w", err)
+		}
+	}
+	switch found := tx.Bucket(metaBucket).Get(formatKey); {
+	case found == nil:
+		return tx.Bucket(metaBucket).Put(formatKey, format)
+	case string(found) != string(format):
+		return fmt.Errorf("is of another version, %.40q: move it away, or run that version", found)
+	}
+	return nil
+}
+
+var errDamaged = errors.New("is damaged, what is in it is not what was written: move it away to begin without it")
+
+// load reads what the file has.
+func (s *Store) load(tx *bbolt.Tx) error {
+	byID := make(map[uint64]*room)
+	err := tx.Bucket(roomsBucket).ForEach(func(name, value []byte) error {
+		r, ok := decodeRoom(string(name), value)
+		if !ok {
+			return errDamaged
+		}
+		byID[r.id], s.rooms[r.name] = r, r
+		s.nextID = max(s.nextID, r.id)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(messagesBucket).ForEach(func(key, value []byte) error {
+		id, m, ok := decodeMessage(value)
+		if !ok || len(key) != 8 {
+			return errDamaged
+		}
+		f := found{binary.BigEndian.Uint64(key), m}
+		s.next = f.key + 1
+		s.nextID = max(s.nextID, id)
+		r := byID[id]
+		switch {
+		case r == nil:
+			s.dead = append(s.dead, f.key) // its room was left
+		case !r.add(f):
+			return errDamaged
+		default:
+			s.live++
+		}
+		return nil
+	})
+}
+
+// add takes a message of the file's, and reports whether it can be the next one.
+func (r *room) add(f found) bool {
+	if len(r.keys) == 0 {
+		r.first = f.m.Seq
+	} else if f.m.Seq != r.last.Seq+1 {
+		return false
+	}
+	if n := len(r.found); n > 0 && r.found[n-1].m.ID == f.m.ID && r.found[n-1].m.Name == f.m.Name {
+		f.m.ID, f.m.Name = r.found[n-1].m.ID, r.found[n-1].m.Name // once is enough
+	}
+	r.keys, r.found = append(r.keys, f.key), append(r.found, f)
+	r.last = order.Point{Seq: f.m.Seq, At: f.m.At}
+	return true
+}
+
+// keyOf is the key in the file.
+func keyOf(key uint64) []byte { return binary.BigEndian.AppendUint64(nil, key) }
+
+// sumSize is the size of the sum with which each value begins.
+const sumSize = 4
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sign sets the sum of a value.
+func sign(b []byte) []byte {
+	binary.BigEndian.PutUint32(b, crc32.Checksum(b[sumSize:], castagnoli))
+	return b
+}
+
+// signed is a reader of a value behind its sum, if that is right.
+func signed(b []byte) (d decoder, ok bool) {
+	if len(b) < sumSize || binary.BigEndian.Uint32(b) != crc32.Checksum(b[sumSize:], castagnoli) {
+		return d, false
+	}
+	return decoder{b: b[sumSize:]}, true
+}
+
+// appendRoom appends a room's value.
+func appendRoom(b []byte, r *room) []byte {
+	b = append(b, make([]byte, sumSize)...)
+	b = binary.BigEndian.AppendUint32(b, r.epoch)
+	return sign(binary.AppendUvarint(b, r.id))
+}
+
+func decodeRoom(name string, b []byte) (r *room, ok bool) {
+	d, ok := signed(b)
+	if !ok || len(d.b) < 4 {
+		return nil, false
+	}
+	r = &room{name: name, epoch: binary.BigEndian.Uint32(d.b), written: true, first: 1}
+	d.b = d.b[4:]
+	r.id = d.number()
+	return r, !d.failed && r.epoch != 0
+}
+
+// appendMessage appends a message's value to b, which is empty.
+func appendMessage(b []byte, room uint64, m *order.Message) []byte {
+	b = append(b, make([]byte, sumSize)...)
+	b = binary.AppendUvarint(b, room)
+	b = binary.AppendUvarint(b, m.Seq)
+	b = binary.AppendUvarint(b, uint64(m.At))
+	kind := byte(0)
+	if m.Binary {
+		kind = 1
+	}
+	b = append(b, kind)
+	for _, text := range []string{m.ID, m.Name, m.Nonce} {
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	}
+	return sign(append(b, m.Payload...))
+}
+
+// decodeMessage reads a message, which has no part of b.
+func decodeMessage(b []byte) (room uint64, m order.Message, ok bool) {
+	d, ok := signed(b)
+	if !ok {
+		return 0, m, false
+	}
+	room, m.Seq, m.At = d.number(), d.number(), int64(d.number())
+	m.Binary = d.number() == 1
+	m.ID, m.Name, m.Nonce = d.text(), d.text(), d.text()
+	m.Payload = append([]byte{}, d.b...)
+	return room, m, !d.failed
+}
+
+// decoder reads a value.
+type decoder struct {
+	b      []byte
+	failed bool
+}
+
+func (d *decoder) number() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.failed, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) text() string {
+	n := d.number()
+	if n > uint64(len(d.b)) {
+		d.failed, d.b = true, nil
+		return ""
+	}
+	s := string(d.b[:n])
+	d.b = d.b[n:]
+	return s
+}
