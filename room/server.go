@@ -195,6 +195,14 @@ func (s *Server) resumePaused(now uint32) {
 	s.pauses = kept
 }
 
+// Unavailable says why what is published can't have its place; nil: it can.
+func (s *Server) Unavailable() error {
+	if s.config.Order == nil {
+		return nil
+	}
+	return s.config.Order.Ready()
+}
+
 // Conns is the number of open connections.
 func (s *Server) Conns() int64 { return s.conns.Load() }
 

@@ -100,6 +100,10 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return usageError{err}
 	}
 	programs := api.New(tokens, opts.maxMessage)
+	store, err := opts.store(log)
+	if err != nil {
+		return usageError{err}
+	}
 	maxConns, err := connLimit(opts.maxConns, log)
 	if err != nil {
 		return err
@@ -119,6 +123,9 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	}
 	config := opts.room()
 	config.MaxConns, config.MaxRooms, config.Page, config.API, config.Secrets, config.Tokens, config.Log = maxConns, maxRooms, page, programs, secrets, key, log
+	if store != nil {
+		config.Order = store
+	}
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
 	limitGarbage()
@@ -130,15 +137,19 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return err
 	}
 	defer epoll.Close()
+	defer closeStore(store, log) // before the pool, which hears of it
 
 	server := room.New(config, pool, epoll, listener.Resume)
+	if err := openRooms(server, store); err != nil {
+		return err
+	}
 	programs.Begin(server)
 	if err := listener.Start(epoll, pool, server); err != nil {
 		return err
 	}
 	defer tick(server, listener)()
 	defer watchTokens(key, tokens, log)()
-	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key, APITokens: tokens})
+	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key, APITokens: tokens, Store: store})
 	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())
 	manager := newManager(server, log)
 	defer manager.stop()

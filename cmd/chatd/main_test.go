@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -43,6 +44,12 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 	}
 	defer taken.Close()
 	unix := "unix:" + path.Join(t.TempDir(), "chatd.sock")
+	foreign := t.TempDir()
+	if err := os.WriteFile(path.Join(foreign, "rooms.db"), bytes.Repeat([]byte("not a database\n"), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	locked := t.TempDir()
+	startChatd(t, "-data", locked)
 	cases := []struct {
 		name   string
 		env    []string
@@ -55,6 +62,14 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"assets that are not there", nil, []string{"-assets", "/nonsense"}, 2, "-assets"},
 		{"assets that are a file", nil, []string{"-assets", "main_test.go"}, 2, "-assets"},
 		{"more connections than descriptors", nil, []string{"-max-conns", "1000000000"}, 1, "ulimit -n"},
+		{"directory of another process", nil, []string{"-data", locked}, 2, "is another process's"},
+		{"file that is another program's", nil, []string{"-data", foreign}, 2, "-data: " + path.Join(foreign, "rooms.db") + " is damaged, or no file of chatd's"},
+		{"directory that is a file", nil, []string{"-data", "main_test.go"}, 2, "-data: mkdir main_test.go: not a directory"},
+		{"directory that can't be made", nil, []string{"-data", "/proc/nonsense"}, 2, "-data: mkdir /proc/nonsense"},
+		{"directory without a name", nil, []string{"-data", ""}, 2, "-data is empty"},
+		{"sync of nothing", nil, []string{"-sync", "1s"}, 2, "-sync is without effect"},
+		{"sync that no disk can do", nil, []string{"-data", "x", "-sync", "1ms"}, 2, "-sync: must be always, or a time"},
+		{"sync that is no time", nil, []string{"-data", "x", "-sync", "often"}, 2, "-sync: must be always, or a time"},
 		{"unknown flag", nil, []string{"-nonsense"}, 2, "-nonsense"},
 		{"argument", nil, []string{"nonsense"}, 2, "nonsense"},
 		{"queue of none", nil, []string{"-queue", "0"}, 2, "-queue is 0"},

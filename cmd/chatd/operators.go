@@ -20,15 +20,15 @@ func newOperators(socket *listen.Socket, hosts []string, config *room.Config, lo
 	if socket == nil {
 		return nil
 	}
-	o := &operators{admin: admin.New(socket, hosts, log), source: admin.Source{PassTime: admin.NewPassTime(), Lag: admin.NewLag()}}
-	config.PassTime, config.Lag = o.source.PassTime, o.source.Lag
+	o := &operators{admin: admin.New(socket, hosts, log), source: admin.Source{PassTime: admin.NewPassTime(), PlaceTime: admin.NewPlaceTime(), Lag: admin.NewLag()}}
+	config.PassTime, config.PlaceTime, config.Lag = o.source.PassTime, o.source.PlaceTime, o.source.Lag
 	return o
 }
 
 // start shows s.
 func (o *operators) start(s admin.Source) {
 	if o != nil {
-		s.PassTime, s.Lag = o.source.PassTime, o.source.Lag
+		s.PassTime, s.PlaceTime, s.Lag = o.source.PassTime, o.source.PlaceTime, o.source.Lag
 		o.admin.Start(s)
 	}
 }

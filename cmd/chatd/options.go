@@ -61,6 +61,8 @@ type options struct {
 	jwtKeyFile       string
 	apiTokenFile     string
 	ban              time.Duration
+	data             string
+	sync             syncing
 	logLevel         slog.Level
 	logFormat        logging.Format
 	version          bool
@@ -108,6 +110,8 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.IntVar(&o.history, "history", 100, "messages that are kept of a room, for those who come or come back; 0: none, and a room is gone with its last member")
 	fs.DurationVar(&o.historyAge, "history-age", 24*time.Hour, "time for which they are kept; 0: for ever")
 	fs.Int64Var(&o.historyMemory, "history-memory", 256<<20, "`bytes` of memory for them in all rooms; beyond it, the rooms that were silent longest lose theirs first; 0: any amount")
+	fs.StringVar(&o.data, "data", "", "`directory` in which rooms and their histories are kept, and outlive the process; it is made if it is not there; empty: in memory alone")
+	fs.TextVar(&o.sync, "sync", syncing(time.Second), "`time` after which what has its place is on disk at the latest, with -data; always: a message has its place once it is")
 	fs.DurationVar(&o.handshakeTimeout, "handshake-timeout", 5*time.Second, "time for a connection to send its whole HTTP head, or a request with its body; then it is closed")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 54*time.Second, "silence after which, at the latest, a client is pinged; after two it is closed, unless it still takes what was sent before the ping; 0: never")
 	fs.DurationVar(&o.idleTimeout, "idle-timeout", 0, "time without a message from a client after which it is closed with 1008; one that was not read yet counts; 0: never")
@@ -208,6 +212,9 @@ func (o options) check() error {
 	}
 	if o.given["api-token-file"] && o.apiTokenFile == "" {
 		return errors.New("-api-token-file is empty: name a file")
+	}
+	if err := o.checkData(); err != nil {
+		return err
 	}
 	return o.checkAddresses()
 }

@@ -23,7 +23,7 @@ var everyFlag = []string{
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-history", "1014", "-history-age", "1015s", "-history-memory", "1016000",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-jwt-key-file", "key", "-api-token-file", "tokens", "-ban", "20s", "-log-level", "debug", "-log-format", "json", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-jwt-key-file", "key", "-api-token-file", "tokens", "-ban", "20s", "-data", "here too", "-sync", "always", "-log-level", "debug", "-log-format", "json", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -64,6 +64,8 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		subprotocols:     []string{"c", "d"},
 		secret:           aSecret,
 		jwtKeyFile:       "key",
+		data:             "here too",
+		sync:             0,
 		apiTokenFile:     "tokens",
 		ban:              20 * time.Second,
 		logLevel:         slog.LevelDebug,
@@ -139,7 +141,7 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		ProxyProtocol:     true,
 		AllowOrigin:       []string{"https://a", "b"},
 		Subprotocols:      []string{"c", "d"},
-	}, parse(t).room(), "MaxConns", "Page", "API", "Secrets", "Tokens", "Log", "PassTime", "Lag") // those are serve's
+	}, parse(t).room(), "MaxConns", "Page", "API", "Secrets", "Tokens", "Log", "Order", "OrderGrace", "PassTime", "PlaceTime", "Lag") // those are serve's
 }
 
 func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {

@@ -3,7 +3,8 @@
 //
 //	/metrics       Prometheus
 //	/healthz       200 as long as the process works
-//	/readyz        200 while it takes clients, 503 when it is full or goes away
+//	/readyz        200 while it takes clients, 503 when it is full or goes away, or what is
+//	               said can't be kept
 //	/debug/rooms   the ten rooms with the most messages a second
 //	/debug/conns   the connections, and the last that were refused or sent away
 //	/debug/pprof/  profiles
@@ -32,6 +33,7 @@ import (
 	"chatd/cmd/chatd/listen"
 	"chatd/poller"
 	"chatd/room"
+	"chatd/room/order/stored"
 	"chatd/room/token"
 )
 
@@ -61,12 +63,14 @@ type Source struct {
 	API      *api.API
 	MaxConns int
 	Version  string
-	PassTime prometheus.Histogram // as the server was given it
-	Lag      prometheus.Histogram
+
+	// As the server was given them.
+	PassTime, PlaceTime, Lag prometheus.Histogram
 
 	LogLinesLost func() uint64 // may be called from anywhere
 	TokenKey     *token.File   // nil: clients need no tokens
 	APITokens    *api.Tokens   // nil: programs may not ask
+	Store        *stored.Store // nil: nothing is on disk
 }
 
 // Start serves until Close. From now on the server counts as ready.
@@ -123,6 +127,8 @@ func ready(w http.ResponseWriter, r *http.Request, s Source) {
 		why = "full: the system has no more descriptors or memory, and new connections have to wait"
 	case s.Server.Alive(ctx) != nil:
 		why = "the workers don't answer"
+	case s.Server.Unavailable() != nil:
+		why = s.Server.Unavailable().Error()
 	}
 	if why != "" {
 		http.Error(w, why, http.StatusServiceUnavailable)

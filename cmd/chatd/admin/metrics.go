@@ -18,6 +18,14 @@ func NewPassTime() prometheus.Histogram {
 	})
 }
 
+// NewPlaceTime makes the histogram of the time until a message has its place.
+func NewPlaceTime() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "chatd_publish_duration_seconds", Help: "Time until what is published has its place, where rooms outlive the process or are shared.",
+		Buckets: prometheus.ExponentialBuckets(10e-6, 4, 11), // 10 µs to 10 s
+	})
+}
+
 // NewLag makes the histogram of the members that are behind.
 func NewLag() prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -32,7 +40,7 @@ func Registry(s Source) *prometheus.Registry {
 	r.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		s.PassTime, s.Lag, &collector{s},
+		s.PassTime, s.PlaceTime, s.Lag, &collector{s},
 	)
 	return r
 }
@@ -95,6 +103,12 @@ var (
 	apiReloads = desc("chatd_api_token_reloads_total", "Changes of the file of the programs' tokens, by whether they were replaced.", "outcome")
 	requests   = desc("chatd_api_requests_total", "Requests of programs for rooms, but for events, by route and class of the status.", "route", "class")
 	published  = desc("chatd_api_messages_total", "Messages that programs published; a repeated one was there already.", "outcome")
+	unplaced   = desc("chatd_publish_failures_total", "Messages that were not taken, because the rooms' order could not be reached, or kept.")
+	skipped    = desc("chatd_order_gaps_total", "Gaps in the rooms' order that members were told of while they were there.")
+	available  = desc("chatd_order_available", "1 while what is published can have its place.")
+	keptOnDisk = desc("chatd_data_messages", "Messages that are kept on disk.")
+	dataBytes  = desc("chatd_data_bytes", "Size of the file that they are in.")
+	commits    = desc("chatd_data_commits_total", "Times that it was written, by whether it could be.", "outcome")
 	inflated   = desc("chatd_inflated_messages_total", "Messages that came compressed.")
 )
 
@@ -104,6 +118,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 		connections, members, rooms, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
 		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, rejected, pauses, panics, linesLost,
 		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps, requests, published, keyReloads, apiReloads,
+		unplaced, skipped, available, keptOnDisk, dataBytes, commits,
 	} {
 		ch <- d
 	}
@@ -174,6 +189,16 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(inflated, st.Inflated)
 	count(published, st.Published, "new")
 	count(published, st.Repeated, "repeated")
+	count(unplaced, st.Unplaced)
+	count(skipped, st.Skipped)
+	gauge(available, oneIf(c.s.Server.Unavailable() == nil))
+	if c.s.Store != nil {
+		st := c.s.Store.Stats()
+		gauge(keptOnDisk, float64(st.Messages))
+		gauge(dataBytes, float64(st.Bytes))
+		count(commits, st.Commits, "written")
+		count(commits, st.Failures, "failed")
+	}
 	c.s.API.Requests(func(route, class string, n uint64) { count(requests, n, route, class) })
 	reloads := func(d *prometheus.Desc, done, failed uint64) {
 		count(d, done, "replaced")

@@ -52,6 +52,8 @@ func problemOf(err error) *Problem {
 		return problem(http.StatusTooManyRequests, err.Error()).later(soon)
 	case errors.Is(err, room.ErrTooManyRooms):
 		return problem(http.StatusServiceUnavailable, err.Error()).later(5 * soon)
+	case errors.Is(err, room.ErrUnavailable):
+		return problem(http.StatusServiceUnavailable, err.Error()).later(soon)
 	case errors.Is(err, context.DeadlineExceeded):
 		return problem(http.StatusServiceUnavailable, "the server is too busy to answer in time").later(soon)
 	}

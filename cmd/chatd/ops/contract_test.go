@@ -74,7 +74,7 @@ func gather() (map[string]family, error) {
 		return nil, err
 	}
 	r := admin.Registry(admin.Source{
-		Server: server, Pool: pool, Listener: listener, API: api.New(tokens, 1), PassTime: admin.NewPassTime(), Lag: admin.NewLag(),
+		Server: server, Pool: pool, Listener: listener, API: api.New(tokens, 1), PassTime: admin.NewPassTime(), PlaceTime: admin.NewPlaceTime(), Lag: admin.NewLag(),
 		LogLinesLost: func() uint64 { return 0 }, TokenKey: key, APITokens: tokens,
 	})
 	gathered, err := r.Gather()

@@ -62,7 +62,9 @@ func (s *Store) open(path string) (err error) {
 			s.db.Close()
 		}
 	}()
-	s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+	// Its list of free pages is in the file, too: bbolt finds them out in a goroutine of
+	// its own otherwise, and if the file is damaged that ends the process.
+	s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, FreelistType: bbolt.FreelistMapType})
 	switch {
 	case errors.Is(err, bbolterrors.ErrTimeout):
 		return errors.New("is another process's: each needs a directory of its own")

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"chatd/room"
+	"chatd/room/order/stored"
+)
+
+// syncing is how long what was acknowledged may not be on disk; 0: no time.
+type syncing time.Duration
+
+// The bounds on it: in a shorter time no disk writes, and longer nobody should trust.
+const (
+	minSync = 10 * time.Millisecond
+	maxSync = time.Hour
+)
+
+// MarshalText implements encoding.TextMarshaler.
+func (s syncing) MarshalText() ([]byte, error) {
+	if s == 0 {
+		return []byte("always"), nil
+	}
+	return []byte(time.Duration(s).String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *syncing) UnmarshalText(text []byte) error {
+	if string(text) == "always" {
+		*s = 0
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < minSync || d > maxSync {
+		return fmt.Errorf("must be always, or a time from %s to %s, as 1s", minSync, maxSync)
+	}
+	*s = syncing(d)
+	return nil
+}
+
+// checkData refuses values that make no sense.
+func (o options) checkData() error {
+	switch {
+	case o.given["data"] && o.data == "":
+		return errors.New("-data is empty: name a directory")
+	case o.given["sync"] && o.data == "":
+		return errors.New("-sync is without effect: without -data nothing is on disk")
+	}
+	return nil
+}
+
+// store is what -data keeps; nil: nothing.
+func (o options) store(log *slog.Logger) (*stored.Store, error) {
+	if o.data == "" {
+		return nil, nil
+	}
+	begun := time.Now()
+	s, err := stored.Open(o.data, time.Duration(o.sync))
+	if err != nil {
+		return nil, fmt.Errorf("-data: %w", err)
+	}
+	st := s.Stats()
+	log.Info("history opened", "data", o.data, "rooms", len(s.Rooms()), "messages", st.Messages, "bytes", st.Bytes, "sync", o.sync, "took", time.Since(begun).Round(time.Millisecond))
+	return s, nil
+}
+
+// openRooms has the server open what the store keeps.
+func openRooms(server *room.Server, s *stored.Store) error {
+	if s == nil {
+		return nil
+	}
+	return server.Open(context.Background(), s.Rooms())
+}
+
+// closeStore ends the store behind the last message.
+func closeStore(s *stored.Store, log *slog.Logger) {
+	if s == nil {
+		return
+	}
+	if err := s.Close(); err != nil {
+		log.Error("history was not written to its end", "err", err)
+	}
+}
