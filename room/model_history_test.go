@@ -169,7 +169,7 @@ func (m *model) placed(i int, ch *change) {
 		r = &refRoom{epoch: ch.hub.epoch.Load()}
 		m.rooms[room] = r
 	}
-	r.timing = r.timing || c.stream != rawStream || m.server.config.History > 0
+	r.timing = r.timing || m.source != nil || c.stream != rawStream || m.server.config.History > 0
 	head := int(ch.place.head)
 	p := r.place(m, c.stream.told(), ch.since, head)
 	if p.live {

@@ -47,6 +47,7 @@ type ordered struct {
 	begun     bool       // what is kept has come: the room may be entered
 	coming    coming     // what the Source has told, and is not in the logs
 	current   *placement // that is being appended, for Panicked
+	handing   bool       // the next message is being handed over, likewise
 	numbers   numbering
 	top       uint64 // the last number that the Source told of
 	gap       uint64 // of the messages in the log, the last that is a gap
@@ -383,8 +384,12 @@ func (o *ordered) skip(w *poller.Worker) (told bool) {
 	return o.miss(w, upTo)
 }
 
-// lose goes on without what was being placed, which panicked.
+// lose goes on without what was being handed over or placed, which panicked.
 func (o *ordered) lose(w *poller.Worker) {
+	if o.handing {
+		o.handing = false
+		o.giveUp(w, o.hub.posts)
+	}
 	e := o.current
 	if o.current = nil; e == nil || e.kind != placed || o.hub.seq(o.hub.log.Head().Seq) == e.m.Seq {
 		return

@@ -130,23 +130,19 @@ func (o *ordered) publish(w *poller.Worker) (handed bool) {
 // way: whether that is placed has to be known. It reports whether it did.
 func (o *ordered) handOver(w *poller.Worker, p *post) bool {
 	h := o.hub
-	var s said
-	if len(p.says) > 0 {
-		s = p.says[len(p.says)-p.count]
-	}
+	o.handing = true // should it panic, it is lost
+	s := p.nextSaid()
 	out := published{author: s.author, nonce: s.nonce, sayer: p.sayer, errand: p.errand}
 	if s.nonce != "" {
 		out.hash = nonceHash(s.author.id, s.nonce)
 		if o.window.says(out.hash) {
+			o.handing = false
 			return false
 		}
-	}
-	plain, _ := p.take(1)
-	p.errand = nil // it has one message
-	out.size = len(plain)
-	if s.nonce != "" {
 		h.bound(w, h.server.clock())
 		if n, again := h.archive.find(s); again {
+			o.handing = false
+			p.takeOut(&out)
 			o.returned(w, &out, n, true)
 			return true
 		}
@@ -154,13 +150,38 @@ func (o *ordered) handOver(w *poller.Worker, p *post) bool {
 	if h.server.config.PlaceTime != nil {
 		out.begun = time.Now()
 	}
-	op, payload := frame.Split(plain)
+	op, payload := frame.Split(p.takeOut(&out))
+	o.handing = false
 	m := order.Message{Nonce: s.nonce, Binary: op == ws.OpBinary, Payload: bytes.Clone(payload)} // the post is used again
 	if s.author != nil {
 		m.ID, m.Name = s.author.id, s.author.name
 	}
 	h.server.config.Order.Publish(h.name, o.window.add(out), m)
 	return true
+}
+
+// nextSaid is what is known of the post's next message.
+func (p *post) nextSaid() said {
+	if len(p.says) == 0 {
+		return said{}
+	}
+	return p.says[len(p.says)-p.count]
+}
+
+// takeOut takes out the next message, which out is about.
+func (p *post) takeOut(out *published) (frame []byte) {
+	frame, _ = p.take(1)
+	p.errand = nil // it has one message
+	out.size = len(frame)
+	return frame
+}
+
+// giveUp lets go of the next message, which panicked.
+func (o *ordered) giveUp(w *poller.Worker, p *post) {
+	s := p.nextSaid()
+	out := published{author: s.author, nonce: s.nonce, sayer: p.sayer, errand: p.errand}
+	p.takeOut(&out)
+	o.refuse(w, &out, ErrLost)
 }
 
 // returned notes that a message is in the log, as n, or was before; p is nil unless it

@@ -1,0 +1,84 @@
+package room
+
+import (
+	"slices"
+
+	"chatd/room/order"
+)
+
+// modelOrder is the Source of a model in which rooms' orders come from one. It tells each
+// room what happens in order, and late: anything may happen before.
+type modelOrder struct {
+	m     *model
+	rooms []*modelRoom // that were entered
+}
+
+// modelRoom is a room of a modelOrder.
+type modelRoom struct {
+	name   string
+	inside order.Room
+	seq    uint64
+	tells  []func() // what it has yet to be told
+}
+
+func newModelOrder(m *model) *modelOrder { return &modelOrder{m: m} }
+
+// release tells some room the next thing, and reports whether there was one.
+func (s *modelOrder) release() bool {
+	var waiting []*modelRoom
+	for _, r := range s.rooms {
+		if len(r.tells) > 0 {
+			waiting = append(waiting, r)
+		}
+	}
+	if len(waiting) == 0 {
+		return false
+	}
+	r := waiting[s.m.order.IntN(len(waiting))]
+	tell := r.tells[0]
+	r.tells = r.tells[1:]
+	tell()
+	return true
+}
+
+func (s *modelOrder) room(name string) *modelRoom {
+	return s.rooms[slices.IndexFunc(s.rooms, func(r *modelRoom) bool { return r.name == name })]
+}
+
+// Enter implements order.Source.
+func (s *modelOrder) Enter(name string, inside order.Room) {
+	r := &modelRoom{name: name, inside: inside}
+	s.rooms = append(s.rooms, r)
+	r.tells = append(r.tells, func() { inside.Begin(newEpoch(), order.Point{}, nil) })
+}
+
+// Publish implements order.Source.
+func (s *modelOrder) Publish(name string, tag uint64, m order.Message) {
+	r := s.room(name)
+	r.tells = append(r.tells, func() {
+		r.seq++
+		m.Seq, m.At = r.seq, s.m.clock
+		r.inside.Place(tag, m)
+	})
+}
+
+// Forget implements order.Source.
+func (s *modelOrder) Forget(name string, seq uint64) {
+	if r := s.room(name); seq > r.seq {
+		panic("more is forgotten than there was")
+	}
+}
+
+// Leave implements order.Source.
+func (s *modelOrder) Leave(name string) {
+	if len(s.room(name).tells) > 0 {
+		panic("a room is left in which something is under way")
+	}
+	s.rooms = slices.DeleteFunc(s.rooms, func(r *modelRoom) bool { return r.name == name })
+}
+
+// Ready implements order.Source.
+func (s *modelOrder) Ready() error { return nil }
+
+// Close implements order.Source.
+func (s *modelOrder) Close() error { return nil }
