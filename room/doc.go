@@ -31,6 +31,12 @@
 // (place.go, join.go). How many members a room has is no message but state, of which
 // only the newest counts: rosters carry it beside the log (notice.go).
 //
+// Where rooms outlive the process, or are shared with other servers, their order comes from
+// an [order.Source] (ordered.go): then the hub hands over what is published, and appends
+// what comes back, its own messages and others'. Joins wait until it has begun. Its numbers
+// may have holes, the log's have none: numbering.go says which is which. What is lost there
+// is a gap that has its place in the logs as a message.
+//
 // # Owners
 //
 // Everything serial is a [poller.Task]:
@@ -62,6 +68,7 @@
 //	what it may do         grant.go; tokens: package token
 //	what a room is         directory.go, silence.go, hub.go, hub_rosters.go, post.go,
 //	                       change.go, rate.go
+//	whose its order is     ordered.go, ordered_publish.go, numbering.go; package order
 //	what it keeps          archive.go, history.go, place.go, translate.go, dialect.go
 //	who writes to whom     shard.go, shards.go, roster.go, membership.go, join.go,
 //	                       farewell.go, pass.go, outbox.go, notice.go, reply.go,
@@ -96,7 +103,8 @@
 //   - Between passes, every ready member of a roster is at the roster's pos, and a
 //     member that is behind is ready in none of its rooms. A shard has one pass at
 //     a time.
-//   - A hub is at most Config.Queue messages ahead of its slowest roster.
+//   - A hub is at most Config.Queue messages ahead of its slowest roster, and a gap
+//     that may follow.
 //   - All logs of a room have the same messages under the same numbers, and nothing
 //     else; each goes back at least as far as the history.
 //   - A member gets each message behind the place at which it came once, in order.

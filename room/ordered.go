@@ -14,9 +14,9 @@ import (
 	"chatd/room/order"
 )
 
-// ErrUnavailable says that what is published gets no place at present: the order is
-// another one's than the server's, and out of reach.
-var ErrUnavailable = errors.New("the room's order can't be reached at present")
+// ErrUnavailable says that what is published gets no place: the order is another one's
+// than the server's, and can't be reached, or can't be kept.
+var ErrUnavailable = errors.New("no messages can be taken at present")
 
 // ordered is what a hub has besides whose room's order comes from a Source: it hands
 // over what is published, and appends what the Source places, its own copies, too. A

@@ -245,7 +245,7 @@ func (o *ordered) refuse(w *poller.Worker, p *published, err error) {
 		p.errand = nil
 		h.flags.Or(hubEmptied)
 	case p.sayer != nil:
-		e := &chat.Error{Code: chat.Unavailable, Message: "the message was not taken: " + err.Error(), Nonce: p.nonce}
+		e := &chat.Error{Code: chat.Unavailable, Message: err.Error(), Nonce: p.nonce}
 		h.server.counters.of(w).rejected[slices.Index(chat.Codes[:], chat.Unavailable)].Add(1)
 		p.sayer.tell(w, enclose(chat.AppendError(nil, e), 0))
 	}

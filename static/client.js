@@ -380,7 +380,7 @@ export class Chat extends EventTarget {
   /**
    * #missed takes a gap.
    * @param {Room} room
-   * @param {{from: number, to: number, why: string}} gap
+   * @param {{from: number, to: number, why: string, epoch?: string}} gap
    */
   #missed(room, gap) {
     const missed = room.miss(gap);

@@ -35,7 +35,8 @@ const nonceBase = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byt
  *     can be said on the connection that there is: error says why;
  *   sent      - it is on its way. Should the connection break, it is sent again by itself
  *     if it is certain that nobody has seen it, and else becomes
- *   unsure    - it may be published, or not: whoever said it decides;
+ *   unsure    - it may be published, or not: whoever said it decides. If the server can't
+ *     take anything at present, it was not, and error says so;
  *   confirmed - it has come back: everybody in the room gets it;
  *   refused   - the server did not take it: error says why;
  *   dropped   - it was given up.
@@ -215,7 +216,11 @@ export class Outbox {
    */
   refused({ code, message, nonce }) {
     const entry = this.#find(nonce);
-    if (entry) this.#refuse(entry, code, message);
+    if (entry && code === 'unavailable') {
+      entry.error = new ChatError(code, message, nonce);
+      this.#become(entry, 'unsure');
+      this.flush();
+    } else if (entry) this.#refuse(entry, code, message);
     return entry !== undefined;
   }
 
@@ -301,6 +306,7 @@ export class Outbox {
    */
   again(entry) {
     if (entry.state !== 'unsure') return;
+    entry.error = null;
     this.#become(entry, 'waiting');
     this.flush();
   }

@@ -80,7 +80,7 @@ func TestEncodingAllocatesNothing(t *testing.T) {
 		b = AppendWelcome(b[:0], welcome)
 		b = AppendWho(b[:0], "lobby", 100, who)
 		b = AppendMembers(b[:0], "lobby", 100)
-		b = AppendGap(b[:0], "lobby", Gap{1, 2, History})
+		b = AppendGap(b[:0], "lobby", Gap{1, 2, History, 0})
 		b = AppendError(b[:0], failure)
 	}); n > 0 {
 		t.Errorf("%v allocations", n)

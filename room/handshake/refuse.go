@@ -69,7 +69,7 @@ var (
 	Exhausted    = refuse(newRefusal("exhausted", http.StatusServiceUnavailable, "there are too many connections on this host", "Retry-After: 5"), nil)
 	Banned       = refuse(newRefusal("banned", http.StatusForbidden, "this client was removed from the room, and may not come back yet"), nil)
 	TooManyRooms = refuse(newRefusal("room_limit", http.StatusServiceUnavailable, "there are too many rooms (-max-rooms)", "Retry-After: 5"), nil)
-	Unavailable  = refuse(newRefusal("order_unavailable", http.StatusServiceUnavailable, "the room's order can't be reached at present", "Retry-After: 5"), nil)
+	Unavailable  = refuse(newRefusal("order_unavailable", http.StatusServiceUnavailable, "the room can't be reached at present", "Retry-After: 5"), nil)
 	// Where each connection has to begin with a PROXY header:
 	NoTrustedProxy = refuse(newRefusal("no_trusted_proxy", http.StatusForbidden, "only proxies of trusted addresses may connect (-proxy-protocol, -trusted-proxies)"), nil)
 	NoProxyHeader  = refuse(newRefusal("no_proxy_header", http.StatusBadRequest, "a PROXY protocol header of version 1 or 2 must come before the request (-proxy-protocol)"), nil)
