@@ -63,12 +63,8 @@ export class PendingView {
 
   #update({ state, error }, { line, label, again, edit, remove }) {
     line.dataset.state = state;
-<<<<<<< HEAD
-    const words = error?.message ? `${LABELS[state]}: ${error.message}` : LABELS[state];
-=======
     const what = state === 'unsure' && error ? 'Not delivered' : LABELS[state];
     const words = error?.message ? `${what}: ${error.message}` : what;
->>>>>>> 5609c0f (The protocol, the page and the README know of messages that can't be taken, and of gaps in between)
     if (label.textContent !== words) label.textContent = words;
     again.hidden = state !== 'unsure';
     edit.hidden = state !== 'refused';

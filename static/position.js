@@ -61,16 +61,12 @@ export class Room {
    * miss takes a gap, and returns what of it was not heard; null if it all was.
    * @param {{from: number, to: number, why: string, epoch?: string}} gap
    */
-<<<<<<< HEAD
-  miss({ from, to, why }) {
+  miss({ from, to, why, epoch }) {
+    if (epoch) this.epoch = epoch; // the room's memory was lost while it was here
     if (why === 'epoch') {
       if (this.#lost === this.epoch && this.seq === to) return null; // it was told before
       this.#lost = this.epoch;
     }
-=======
-  miss({ from, to, why, epoch }) {
-    if (epoch) this.epoch = epoch; // the room's memory was lost while it was here
->>>>>>> 5609c0f (The protocol, the page and the README know of messages that can't be taken, and of gaps in between)
     const heard = why === 'history' ? this.#heard : 0; // else the numbers are others
     this.seq = Math.max(to, heard);
     this.at = -1;

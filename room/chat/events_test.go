@@ -18,6 +18,7 @@ func TestEventsAreWrittenAsTheProtocolHasThem(t *testing.T) {
 		{AppendGap(nil, "lobby", Gap{1, 0, Epoch, 0}), `{"type":"gap","room":"lobby","from":1,"to":0,"why":"epoch"}`},
 		{AppendGap(nil, "lobby", Gap{1, 7, Future, 0}), `{"type":"gap","room":"lobby","from":1,"to":7,"why":"future"}`},
 		{AppendGap(nil, "lobby", Gap{1, 7, Mismatch, 0}), `{"type":"gap","room":"lobby","from":1,"to":7,"why":"mismatch"}`},
+		{AppendGap(nil, "lobby", Gap{1, 7, Epoch, 0x1ab23cd}), `{"type":"gap","room":"lobby","from":1,"to":7,"why":"epoch","epoch":"01ab23cd"}`},
 		{AppendMembers(nil, "lobby", 13), `{"type":"members","room":"lobby","count":13}`},
 		{AppendJoined(nil, "side", 1, 7, true, 3), `{"type":"joined","room":"side","epoch":"00000001","seq":7,"resumed":true,"members":3}`},
 		{AppendLeft(nil, "side"), `{"type":"left","room":"side"}`},

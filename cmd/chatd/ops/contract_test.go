@@ -12,11 +12,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"chatd/cmd/chatd/admin"
 	"chatd/cmd/chatd/api"
 	"chatd/poller"
 	"chatd/room"
+	"chatd/room/order/stored"
 	"chatd/room/token"
 )
 
@@ -55,6 +57,16 @@ func gather() (map[string]family, error) {
 		return nil, err
 	}
 	defer listener.Close()
+	dir, err := os.MkdirTemp("", "ops")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	store, err := stored.Open(dir, time.Second)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
 	server := room.New(room.Config{Queue: 1, Log: log, Page: http.NotFoundHandler()}, pool, epoll, func() {})
 	secret, err := os.CreateTemp("", "secret")
 	if err != nil {
@@ -75,7 +87,7 @@ func gather() (map[string]family, error) {
 	}
 	r := admin.Registry(admin.Source{
 		Server: server, Pool: pool, Listener: listener, API: api.New(tokens, 1), PassTime: admin.NewPassTime(), PlaceTime: admin.NewPlaceTime(), Lag: admin.NewLag(),
-		LogLinesLost: func() uint64 { return 0 }, TokenKey: key, APITokens: tokens,
+		LogLinesLost: func() uint64 { return 0 }, TokenKey: key, APITokens: tokens, Store: store,
 	})
 	gathered, err := r.Gather()
 	if err != nil {
