@@ -68,6 +68,7 @@ type placement struct {
 	kind placementKind
 	tag  uint64        // placed, failed
 	m    order.Message // placed
+	old  bool          // placed: it was kept
 
 	epoch uint32          // begins
 	point order.Point     // begins, misses
@@ -228,7 +229,7 @@ func (o *ordered) place(w *poller.Worker) (appended bool) {
 		o.current = e
 		switch e.kind {
 		case placed:
-			appended = o.say(w, e.tag, &e.m) || appended
+			appended = o.say(w, e.tag, &e.m, e.old) || appended
 		case misses:
 			appended = o.miss(w, e.point) || appended
 		case failed:
@@ -251,7 +252,7 @@ func (e *placement) may(h *hub) bool {
 // nextKept is the placement of the next message that was kept.
 func (e *placement) nextKept() *placement {
 	next := placements.Get().(*placement)
-	next.kind, next.m = placed, e.kept[0]
+	next.kind, next.m, next.old = placed, e.kept[0], true
 	e.kept[0] = order.Message{}
 	e.kept = e.kept[1:]
 	return next
@@ -286,8 +287,9 @@ func (o *ordered) begin(w *poller.Worker, e *placement) (told bool) {
 }
 
 // say appends a message, and tells who said it, if that was here. One that was said
-// before is not said again. It reports whether it was appended.
-func (o *ordered) say(w *poller.Worker, tag uint64, m *order.Message) bool {
+// before is not said again, and an old one was counted in its time. It reports whether it
+// was appended.
+func (o *ordered) say(w *poller.Worker, tag uint64, m *order.Message, old bool) bool {
 	h := o.hub
 	a, t := h.archive, h.server.counters.of(w)
 	o.top = m.Seq
@@ -322,7 +324,9 @@ func (o *ordered) say(w *poller.Worker, tag uint64, m *order.Message) bool {
 	h.write(w, plain, compressed, 1, entry{first: n, at: m.At, author: s.author, nonce: s.nonce}, h.server.clock())
 	o.seq.Store(m.Seq)
 	o.at.Store(m.At)
-	h.count(w, 1)
+	if !old {
+		h.count(w, 1)
+	}
 	o.returned(w, p, n, false)
 	return true
 }
@@ -351,6 +355,7 @@ func (o *ordered) miss(w *poller.Worker, upTo order.Point) bool {
 	o.top = upTo.Seq
 	o.tellGap(w, chat.Gap{From: o.hub.seq(o.hub.log.Head().Seq) + 1, To: upTo.Seq, Why: chat.History}, upTo.At)
 	o.seq.Store(upTo.Seq)
+	o.at.Store(upTo.At)
 	o.hub.server.counters.of(w).skipped.Add(1)
 	return true
 }

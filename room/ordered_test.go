@@ -148,6 +148,9 @@ func TestNobodyComesInBeforeTheOrderHasBegun(t *testing.T) {
 	if f, ok := s.Figures("a"); !ok || f.Seq != 9 || f.Epoch != 0xaa {
 		t.Error(f, ok)
 	}
+	if st := s.Stats(); st.Messages != 0 || st.KeptMessages != 2 {
+		t.Errorf("%+v: what was there is not new", st)
+	}
 	for since, want := range map[string]event{
 		"000000aa.5.1005": {"seq": 5, "resumed": true}, // the last that is not kept
 		"000000aa.6":      {"seq": 5, "resumed": true}, // of a gap's end: nothing is missing

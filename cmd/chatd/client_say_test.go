@@ -301,3 +301,37 @@ func TestTextsGoOutNoFasterThanTheServerTakesThem(t *testing.T) {
 	b.expect(`Promise.all(said).then(() => chat.rooms.get('yard').joined)`)
 	b.expect(`chat.of('close').length === 1 && chat.of('error').length === 0`)
 }
+
+// What the server can't take at present is kept, with the reason, and can be sent again
+// under its nonce; the place that a gap tells is where the client is.
+func TestTextThatCannotBeTakenIsKeptAndSentAgain(t *testing.T) {
+	t.Parallel()
+	s := newScripted(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
+		m := welcome(w, r, nil)
+		if m == nil {
+			return
+		}
+		defer m.CloseNow()
+		first := m.hear()
+		m.tell(event{"type": "error", "code": "unavailable", "message": "no messages can be taken at present", "nonce": first["nonce"]})
+		m.tell(event{"type": "gap", "room": "lobby", "from": 1, "to": 7, "why": "epoch", "epoch": "0000000c"})
+		again := m.hear()
+		if again["nonce"] != first["nonce"] {
+			panic("it has another nonce")
+		}
+		m.say(again, 8)
+		for e := m.hear(); e != nil; e = m.hear() {
+			if e["type"] == "who" {
+				m.who()
+			}
+		}
+	})
+	page := visit(t, startBrowser(t), s.URL)
+	page.begin(fmt.Sprintf(`{ url: %q }`, s.URL))
+	page.do(`chat.first = chat.say('first')`)
+	page.wait(`chat.first.state === 'unsure' && chat.first.error.code === 'unavailable' && chat.entries.length === 1`)
+	page.wait(`chat.of('gap').length === 1`)
+	page.do(`chat.first.again()`)
+	page.wait(`chat.first.state === 'confirmed' && chat.first.error === null`)
+	page.expect(`chat.rooms.get('lobby').position === '0000000c.8.1008'`)
+}

@@ -1,0 +1,3 @@
+module chatd/bench/stores
+
+go 1.26.0
