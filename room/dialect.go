@@ -18,9 +18,9 @@ type dialect interface {
 	message(b []byte, of life, m *chat.Message) []byte
 	// arrival is what a newcomer gets ahead of everything.
 	arrival(b []byte, a *arrival) []byte
-	// gap is what is missing of the room's messages, for those who are there. Those who
-	// are told of nothing but messages get something that says nothing.
-	gap(b []byte, room string, g chat.Gap) []byte
+	// gap is what is missing of the room's messages, in place of them. Those who are told
+	// of nothing but messages get something that says nothing.
+	gap(b []byte, of life, g chat.Gap) []byte
 	// members is how many the room has now. A dialect that does not tell appends
 	// nothing, and its readers are never told.
 	members(b []byte, room string, count int) []byte
@@ -140,7 +140,7 @@ func (raw) message(b []byte, _ life, m *chat.Message) []byte {
 }
 
 func (raw) arrival(b []byte, _ *arrival) []byte                   { return b }
-func (raw) gap(b []byte, _ string, _ chat.Gap) []byte             { return frame.AppendPong(b, nil) } // RFC 6455 §5.5.3
+func (raw) gap(b []byte, _ life, _ chat.Gap) []byte               { return frame.AppendPong(b, nil) } // RFC 6455 §5.5.3
 func (raw) members(b []byte, _ string, _ int) []byte              { return b }
 func (raw) who(b []byte, _ string, _ int, _ []chat.Member) []byte { return b }
 
@@ -161,13 +161,13 @@ func (d chatV1) arrival(b []byte, a *arrival) []byte {
 	}
 	b = enclose(b, at)
 	if a.missing {
-		b = d.gap(b, a.room, a.gap)
+		b = d.gap(b, life{a.room, a.epoch}, a.gap)
 	}
 	return b
 }
 
-func (chatV1) gap(b []byte, room string, g chat.Gap) []byte {
-	return enclose(chat.AppendGap(b, room, g), len(b))
+func (chatV1) gap(b []byte, of life, g chat.Gap) []byte {
+	return enclose(chat.AppendGap(b, of.room, g), len(b))
 }
 
 func (chatV1) members(b []byte, room string, count int) []byte {

@@ -147,12 +147,15 @@ func (d *directory) remove(h *hub) {
 	}
 }
 
-// Open opens rooms: so what the Config.Order keeps of them is there for all who ask.
+// Open opens rooms, of those that there can be: so what the Config.Order keeps of them is
+// there for all who ask.
 func (s *Server) Open(ctx context.Context, rooms []string) error {
-	d := &s.directory
+	d, allowed := &s.directory, s.handshake.Rooms
 	return s.ask(ctx, &d.Task, func() {
 		for _, name := range rooms {
-			d.open(nil, name)
+			if allowed == nil || allowed[name] {
+				d.open(nil, name)
+			}
 		}
 	})
 }

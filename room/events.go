@@ -16,7 +16,7 @@ import (
 
 // events is the dialect of server-sent events: those of chat.v1, in chunks over
 // HTTP/1.1. What is said has the position behind it for its id, with which a reader
-// comes back; what else there is to tell has none.
+// comes back, and so has a gap between; what else there is to tell has none.
 type events struct{ chunked bool }
 
 // close ends the event that b has from at on.
@@ -29,22 +29,28 @@ func (d events) close(b []byte, at int) []byte {
 
 func (d events) message(b []byte, of life, m *chat.Message) []byte {
 	at := len(b)
-	b = append(b, "id: "...)
-	b = position.Position{Epoch: of.epoch, Seq: m.Seq, At: m.At}.Append(b)
-	b = append(b, '\n')
+	b = appendID(b, position.Position{Epoch: of.epoch, Seq: m.Seq, At: m.At})
 	return d.close(chat.AppendSay(sse.AppendEvent(b, "say"), of.room, m), at)
 }
 
 func (d events) arrival(b []byte, a *arrival) []byte {
 	if a.missing {
-		b = d.gap(b, a.room, a.gap)
+		at := len(b)
+		b = d.close(chat.AppendGap(sse.AppendEvent(b, "gap"), a.room, a.gap), at)
 	}
 	return b
 }
 
-func (d events) gap(b []byte, room string, g chat.Gap) []byte {
+// gap has an id as a message has, so that who comes back is not told again.
+func (d events) gap(b []byte, of life, g chat.Gap) []byte {
 	at := len(b)
-	return d.close(chat.AppendGap(sse.AppendEvent(b, "gap"), room, g), at)
+	b = appendID(b, position.Position{Epoch: of.epoch, Seq: g.To, At: -1})
+	return d.close(chat.AppendGap(sse.AppendEvent(b, "gap"), of.room, g), at)
+}
+
+// appendID appends the id of an event, behind which the position is.
+func appendID(b []byte, p position.Position) []byte {
+	return append(p.Append(append(b, "id: "...)), '\n')
 }
 
 func (d events) members(b []byte, room string, count int) []byte {

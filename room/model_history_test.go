@@ -2,6 +2,7 @@ package room
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gobwas/ws"
 
@@ -14,9 +15,10 @@ import (
 // A room of the reference is all that was ever said in it; how much of that is
 // kept is worked out whenever somebody asks.
 
-// refMessage is a message as each kind of reader gets it.
+// refMessage is a message as each kind of reader gets it, or a gap.
 type refMessage struct {
 	seq       uint64
+	gap       bool
 	at        int64
 	timed     bool // somebody could be told when it was said
 	id, nonce string
@@ -28,6 +30,31 @@ type refRoom struct {
 	epoch    uint32
 	messages []refMessage
 	timing   bool // from now on, somebody can be told when things are said
+	lost     int  // messages that are of an earlier epoch
+	gaps     int  // of the messages
+}
+
+// seq is the number by which everybody knows the n-th message, from 1.
+func (r *refRoom) seq(n int) uint64 {
+	if n == 0 {
+		return 0
+	}
+	return r.messages[n-1].seq
+}
+
+// lose adds a gap.
+func (r *refRoom) lose(m *model, room string, g chat.Gap) {
+	gap := chat.AppendGap(nil, room, g)
+	event := eventFrame(gap)
+	message := refMessage{seq: g.To, gap: true, at: m.clock, timed: true}
+	nothing := []byte("\x8a\x00")
+	bare := fmt.Appendf(nil, "id: %08x.%d\nevent: gap\ndata: %s\n\n", r.epoch, g.To, gap)
+	message.frames = [streams][]byte{nothing, nothing, event, packedFrame(event), chunk(bare), bare}
+	r.messages = append(r.messages, message)
+	r.gaps++
+	for _, c := range m.refs {
+		c.publish(room, &r.messages[len(r.messages)-1])
+	}
 }
 
 // packedFrame is the compressed form of a frame, or the frame itself.
@@ -64,7 +91,7 @@ func (x stream) frame(kind string, event []byte) []byte {
 
 // say adds a message, and returns it.
 func (r *refRoom) say(m *model, room string, said chat.Message) *refMessage {
-	said.Seq, said.At = uint64(len(r.messages)+1), m.clock
+	said.Seq, said.At = m.seqAfter(r.seq(len(r.messages))), m.clock
 	message := refMessage{seq: said.Seq, at: m.clock, timed: r.timing, id: said.ID, nonce: said.Nonce}
 	op := ws.OpText
 	if said.Binary {
@@ -82,7 +109,7 @@ func (r *refRoom) say(m *model, room string, said chat.Message) *refMessage {
 // floor is the last of the first head messages that is not kept now.
 func (r *refRoom) floor(m *model, head int) int {
 	config := &m.server.config
-	floor := max(0, head-config.History)
+	floor := max(r.lost, head-config.History)
 	for floor < head && config.HistoryAge > 0 && m.clock-r.messages[floor].at > config.HistoryAge.Milliseconds() {
 		floor++
 	}
@@ -111,23 +138,30 @@ type refPlace struct {
 func (r *refRoom) place(m *model, told bool, since position.Since, head int) (p refPlace) {
 	p.begin = r.floor(m, head)
 	missed := func(from uint64, why chat.GapReason) {
-		p.gap = &chat.Gap{From: from, To: uint64(p.begin), Why: why}
+		p.gap = &chat.Gap{From: from, To: r.seq(p.begin), Why: why}
 	}
 	at := since.Position
+	n := r.lost // of the message at the position
+	for n < head && r.seq(n+1) <= at.Seq {
+		n++
+	}
 	switch {
 	case since.Kind == position.Now, since.Kind == position.Absent && (!told || p.begin == head):
 		p.live = true
 	case since.Kind == position.Absent:
 	case at.Epoch != r.epoch:
 		missed(1, chat.Epoch)
-	case at.Seq > uint64(head):
+	case at.Seq > r.seq(head):
 		missed(1, chat.Future)
-	case at.Seq < uint64(p.begin):
+	case at.Seq < r.seq(p.begin):
 		missed(at.Seq+1, chat.History)
-	case at.At >= 0 && at.Seq > 0 && r.messages[at.Seq-1].timed && r.messages[at.Seq-1].at != at.At:
+	case at.At >= 0 && at.Seq > 0 && r.messages[n-1].timed && r.messages[n-1].at != at.At:
 		missed(1, chat.Mismatch)
+	case n < head && r.messages[n].gap:
+		p.begin = n + 1
+		missed(at.Seq+1, chat.History)
 	default:
-		p.begin, p.resumed = int(at.Seq), true
+		p.begin, p.resumed = n, !slices.ContainsFunc(r.messages[n:head], func(said refMessage) bool { return said.gap })
 	}
 	return p
 }
@@ -138,9 +172,10 @@ func (m *model) since(room string, n int) position.Since {
 	if r == nil {
 		r = &refRoom{epoch: 1}
 	}
-	p := position.Position{Epoch: r.epoch, Seq: uint64(n / 7 % (len(r.messages) + 1)), At: -1}
+	k := r.lost + n/7%(len(r.messages)-r.lost+1)
+	p := position.Position{Epoch: r.epoch, Seq: r.seq(k), At: -1}
 	if n%2 == 0 && p.Seq > 0 {
-		p.At = r.messages[p.Seq-1].at
+		p.At = r.messages[k-1].at
 	}
 	switch n % 7 {
 	case 0:
@@ -150,7 +185,7 @@ func (m *model) since(room string, n int) position.Since {
 	case 2:
 		p.Epoch++
 	case 3:
-		p.Seq += uint64(len(r.messages)) + 1
+		p.Seq += r.seq(len(r.messages)) + 1
 	case 4:
 		p.At = max(p.At, 0) + 1
 	}
@@ -183,10 +218,10 @@ func (m *model) placed(i int, ch *change) {
 		if c.stream.speaks() {
 			c.rest = append(c.rest, item{room: room, event: func(members int) []byte {
 				if !welcome {
-					return eventFrame(chat.AppendJoined(nil, room, r.epoch, uint64(p.begin), p.resumed, members))
+					return eventFrame(chat.AppendJoined(nil, room, r.epoch, r.seq(p.begin), p.resumed, members))
 				}
 				w := m.clients[i].chat().welcome()
-				w.Room, w.Epoch, w.Seq, w.Resumed, w.Members = room, r.epoch, uint64(p.begin), p.resumed, members
+				w.Room, w.Epoch, w.Seq, w.Resumed, w.Members = room, r.epoch, r.seq(p.begin), p.resumed, members
 				return eventFrame(chat.AppendWelcome(nil, w))
 			}})
 		}
@@ -211,7 +246,7 @@ func (m *model) compareHistory() string {
 		if h == nil {
 			continue
 		}
-		if n := int(h.messages.Load()); h.epoch.Load() != r.epoch || n != len(r.messages) {
+		if n := int(h.messages.Load()) + r.gaps; h.epoch.Load() != r.epoch || n != len(r.messages) {
 			return fmt.Sprintf("room %s: epoch %x, %d messages, want %x, %d", name, h.epoch.Load(), n, r.epoch, len(r.messages))
 		}
 		kept += len(r.messages) - r.floor(m, len(r.messages))

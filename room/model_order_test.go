@@ -1,16 +1,28 @@
 package room
 
 import (
+	"errors"
 	"slices"
 
+	"chatd/room/chat"
 	"chatd/room/order"
 )
 
 // modelOrder is the Source of a model in which rooms' orders come from one. It tells each
-// room what happens in order, and late: anything may happen before.
+// room what happens in order, and late: anything may happen before. Its numbers have
+// holes.
 type modelOrder struct {
 	m     *model
 	rooms []*modelRoom // that were entered
+	fails bool         // what is published now
+}
+
+// seqAfter is the number of the message behind that with the number seq.
+func (m *model) seqAfter(seq uint64) uint64 {
+	if m.source == nil {
+		return seq + 1
+	}
+	return seq + 1 + seq%3
 }
 
 // modelRoom is a room of a modelOrder.
@@ -55,11 +67,36 @@ func (s *modelOrder) Enter(name string, inside order.Room) {
 // Publish implements order.Source.
 func (s *modelOrder) Publish(name string, tag uint64, m order.Message) {
 	r := s.room(name)
+	if s.fails {
+		r.tells = append(r.tells, func() { r.inside.Fail(tag, errors.New("planted")) })
+		return
+	}
 	r.tells = append(r.tells, func() {
-		r.seq++
+		r.seq = s.m.seqAfter(r.seq)
 		m.Seq, m.At = r.seq, s.m.clock
 		r.inside.Place(tag, m)
 	})
+}
+
+// miss has messages of a room be lost, and anew its order begin anew behind some. The
+// reference learns of the gap.
+func (s *modelOrder) miss(room string) {
+	r, ref := s.room(room), s.m.rooms[room]
+	from := ref.seq(len(ref.messages)) + 1
+	upTo := order.Point{Seq: r.seq + 5, At: s.m.clock}
+	r.seq = upTo.Seq
+	r.tells = append(r.tells, func() { r.inside.Miss(upTo) })
+	ref.lose(s.m, room, chat.Gap{From: from, To: upTo.Seq, Why: chat.History})
+}
+
+func (s *modelOrder) anew(room string) {
+	r, ref := s.room(room), s.m.rooms[room]
+	ref.epoch++
+	epoch, behind := ref.epoch, order.Point{Seq: r.seq % 7, At: s.m.clock}
+	r.seq = behind.Seq
+	r.tells = append(r.tells, func() { r.inside.Begin(epoch, behind, nil) })
+	ref.lose(s.m, room, chat.Gap{From: 1, To: behind.Seq, Why: chat.Epoch, Epoch: epoch})
+	ref.lost = len(ref.messages)
 }
 
 // Forget implements order.Source.

@@ -54,6 +54,7 @@ const (
 	opTick
 	opSecond
 	opOutside // somebody outside publishes, perhaps again
+	opMiss    // the Source has lost messages, or all
 	opKeep    // what the history is bounded by, before anybody comes
 	opKinds
 )
@@ -72,13 +73,13 @@ type op struct {
 }
 
 func (o op) String() string {
-	names := [...]string{"join", "enter", "exit", "reenter", "publish", "read", "say", "chat", "meet", "leave", "replace", "reset", "remove", "tick", "second", "outside", "keep"}
+	names := [...]string{"join", "enter", "exit", "reenter", "publish", "read", "say", "chat", "meet", "leave", "replace", "reset", "remove", "tick", "second", "outside", "miss", "keep"}
 	return fmt.Sprintf("%s(%d,%d,%s,%d)", names[o.kind], o.who, o.n, modelRooms[o.room], o.as)
 }
 
 func schedule(seed uint64) []op {
 	r := rand.New(rand.NewPCG(seed, 1))
-	weights := [opKinds]int{opJoin: 3, opEnter: 2, opExit: 1, opReenter: 1, opPublish: 12, opRead: 8, opSay: 2, opChat: 6, opMeet: 2, opLeave: 1, opReplace: 1, opReset: 1, opRemove: 1, opTick: 1, opSecond: 1, opOutside: 2}
+	weights := [opKinds]int{opJoin: 3, opEnter: 2, opExit: 1, opReenter: 1, opPublish: 12, opRead: 8, opSay: 2, opChat: 6, opMeet: 2, opLeave: 1, opReplace: 1, opReset: 1, opRemove: 1, opTick: 1, opSecond: 1, opOutside: 2, opMiss: 1}
 	if seed%2 == 0 {
 		weights[opEnter], weights[opExit], weights[opReenter] = 0, 0, 0
 	}
@@ -254,6 +255,9 @@ func (m *model) do(o op) {
 		i = o.who % len(m.clients)
 	}
 	room := modelRooms[o.room]
+	if m.source != nil {
+		m.source.fails = o.n%11 == 0
+	}
 	switch o.kind {
 	case opJoin:
 		m.arrive(room, o.n, m.kind(o), m.since(room, o.as))
@@ -332,6 +336,15 @@ func (m *model) do(o op) {
 		if len(m.clients) == 0 {
 			m.server.config.History = [...]int{0, 1, 3, 10}[o.n%4]
 			m.server.config.HistoryAge = [...]time.Duration{0, 2 * time.Second}[o.n/4%2]
+		}
+	case opMiss:
+		if m.source != nil && m.hub(room) != nil {
+			if o.n%3 > 0 {
+				m.source.miss(room)
+			} else {
+				m.source.anew(room)
+			}
+			m.settle()
 		}
 	}
 }
@@ -477,6 +490,8 @@ func (m *model) chat(i int, room string, o op) {
 	}
 	if before := m.rooms[room].repeated(m, a.id(), message.Nonce); before != nil {
 		r.repeat(room, before.frames[r.stream])
+	} else if m.source != nil && m.source.fails {
+		r.tell(eventFrame(chat.AppendError(nil, &chat.Error{Code: chat.Unavailable, Message: ErrUnavailable.Error(), Nonce: message.Nonce})))
 	} else {
 		said := m.rooms[room].say(m, room, message)
 		for _, r := range m.refs {
@@ -608,9 +623,11 @@ func (m *model) publish(room string, o op) {
 		if o.n%2 == 1 {
 			opcode = ws.OpBinary
 		}
-		said := m.rooms[room].say(m, room, chat.Message{Binary: opcode == ws.OpBinary, Payload: body})
-		for _, r := range m.refs {
-			r.publish(room, said)
+		if m.source == nil || !m.source.fails {
+			said := m.rooms[room].say(m, room, chat.Message{Binary: opcode == ws.OpBinary, Payload: body})
+			for _, r := range m.refs {
+				r.publish(room, said)
+			}
 		}
 		p.add(m.server.counters.of(nil), opcode, body)
 		if o.who%3 == 0 {

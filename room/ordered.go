@@ -223,7 +223,8 @@ func (o *ordered) place(w *poller.Worker) (appended bool) {
 		default:
 			o.begun = true
 			q.next().free()
-			h.ScheduleOn(w) // somebody may wait
+			h.ScheduleOn(w)        // somebody may wait
+			h.flags.Or(hubEmptied) // or nobody be there, nor anything
 			continue
 		}
 		o.current = e

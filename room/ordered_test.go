@@ -308,7 +308,7 @@ func TestOrderThatBeginsAnewIsToldByAGap(t *testing.T) {
 		}
 		heard.WriteByte(b)
 	}
-	if got := heard.String(); strings.Count(got, "event: gap") != 1 || !strings.Contains(got, "id: 00000002.4.1004\n") || !strings.Contains(got, "id: 00000001.2.1002\n") {
+	if got := heard.String(); strings.Count(got, "event: gap") != 1 || !strings.Contains(got, "id: 00000002.3\nevent: gap\n") || !strings.Contains(got, "id: 00000002.4.1004\n") || !strings.Contains(got, "id: 00000001.2.1002\n") {
 		t.Error(got)
 	}
 }

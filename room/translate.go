@@ -106,7 +106,7 @@ func (h *hub) writeGap(w *poller.Worker, g chat.Gap, as entry) {
 	a := h.archive
 	for x, t := range a.tracks {
 		if t != nil {
-			t.append(stream(x).dialect().gap(nil, h.name, g), 1, a.spacing)
+			t.append(stream(x).dialect().gap(nil, h.life(), g), 1, a.spacing)
 		}
 	}
 	a.note(as, true)
@@ -165,7 +165,7 @@ func (h *hub) fill(w *poller.Worker, t *track, x stream) {
 			end = a.entries[i+1].first - 1
 		}
 		if a.entries[i].author == missing {
-			t.append(x.dialect().gap(nil, h.name, h.gapAt(end)), 1, a.spacing)
+			t.append(x.dialect().gap(nil, h.life(), h.gapAt(end)), 1, a.spacing)
 			at = at.Forward(end)
 			continue
 		}
