@@ -25,7 +25,7 @@ type Message struct {
 // Point is a place in a room: behind a message. The zero value is that before all.
 type Point struct {
 	Seq uint64
-	At  int64 // of that message, in ms since 1970
+	At  int64 // of that message, in ms since 1970; 0: not known
 }
 
 // Source gives messages their places. Its methods may be called by anybody at any
@@ -60,4 +60,12 @@ type Room interface {
 	Miss(upTo Point)
 	// Fail says that the message with the tag has no place, and will get none.
 	Fail(tag uint64, err error)
+}
+
+// Keeper is a Room that can be asked what it keeps, for another node that has none of
+// it yet.
+type Keeper interface {
+	// Recall has answer called once, soon, by anybody: with the messages that are kept
+	// behind a point, in order.
+	Recall(answer func(behind Point, kept []Message))
 }

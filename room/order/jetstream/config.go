@@ -1,0 +1,73 @@
+package jetstream
+
+import (
+	"cmp"
+	"log/slog"
+	"time"
+)
+
+// Config says where the order comes from, and how much is kept.
+type Config struct {
+	URLs       []string // of NATS servers; more are learnt from them
+	Creds      string   // file of credentials; empty: none
+	CA         string   // file of certificates by which servers are verified; empty: the system's
+	Partitions int      // streams that rooms are spread over; 0: DefaultPartitions
+	Replicas   int      // of each stream that is made; 0: 3 in a cluster, else 1
+	History    int      // messages that are kept of a room; 0: its last one, for its place
+	Age        time.Duration
+	MaxMessage int // bytes of the largest message; 0: not checked
+
+	patience time.Duration // tests change it; 0: defaultPatience
+
+	PublishTime Observer     // seconds from Publish until a stream has it; nil: not timed
+	Log         *slog.Logger // nil: nowhere
+}
+
+// Observer takes the values of a histogram. One goroutine calls it.
+type Observer interface{ Observe(float64) }
+
+// DefaultPartitions is how many streams there are if nobody says so.
+const DefaultPartitions = 16
+
+// MaxPartitions is far beyond what a cluster needs.
+const MaxPartitions = 1024
+
+func (c Config) withDefaults() Config {
+	c.Partitions = cmp.Or(c.Partitions, DefaultPartitions)
+	c.patience = cmp.Or(c.patience, defaultPatience)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// perRoom is how many messages a stream keeps of each room. None at all can't be
+// said: 0 means any number to NATS.
+func (c Config) perRoom() int { return max(1, c.History) }
+
+// Times. What was published is sent again for a while, and the streams know it again
+// for a good while longer.
+const (
+	defaultPatience = 10 * time.Second // for a message to be kept
+	answerTime      = 2 * time.Second  // for a stream to acknowledge
+	duplicateWindow = 30 * time.Second
+	requestTime     = 5 * time.Second        // for everything else that is asked
+	peerTime        = 500 * time.Millisecond // for another node's history
+	tailInterval    = 3 * time.Second
+	grace           = 5 * time.Second // a room that was left may be entered again
+	unreadyAfter    = 5 * time.Second // without NATS
+)
+
+// Limits.
+const (
+	laneMessages  = 1024    // of a partition that may be under way
+	laneBytes     = 4 << 20 // of these
+	maxUnsent     = 1 << 16 // messages that wait
+	copiesQueued  = 1 << 16 // that a dispatcher may be behind; more are dropped, and then read
+	maxWaiting    = 4096    // copies of a room that is being read; more are read, too
+	readsAtOnce   = 4       // of a partition
+	manyRooms     = 50      // that wait for their history: the whole partition is read
+	peersAtOnce   = 32
+	dispatchers   = 4
+	multiLastMost = 1024 // rooms in one question; the server's limit
+)

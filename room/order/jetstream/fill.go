@@ -1,0 +1,100 @@
+package jetstream
+
+import (
+	"context"
+	"time"
+
+	"chatd/room/order"
+)
+
+// fill has what m has missed read, up to a number at least.
+func (d *dispatcher) fill(m *member, until uint64) {
+	m.state = filling
+	m.round++
+	r, round, from := m.partition.reader, m.round, m.last
+	told := m.told
+	tries := 0
+	j := &job{m: m, round: round}
+	j.read = func(ctx context.Context) error {
+		found, err := r.p.after(ctx, m.token, max(1, from.Seq))
+		if err != nil {
+			return err
+		}
+		if told && len(found) > 0 && found[0].Seq == from.Seq && found[0].At != from.At {
+			r.p.suspect(doubt{m.token, from})
+			return errReplaced
+		}
+		// A replica may not have all yet. Only the leader knows that something is gone.
+		if len(found) == 0 || found[len(found)-1].Seq < until {
+			if tries++; tries < fillTries {
+				return errBehind
+			}
+			if _, _, there, err := r.p.stored(ctx, until); err != nil || there {
+				return errBehind
+			}
+		}
+		lost := false
+		if told && len(found) > 0 && found[0].Seq == from.Seq {
+			found = found[1:]
+		} else {
+			k, err := r.p.keeps(ctx)
+			if err != nil {
+				return err
+			}
+			lost = k.lost(from.Seq, len(found))
+		}
+		d.mail.put(func() { d.filled(m, round, found, lost, until) })
+		return nil
+	}
+	r.add(j)
+}
+
+// fillTries is how often a replica is asked before the leader is.
+const fillTries = 6
+
+// failure is why something has to be read again.
+type failure string
+
+func (f failure) Error() string { return string(f) }
+
+const (
+	errReplaced failure = "the stream has another message there"
+	errBehind   failure = "the stream does not have it yet"
+)
+
+// filled tells the room what it has missed: found, and, if some were lost, that.
+func (d *dispatcher) filled(m *member, round int, found []entry, lost bool, until uint64) {
+	if m.round != round || m.state != filling {
+		return
+	}
+	if lost && len(found) > 0 && found[0].Seq-1 > m.last.Seq {
+		m.last, m.told = order.Point{Seq: found[0].Seq - 1}, false
+		m.room.Miss(m.last)
+	}
+	d.s.stats.filled.Add(uint64(len(found)))
+	for _, e := range found {
+		d.place(m, e)
+	}
+	if until > m.last.Seq { // nobody has it any more
+		m.last, m.told = order.Point{Seq: until}, false
+		m.room.Miss(m.last)
+	}
+	d.goOn(m)
+}
+
+// behind has a room filled whose last message is not the stream's, unless its copy comes
+// by itself meanwhile.
+func (d *dispatcher) behind(m *member, top entry, soon bool) {
+	if !soon {
+		time.AfterFunc(lateCopy, func() {
+			d.mail.put(func() { d.behind(m, top, true) })
+		})
+		return
+	}
+	if m.state == live && m.room != nil && m.last.Seq < top.Seq {
+		d.fill(m, top.Seq)
+	}
+}
+
+// lateCopy is how long a copy may be on its way.
+const lateCopy = 250 * time.Millisecond

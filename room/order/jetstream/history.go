@@ -1,0 +1,84 @@
+package jetstream
+
+import (
+	"context"
+
+	"chatd/room/order"
+)
+
+// history has m's history read from the stream.
+func (r *reader) history(m *member, round int, l life) {
+	j := &job{m: m, round: round, life: l, cold: true}
+	j.read = func(ctx context.Context) error {
+		kept, err := r.p.after(ctx, m.token, 1)
+		if err != nil {
+			return err
+		}
+		return r.tell(ctx, j, kept)
+	}
+	r.add(j)
+}
+
+// after is all that the stream has of a room, from a number on.
+func (p *partition) after(ctx context.Context, token string, seq uint64) (kept []entry, err error) {
+	subj := subject(publishedIn, p.number, token)
+	for {
+		pending, _, err := p.direct(ctx, question{Seq: seq, Next: subj, Batch: p.s.config.perRoom() + 1}, func(_ string, e entry) {
+			kept = append(kept, e)
+		})
+		if err != nil || pending == 0 || len(kept) == 0 {
+			return kept, err
+		}
+		seq = kept[len(kept)-1].Seq + 1
+	}
+}
+
+// tell tells the dispatcher what was kept of j's room.
+func (r *reader) tell(ctx context.Context, j *job, kept []entry) error {
+	k, err := r.p.keeps(ctx)
+	if err != nil {
+		return err
+	}
+	behind, kept := k.behind(kept, r.p.s.config.perRoom())
+	r.p.s.stats.read.Add(1)
+	d := r.p.dispatcher
+	d.mail.put(func() { d.began(j.m, j.round, j.life, behind, kept) })
+	return nil
+}
+
+// keeps is what the stream keeps at present.
+type keeps struct {
+	first   uint64 // the first number that it has
+	perRoom int    // messages of a room, at most
+}
+
+func (p *partition) keeps(ctx context.Context) (keeps, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	stream, err := p.s.js.Stream(ctx, streamName(p.number))
+	if err != nil {
+		return keeps{}, err
+	}
+	info := stream.CachedInfo()
+	return keeps{first: info.State.FirstSeq, perRoom: int(info.Config.MaxMsgsPerSubject)}, nil
+}
+
+// behind is the place behind which all of a room's messages are kept, and these, of
+// which only the last n are wanted. A stream drops a room's oldest when there are too
+// many of it, and its own oldest when they are too old.
+func (k keeps) behind(kept []entry, n int) (order.Point, []entry) {
+	if more := len(kept) - n; more > 0 {
+		return kept[more-1].point(), kept[more:]
+	}
+	switch {
+	case len(kept) > 0 && (len(kept) >= k.perRoom || kept[0].Seq < k.first):
+		return order.Point{Seq: kept[0].Seq - 1}, kept
+	case k.first > 0:
+		return order.Point{Seq: k.first - 1}, kept
+	}
+	return order.Point{}, kept
+}
+
+// lost reports whether the stream may have dropped messages of a room behind seq, of
+// which it still has so many.
+func (k keeps) lost(seq uint64, has int) bool { return has >= k.perRoom || k.first > seq+1 }

@@ -1,0 +1,331 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"chatd/room/order"
+)
+
+// partition is some of the rooms, which one stream has.
+type partition struct {
+	s          *Source
+	number     int
+	dispatcher *dispatcher
+	reader     *reader
+
+	seen    chan struct{} // closed when it is known whether the stream is well
+	looks   chan bool     // to look at the stream now; true: all may have changed
+	doubts  chan doubt
+	stalled atomic.Int64  // since when it takes no messages, ns since 1970; 0: it does
+	top     atomic.Uint64 // the last number that was seen
+
+	// Owned by watch.
+
+	marked uint64 // up to it all rooms' last messages were compared
+	short  int    // times in a row that the stream's last number was below top
+
+	mu    sync.Mutex
+	fault error // why nothing can be done; nil: all is well
+	since time.Time
+	life  life // zero: not known yet
+}
+
+// doubt is a room's last message that the stream may not have any more: another one was
+// told under its number, or a smaller one.
+type doubt struct {
+	token string
+	last  order.Point
+}
+
+func newPartition(s *Source, number int, d *dispatcher) *partition {
+	p := &partition{s: s, number: number, dispatcher: d, seen: make(chan struct{}), looks: make(chan bool, 1), doubts: make(chan doubt, 16), since: time.Now(), fault: nats.ErrConnectionReconnecting}
+	p.reader = &reader{p: p}
+	d.rooms[number] = make(map[string]*member)
+	return p
+}
+
+// wrong is why nothing can be done with the stream.
+func (p *partition) wrong() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fault
+}
+
+// ready is why it has taken no messages for a while; nil: it does.
+func (p *partition) ready(now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fault != nil && (now.Sub(p.since) > unreadyAfter || p.life == life{}) {
+		return p.fault
+	}
+	if since := p.stalled.Load(); since != 0 && now.Sub(time.Unix(0, since)) > unreadyAfter {
+		return fmt.Errorf("stream %s takes no messages", streamName(p.number))
+	}
+	return nil
+}
+
+// lifeNow is the life of the stream, if it is known.
+func (p *partition) lifeNow() (life, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.life, p.life != life{}
+}
+
+// look has the stream looked at soon.
+func (p *partition) look(all bool) {
+	for {
+		select {
+		case p.looks <- all:
+			return
+		default:
+		}
+		select { // what waits there is less
+		case earlier := <-p.looks:
+			all = all || earlier
+		default:
+		}
+	}
+}
+
+// suspect has it found out whether the stream was replaced.
+func (p *partition) suspect(d doubt) {
+	select {
+	case p.doubts <- d:
+	default: // enough is suspected
+	}
+}
+
+// watch is the partition's goroutine.
+func (p *partition) watch() {
+	ticker := time.NewTicker(tailInterval)
+	defer ticker.Stop()
+	p.inspect(true)
+	for {
+		select {
+		case <-p.s.ctx.Done():
+			return
+		case all := <-p.looks:
+			p.inspect(all)
+		case <-ticker.C:
+			p.inspect(false)
+		case d := <-p.doubts:
+			p.resolve(d)
+		}
+	}
+}
+
+// inspect looks at the stream, makes it if it is not there, and compares the rooms' last
+// messages with it; with all, of rooms in which nothing seems to have happened, too.
+func (p *partition) inspect(all bool) {
+	if !p.s.reads.IsConnected() {
+		p.blame(p.s.lastError(), false)
+		return
+	}
+	if err := checkServer(p.s.reads); err != nil {
+		p.blame(err, true)
+		return
+	}
+	ctx, cancel := context.WithTimeout(p.s.ctx, requestTime)
+	defer cancel()
+	top := p.top.Load() // before the stream is asked
+	info, made, err := p.s.config.ensure(ctx, p.s.js, p.number)
+	if err != nil {
+		p.blame(err, lasting(err))
+		return
+	}
+	if made {
+		p.s.config.Log.Info("a stream was made", "stream", streamName(p.number), "replicas", info.Config.Replicas)
+	}
+	known, ok := p.lifeNow()
+	switch is := lifeOf(info); {
+	case !ok:
+		if what := p.s.config.differs(info.Config); len(what) > 0 && p.number == 0 {
+			p.s.config.Log.Warn("the streams keep something else than the flags say: chatd nats init changes that", "differences", what)
+		}
+		p.adopt(is)
+	case !is.created.Equal(known.created) || is.generation > known.generation:
+		p.s.config.Log.Warn("a stream was made anew, or restored: its rooms begin anew", "stream", streamName(p.number))
+		p.adopt(is)
+	case is.generation < known.generation:
+		p.raise(ctx, info, known)
+	case info.State.LastSeq < top:
+		// A leader that was just elected may not have applied all that it has.
+		if p.short++; p.short < shortEnough {
+			time.AfterFunc(shortAgain, func() { p.look(true) })
+			return
+		}
+		p.raise(ctx, info, known)
+	default:
+		p.short = 0
+		p.blame(nil, true)
+		p.compare(ctx, info.State.LastSeq, all)
+	}
+}
+
+// A stream that ends before what was seen of it is asked again, so often and after so
+// long, before that is believed.
+const (
+	shortEnough = 3
+	shortAgain  = 500 * time.Millisecond
+)
+
+// blame says what is wrong with the stream; sure: that is known now. If all streams have
+// the same fault, it is logged once.
+func (p *partition) blame(err error, sure bool) {
+	s := p.s
+	p.mu.Lock()
+	before := p.fault
+	if (err == nil) != (before == nil) {
+		p.since = time.Now()
+	}
+	p.fault = err
+	p.mu.Unlock()
+	switch {
+	case err == nil && before != nil:
+		if s.blamed.Add(-1) == 0 {
+			s.config.Log.Info("the streams are ready", "streams", len(s.partitions))
+		}
+	case err != nil:
+		blamed := s.blamed.Load()
+		if before == nil {
+			blamed = s.blamed.Add(1)
+		}
+		other := before == nil || before.Error() != err.Error()
+		if other && (blamed == 1 || p.number == 0) && s.ctx.Err() == nil && s.away.Load() == 0 {
+			s.config.Log.Error("a stream is not there, or not as it must be", "err", err)
+		}
+	}
+	if sure {
+		p.tellSeen()
+	}
+}
+
+func (p *partition) tellSeen() {
+	select {
+	case <-p.seen:
+	default:
+		close(p.seen)
+	}
+}
+
+// lifeOf is the life of a stream.
+func lifeOf(info *jetstream.StreamInfo) life {
+	generation, _ := strconv.ParseUint(info.Config.Metadata[metaGeneration], 10, 64)
+	return life{info.Created, generation}
+}
+
+// adopt has all rooms begin anew, in the stream's life as it is.
+func (p *partition) adopt(l life) {
+	p.marked, p.short = 0, 0
+	p.mu.Lock()
+	first := p.life == life{}
+	p.life = l
+	p.mu.Unlock()
+	p.blame(nil, true)
+	if !first {
+		p.s.stats.resets.Add(1)
+	}
+	d := p.dispatcher
+	d.mail.put(func() {
+		d.drain() // copies from the life before
+		p.top.Store(0)
+		for _, m := range d.rooms[p.number] {
+			d.begin(m)
+		}
+	})
+}
+
+// raise begins a new generation of the stream, unless another node has done it. Two that
+// do it at once write the same.
+func (p *partition) raise(ctx context.Context, info *jetstream.StreamInfo, known life) {
+	p.s.config.Log.Warn("a stream has other messages than it had: its rooms begin anew", "stream", streamName(p.number), "last", info.State.LastSeq, "seen", p.top.Load())
+	config := info.Config
+	next := life{info.Created, known.generation + 1}
+	if config.Metadata == nil {
+		config.Metadata = make(map[string]string)
+	}
+	config.Metadata[metaGeneration] = strconv.FormatUint(next.generation, 10)
+	if _, err := p.s.js.UpdateStream(ctx, config); err != nil {
+		p.blame(fmt.Errorf("stream %s: its generation can't be raised: %w", config.Name, err), true)
+		return
+	}
+	p.adopt(next)
+}
+
+// resolve finds out whether the stream still has what a room had last.
+func (p *partition) resolve(d doubt) {
+	known, ok := p.lifeNow()
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(p.s.ctx, requestTime)
+	defer cancel()
+	stream, err := p.s.js.Stream(ctx, streamName(p.number))
+	if err != nil {
+		p.look(true)
+		return
+	}
+	info := stream.CachedInfo()
+	if is := lifeOf(info); !is.created.Equal(known.created) || is.generation != known.generation {
+		p.inspect(true)
+		return
+	}
+	subj, at, found, err := p.stored(ctx, d.last.Seq)
+	if err == nil && found && (subj != subject(publishedIn, p.number, d.token) || at != d.last.At) {
+		p.raise(ctx, info, known)
+		return
+	}
+	p.inspect(true) // that it ends before that, it sees, too
+}
+
+// stored asks the stream's leader for the message with a number: others may not have
+// heard of it.
+func (p *partition) stored(ctx context.Context, seq uint64) (subject string, at int64, found bool, err error) {
+	body, _ := json.Marshal(map[string]uint64{"seq": seq})
+	m, err := p.s.reads.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+streamName(p.number), body)
+	if err != nil {
+		return "", 0, false, err
+	}
+	var answer struct {
+		Error *struct {
+			ErrCode     int    `json:"err_code"`
+			Description string `json:"description"`
+		} `json:"error"`
+		Message *struct {
+			Subject string    `json:"subject"`
+			Time    time.Time `json:"time"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return "", 0, false, err
+	}
+	switch {
+	case answer.Error != nil && answer.Error.ErrCode == int(jetstream.JSErrCodeMessageNotFound):
+		return "", 0, false, nil
+	case answer.Error != nil:
+		return "", 0, false, errors.New(answer.Error.Description)
+	case answer.Message == nil:
+		return "", 0, false, errors.New("no message in the answer")
+	}
+	return answer.Message.Subject, answer.Message.Time.UnixMilli(), true, nil
+}
+
+// saw notes the number of a message that the stream has.
+func (p *partition) saw(seq uint64) {
+	for {
+		top := p.top.Load()
+		if seq <= top || p.top.CompareAndSwap(top, seq) {
+			return
+		}
+	}
+}

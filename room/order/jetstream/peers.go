@@ -1,0 +1,158 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"chatd/room/order"
+)
+
+// A node that has a room tells others what it keeps of it, as the stream would: each
+// message with the same headers, and then one that says where it begins. That costs the
+// stream's server nothing, and all nodes begin the room at the same place.
+
+// Headers of the end of such an answer.
+const (
+	headerEpoch  = "Chat-Epoch"
+	headerBehind = "Chat-Behind" // the number of the place
+	headerAt     = "Chat-Behind-At"
+	headerCount  = "Chat-Messages"
+)
+
+// peers asks other nodes, and answers them.
+type peers struct {
+	s       *Source
+	answers mailbox // owned by its goroutine
+
+	mu    sync.Mutex
+	queue []func(ctx context.Context)
+	busy  int
+}
+
+func newPeers(s *Source) *peers { return &peers{s: s, answers: newMailbox()} }
+
+// ask has m's history come from a node that has it, else from the stream.
+func (p *peers) ask(m *member, round int, l life) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = append(p.queue, func(ctx context.Context) {
+		behind, kept, err := p.history(ctx, m, l)
+		if err != nil {
+			m.partition.reader.history(m, round, l)
+			return
+		}
+		p.s.stats.peers.Add(1)
+		d := m.partition.dispatcher
+		d.mail.put(func() {
+			if m.round != round {
+				return
+			}
+			if p.s.pending.of(m.name) { // what of it is its own only the stream knows
+				m.partition.reader.history(m, round, l)
+				return
+			}
+			d.began(m, round, l, behind, kept)
+		})
+	})
+	if p.busy < peersAtOnce && p.s.ctx.Err() == nil {
+		p.busy++
+		p.s.running.Go(p.work)
+	}
+}
+
+func (p *peers) work() {
+	for {
+		p.mu.Lock()
+		if len(p.queue) == 0 || p.s.ctx.Err() != nil {
+			p.busy--
+			p.mu.Unlock()
+			return
+		}
+		next := p.queue[0]
+		p.queue = p.queue[1:]
+		p.mu.Unlock()
+		next(p.s.ctx)
+	}
+}
+
+// errOther is that a node's history is of no use.
+const errOther failure = "another node's history is not whole, or of another epoch"
+
+// history asks for m's history.
+func (p *peers) history(ctx context.Context, m *member, l life) (behind order.Point, kept []entry, err error) {
+	err = p.s.replies.ask(ctx, subject(historyOf, m.partition.number, m.token), nil, peerTime, func(msg *nats.Msg) (bool, error) {
+		h := msg.Header
+		if h.Get("Status") != "" { // nobody has it
+			return true, nats.ErrNoResponders
+		}
+		if count := h.Get(headerCount); count != "" {
+			if count != strconv.Itoa(len(kept)) || h.Get(headerEpoch) != fmt.Sprint(l.epoch(m.token)) {
+				return true, errOther
+			}
+			behind.Seq, _ = number(h, headerBehind)
+			at, _ := number(h, headerAt)
+			behind.At = int64(at)
+			return true, nil
+		}
+		e, ok := parseEntry(msg)
+		if !ok {
+			return true, errOther
+		}
+		kept = append(kept, e)
+		return false, nil
+	})
+	return behind, kept, err
+}
+
+// asked has m's room tell another node what it keeps.
+func (d *dispatcher) asked(m *member, question *nats.Msg) {
+	p := d.s.peers
+	none := &nats.Msg{Subject: question.Reply, Header: nats.Header{headerCount: {"-"}}}
+	keeper, ok := m.room.(order.Keeper)
+	l, known := m.partition.lifeNow()
+	if !ok || !known || m.state == opening {
+		p.answers.put(func() { _ = d.s.nc.PublishMsg(none) }) // who asks does not wait for long
+		return
+	}
+	epoch := fmt.Sprint(l.epoch(m.token))
+	keeper.Recall(func(behind order.Point, kept []order.Message) {
+		p.answers.put(func() { p.answer(question.Reply, epoch, behind, kept) })
+	})
+}
+
+// answer sends a room's history.
+func (p *peers) answer(to, epoch string, behind order.Point, kept []order.Message) {
+	for _, m := range kept {
+		msg := newMsg(to, "", m)
+		msg.Header[headerSequence] = []string{strconv.FormatUint(m.Seq, 10)}
+		msg.Header[headerTime] = []string{time.UnixMilli(m.At).UTC().Format(time.RFC3339Nano)}
+		if p.s.nc.PublishMsg(msg) != nil {
+			return
+		}
+	}
+	end := &nats.Msg{Subject: to, Header: nats.Header{
+		headerEpoch:  {epoch},
+		headerBehind: {strconv.FormatUint(behind.Seq, 10)},
+		headerAt:     {strconv.FormatInt(behind.At, 10)},
+		headerCount:  {strconv.Itoa(len(kept))},
+	}}
+	_ = p.s.nc.PublishMsg(end) // who asks does not wait for long
+	p.s.stats.peersAnswered.Add(1)
+}
+
+// run is the goroutine that answers.
+func (p *peers) run() {
+	for {
+		select {
+		case <-p.answers.wake:
+			p.answers.do()
+		case <-p.s.ctx.Done():
+			return
+		}
+	}
+}

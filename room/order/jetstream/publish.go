@@ -1,0 +1,420 @@
+package jetstream
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"chatd/room/order"
+)
+
+// publication is a message on its way to a stream.
+type publication struct {
+	id        uint64
+	room      string
+	tag       uint64
+	partition *partition
+	msg       *nats.Msg
+	begun     time.Time
+
+	// Owned by the publisher.
+
+	sent  time.Time
+	state int
+}
+
+// States of a publication.
+const (
+	unsent   = iota // or to be sent again
+	underWay        // not answered
+	refused         // to be sent again, or nobody knows
+	done            // a stream has it, and its copy is on its way; or it never will
+)
+
+func (p *publication) size() int { return len(p.msg.Data) + 256 }
+
+// pendings are the publications whose rooms have not been told what became of them.
+// Who takes one out tells.
+type pendings struct {
+	mu   sync.Mutex
+	byID map[uint64]*publication
+	in   map[string]int // how many, by room
+}
+
+func (p *pendings) init() {
+	p.byID, p.in = make(map[uint64]*publication), make(map[string]int)
+}
+
+func (p *pendings) add(one *publication) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.byID) >= maxUnsent {
+		return false
+	}
+	p.byID[one.id] = one
+	p.in[one.room]++
+	return true
+}
+
+// take is the publication, if nobody has taken it.
+func (p *pendings) take(id uint64) *publication {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	one := p.byID[id]
+	if one == nil {
+		return nil
+	}
+	delete(p.byID, id)
+	if p.in[one.room]--; p.in[one.room] == 0 {
+		delete(p.in, one.room)
+	}
+	return one
+}
+
+func (p *pendings) has(id uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.byID[id] != nil
+}
+
+// of reports whether there are any of a room.
+func (p *pendings) of(room string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.in[room] > 0
+}
+
+func (p *pendings) len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.byID)
+}
+
+// own is the number of a publication of this node.
+func (s *Source) own(id string) (n uint64, ok bool) {
+	node, number, _ := strings.Cut(id, ".")
+	if node != s.node {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(number, 10, 64)
+	return n, err == nil
+}
+
+// publisher sends what is published to the streams, and again until they have it. All
+// of a partition is sent in its order: when something was refused, or not answered,
+// nothing is sent before it, and then one alone until that is taken.
+type publisher struct {
+	s     *Source
+	mail  mailbox
+	acks  chan *nats.Msg
+	inbox string
+
+	// Owned by its goroutine.
+
+	lanes  []lane
+	sent   map[uint64]*publication // that are in a lane's flight
+	stored []*publication          // whose copies are awaited
+	online bool
+	done   chan int // who waits until all is kept; nil: nobody
+}
+
+// lane is what is under way in a partition.
+type lane struct {
+	queue   []*publication // to be sent
+	flight  []*publication // that were sent, in order
+	bytes   int            // of those that are open or refused
+	open    int            // of the flight
+	refused int            // of the flight
+	stalled bool           // something was refused, and nothing taken since
+	wait    time.Duration  // until it is sent again
+	again   time.Time
+	since   time.Time // since when it is stalled
+}
+
+// firstWait is how long it takes until what was refused is sent again, lastWait how
+// long at most.
+const (
+	firstWait = 50 * time.Millisecond
+	lastWait  = time.Second
+)
+
+func newPublisher(s *Source) *publisher {
+	return &publisher{
+		s: s, mail: newMailbox(), acks: make(chan *nats.Msg, copiesQueued), inbox: nats.NewInbox() + ".",
+		lanes: make([]lane, s.config.Partitions), sent: make(map[uint64]*publication),
+	}
+}
+
+func (p *publisher) subscribe() error {
+	_, err := p.s.nc.ChanSubscribe(p.inbox+"*", p.acks)
+	return err
+}
+
+// publish hands m over. Anybody may call it.
+func (p *publisher) publish(room string, tag uint64, m order.Message) {
+	s := p.s
+	one := &publication{id: s.published.Add(1), room: room, tag: tag, partition: s.partitionFor(room), begun: time.Now()}
+	number := strconv.FormatUint(one.id, 10)
+	one.msg = newMsg(subject(publishedIn, one.partition.number, toToken.Replace(room)), s.node+"."+number, m)
+	one.msg.Reply = p.inbox + number
+	if !s.pending.add(one) {
+		one.partition.fail(one, errBusy)
+		return
+	}
+	p.mail.put(func() {
+		l := &p.lanes[one.partition.number]
+		l.queue = append(l.queue, one)
+		p.pump(l, time.Now())
+	})
+}
+
+// run is the publisher's goroutine.
+func (p *publisher) run() {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.mail.wake:
+			p.mail.do()
+		case m := <-p.acks:
+			p.answered(m, time.Now())
+		case now := <-ticker.C:
+			p.tick(now)
+		case <-p.s.ctx.Done():
+			p.mail.do()
+			return
+		}
+	}
+}
+
+// pump sends what a lane may send.
+func (p *publisher) pump(l *lane, now time.Time) {
+	if !p.online {
+		return
+	}
+	if l.stalled && l.open == 0 && !now.Before(l.again) {
+		l.gather()
+	}
+	for len(l.queue) > 0 && l.refused == 0 && (l.open == 0 || !l.stalled && l.open < laneMessages && l.bytes < laneBytes) {
+		one := l.queue[0]
+		l.queue[0] = nil
+		l.queue = l.queue[1:]
+		if !p.s.pending.has(one.id) {
+			continue // its copy came, or it waited too long
+		}
+		one.sent, one.state = now, underWay
+		l.flight = append(l.flight, one)
+		l.bytes += one.size()
+		l.open++
+		p.sent[one.id] = one
+		if err := p.s.nc.PublishMsg(one.msg); err != nil {
+			p.refuse(l, one, now)
+		}
+	}
+}
+
+// gather puts what was refused before all that was not sent yet.
+func (l *lane) gather() {
+	var again []*publication
+	for _, one := range l.flight {
+		if one.state == refused {
+			one.state = unsent
+			again = append(again, one)
+		}
+	}
+	l.queue = append(again, l.queue...)
+	l.flight, l.bytes, l.refused = nil, 0, 0
+	l.wait = min(2*l.wait, lastWait)
+}
+
+// refuse has one sent again, and nothing before it.
+func (p *publisher) refuse(l *lane, one *publication, now time.Time) {
+	if one.state != underWay {
+		return
+	}
+	delete(p.sent, one.id)
+	one.state = refused
+	l.open--
+	l.refused++
+	if !l.stalled {
+		l.stalled, l.since, l.wait = true, now, firstWait
+	}
+	l.again = now.Add(l.wait)
+}
+
+// settle is done with one: it is stored, or can't be.
+func (p *publisher) settle(l *lane, one *publication) {
+	delete(p.sent, one.id)
+	one.state = done
+	l.open--
+	l.bytes -= one.size()
+	l.stalled = l.refused > 0
+	for len(l.flight) > 0 && l.flight[0].state == done {
+		l.flight[0] = nil
+		l.flight = l.flight[1:]
+	}
+}
+
+// acknowledgement is what a stream answers.
+type acknowledgement struct {
+	Error *struct {
+		Code        int    `json:"code"`
+		Description string `json:"description"`
+	} `json:"error"`
+}
+
+// answered takes what a stream, or its server, says to a publication.
+func (p *publisher) answered(m *nats.Msg, now time.Time) {
+	id, err := strconv.ParseUint(m.Subject[len(p.inbox):], 10, 64)
+	one := p.sent[id]
+	if err != nil || one == nil {
+		return // it was sent twice, and the other one's answer came
+	}
+	l := &p.lanes[one.partition.number]
+	var ack acknowledgement
+	switch {
+	case m.Header.Get("Status") != "": // 503: no stream is there
+		p.refuse(l, one, now)
+	case json.Unmarshal(m.Data, &ack) != nil:
+		p.refuse(l, one, now)
+	case ack.Error == nil:
+		p.settle(l, one)
+		one.sent = now
+		p.stored = append(p.stored, one)
+		if o := p.s.config.PublishTime; o != nil {
+			o.Observe(now.Sub(one.begun).Seconds())
+		}
+	case ack.Error.Code == 400: // it will never be taken
+		p.settle(l, one)
+		p.fail(one, fmt.Errorf("the order's servers refuse it: %s", ack.Error.Description))
+	default:
+		p.refuse(l, one, now)
+	}
+	p.pump(l, now)
+}
+
+// fail tells the room that one has no place.
+func (p *publisher) fail(one *publication, err error) {
+	if p.s.pending.take(one.id) != nil {
+		one.partition.fail(one, err)
+	}
+}
+
+// fail has a room told, in its turn.
+func (p *partition) fail(one *publication, err error) {
+	p.s.stats.failed.Add(1)
+	d := p.dispatcher
+	d.mail.put(func() {
+		if m := d.rooms[p.number][toToken.Replace(one.room)]; m != nil && m.room != nil {
+			m.room.Fail(one.tag, err)
+		}
+	})
+}
+
+func (p *publisher) connected() {
+	p.online = true
+	now := time.Now()
+	for i := range p.lanes {
+		p.lanes[i].again = now
+		p.pump(&p.lanes[i], now)
+	}
+}
+
+// disconnected has all that was not answered sent again: nobody knows what was kept.
+func (p *publisher) disconnected() {
+	p.online = false
+	now := time.Now()
+	for i := range p.lanes {
+		for _, one := range p.lanes[i].flight {
+			p.refuse(&p.lanes[i], one, now)
+		}
+	}
+}
+
+// tick looks after what takes too long.
+func (p *publisher) tick(now time.Time) {
+	late := func(one *publication) bool { return now.Sub(one.begun) > p.s.config.patience }
+	for i := range p.lanes {
+		l := &p.lanes[i]
+		for _, one := range l.flight {
+			if now.Sub(one.sent) > answerTime {
+				p.refuse(l, one, now)
+			}
+			if one.state == refused && late(one) {
+				p.fail(one, errAway)
+			}
+		}
+		for len(l.queue) > 0 && late(l.queue[0]) { // the oldest are first
+			p.fail(l.queue[0], errAway)
+			l.queue = l.queue[1:]
+		}
+		p.pump(l, now)
+		if l.stalled && len(l.flight) == 0 && len(l.queue) == 0 {
+			l.stalled = false // nobody waits, so nobody knows
+		}
+		var stalled time.Time
+		if l.stalled {
+			stalled = l.since
+		}
+		p.s.partitions[i].stalled.Store(nanos(stalled))
+	}
+	awaited := p.stored[:0]
+	for _, one := range p.stored {
+		switch {
+		case !p.s.pending.has(one.id): // its copy came
+		case now.Sub(one.sent) > 6*p.s.config.patience:
+			p.fail(one, errAway) // its room is gone, or nothing can be read
+		default:
+			awaited = append(awaited, one)
+		}
+	}
+	clear(p.stored[len(awaited):])
+	p.stored = awaited
+	if p.done != nil && p.waiting() == 0 {
+		p.done <- 0
+		p.done = nil
+	}
+}
+
+// waiting is how many messages no stream has acknowledged.
+func (p *publisher) waiting() (n int) {
+	for i := range p.lanes {
+		for _, one := range p.lanes[i].queue {
+			if p.s.pending.has(one.id) {
+				n++
+			}
+		}
+		for _, one := range p.lanes[i].flight {
+			if one.state != done && p.s.pending.has(one.id) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// finish waits until all that was published is kept, or will not be, and returns how
+// many are not.
+func (p *publisher) finish() (left int) {
+	done := make(chan int, 1)
+	p.mail.put(func() { p.done = done })
+	select {
+	case left = <-done:
+	case <-time.After(p.s.config.patience + answerTime):
+		left = p.s.pending.len()
+	}
+	return left
+}
+
+// nanos is t as an atomic has it; 0: none.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}

@@ -1,0 +1,119 @@
+package jetstream
+
+import (
+	"context"
+	"slices"
+)
+
+// compare asks for the last messages of the rooms that this node has: a last copy that
+// was lost betrays itself by nothing. Of rooms that were compared before, only those
+// count in which something was said since then. The stream's last number is given.
+func (p *partition) compare(ctx context.Context, last uint64, all bool) {
+	if all {
+		p.marked = 0
+	}
+	known, fresh, ok := p.tokens(ctx)
+	if !ok {
+		return
+	}
+	mark := last // up to it everything was compared
+	if p.marked == 0 {
+		fresh = append(fresh, known...)
+	} else if last > p.marked {
+		for part := range slices.Chunk(known, multiLastMost) {
+			upTo, err := p.askLast(ctx, part, p.marked+1, all)
+			if err != nil {
+				return
+			}
+			if upTo == 0 {
+				upTo = p.marked // nothing was said in them, as far as who answered knows
+			}
+			mark = min(mark, upTo)
+		}
+	}
+	var checked []string
+	for part := range slices.Chunk(fresh, multiLastMost) {
+		upTo, err := p.askLast(ctx, part, 0, all)
+		if err != nil {
+			return
+		}
+		if upTo > 0 {
+			mark = min(mark, upTo)
+			checked = append(checked, part...)
+		}
+	}
+	p.marked = mark
+	p.dispatcher.mail.put(func() {
+		for _, token := range checked {
+			if m := p.dispatcher.rooms[p.number][token]; m != nil && m.state != opening {
+				m.checked = true
+			}
+		}
+	})
+}
+
+// tokens are the rooms to compare: those that were, and those that were not.
+func (p *partition) tokens(ctx context.Context) (known, fresh []string, ok bool) {
+	asked := make(chan struct{})
+	p.dispatcher.mail.put(func() {
+		defer close(asked)
+		for token, m := range p.dispatcher.rooms[p.number] {
+			switch {
+			case m.room == nil || m.state == opening:
+			case m.checked:
+				known = append(known, token)
+			default:
+				fresh = append(fresh, token)
+			}
+		}
+	})
+	select {
+	case <-asked:
+		return known, fresh, true
+	case <-ctx.Done():
+		return nil, nil, false
+	}
+}
+
+// askLast has the last messages of rooms, from a number on, compared with what they were
+// told; with soon, without waiting for copies that may be on their way. It returns up to
+// which number the answer goes; 0: there are no messages.
+func (p *partition) askLast(ctx context.Context, tokens []string, from uint64, soon bool) (upTo uint64, err error) {
+	q := question{Seq: from, MultiLast: make([]string, len(tokens))}
+	for i, token := range tokens {
+		q.MultiLast[i] = subject(publishedIn, p.number, token)
+	}
+	p.s.stats.tails.Add(1)
+	tops := make(map[string]entry)
+	last := uint64(0)
+	pending, upTo, err := p.direct(ctx, q, func(token string, e entry) {
+		tops[token] = e
+		last = e.Seq
+	})
+	if err != nil {
+		return 0, err
+	}
+	if pending > 0 { // the answer was too long
+		upTo = last
+	}
+	d := p.dispatcher
+	d.mail.put(func() {
+		for token, top := range tops {
+			if m := d.rooms[p.number][token]; m != nil {
+				d.top(m, top, soon)
+			}
+		}
+	})
+	return upTo, nil
+}
+
+// top compares a room's last message with the stream's.
+func (d *dispatcher) top(m *member, top entry, soon bool) {
+	switch {
+	case m.room == nil || m.state != live:
+	case top.Seq > m.last.Seq:
+		d.behind(m, top, soon)
+	case top.Seq == m.last.Seq && m.told && top.At != m.last.At:
+		m.partition.suspect(doubt{m.token, m.last})
+	}
+}

@@ -1,0 +1,170 @@
+// Package natstest runs real NATS servers for tests.
+//
+// The program is built once, from the nested module bench/peers/nats-server, into
+// bin/tools: make tools does it, too.
+package natstest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is for what should take milliseconds.
+const patience = 30 * time.Second
+
+// Server is a nats-server with JetStream, on the loopback interface.
+type Server struct {
+	URL string
+	Dir string // what it stores
+
+	t    testing.TB
+	args []string
+	cmd  *exec.Cmd // nil: it does not run
+	log  *bytes.Buffer
+	done chan struct{}
+}
+
+var binary = sync.OnceValues(func() (string, error) {
+	_, file, _, _ := runtime.Caller(0)
+	root := filepath.Join(filepath.Dir(file), "..", "..", "..")
+	module := filepath.Join(root, "bench", "peers", "nats-server")
+	path := filepath.Join(root, "bin", "tools", "nats-server")
+	if built, err := os.Stat(path); err == nil {
+		if wanted, err := os.Stat(filepath.Join(module, "go.mod")); err == nil && built.ModTime().After(wanted.ModTime()) {
+			return path, nil
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return "", err
+	}
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o666) // other packages' tests build it, too
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", err
+	}
+	// Beside it and then in its place: another test may be running it.
+	build := exec.Command("go", "build", "-o", path+".new", "github.com/nats-io/nats-server/v2")
+	build.Dir = module
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, os.Rename(path+".new", path)
+})
+
+// Start runs a server until the test ends.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := newServer(t, append([]string{"-p", port(t)}, args...))
+	s.Restart()
+	return s
+}
+
+// Cluster runs n servers that know each other until the test ends.
+func Cluster(t testing.TB, n int) []*Server {
+	t.Helper()
+	var routes []string
+	for range n {
+		routes = append(routes, "nats://127.0.0.1:"+port(t))
+	}
+	var servers []*Server
+	for i := range n {
+		s := newServer(t, []string{"-p", port(t), "-n", fmt.Sprint("server-", i), "--cluster_name", "test", "--cluster", routes[i], "--routes", strings.Join(routes, ",")})
+		s.Restart()
+		servers = append(servers, s)
+	}
+	return servers
+}
+
+func newServer(t testing.TB, args []string) *Server {
+	t.Helper()
+	s := &Server{t: t, Dir: t.TempDir()}
+	s.args = append([]string{"-a", "127.0.0.1", "-js", "-sd", s.Dir}, args...)
+	s.URL = "nats://127.0.0.1:" + args[1]
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// port is one that is free, and most likely stays so.
+func port(t testing.TB) string {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free.Close()
+	_, port, _ := net.SplitHostPort(free.Addr().String())
+	return port
+}
+
+// Restart starts it, where it was and with what it has stored, and waits until it takes
+// connections.
+func (s *Server) Restart() {
+	s.t.Helper()
+	path, err := binary()
+	if err != nil {
+		s.t.Fatalf("nats-server can't be built: %v", err)
+	}
+	s.log, s.done = new(bytes.Buffer), make(chan struct{})
+	s.cmd = exec.Command(path, s.args...)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		defer close(done)
+		_ = cmd.Wait() // it is killed
+	}(s.cmd, s.done)
+	for deadline := time.Now().Add(patience); !s.speaks(); {
+		select {
+		case <-s.done:
+			s.t.Fatalf("nats-server ends:\n%s", s.log)
+		default:
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatal("nats-server does not listen")
+		}
+	}
+}
+
+// speaks reports whether it greets a client.
+func (s *Server) speaks() bool {
+	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(s.URL, "nats://"), time.Second)
+	if err != nil {
+		time.Sleep(5 * time.Millisecond)
+		return false
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	line, _ := bufio.NewReader(conn).ReadString('\n')
+	return strings.HasPrefix(line, "INFO ")
+}
+
+// Kill ends it at once, as kill -9 does.
+func (s *Server) Kill() { s.end(syscall.SIGKILL) }
+
+// Stop ends it as a service manager does.
+func (s *Server) Stop() { s.end(syscall.SIGTERM) }
+
+func (s *Server) end(signal syscall.Signal) {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(signal) // it may have ended by itself
+	<-s.done
+	s.cmd = nil
+}
