@@ -106,6 +106,8 @@ func (s *Source) connect() (err error) {
 	}
 	readOptions := append(s.config.options("chatd "+s.node+" reads"),
 		nats.RetryOnFailedConnect(true),
+		nats.ConnectHandler(func(*nats.Conn) { s.look() }),
+		nats.ReconnectHandler(func(*nats.Conn) { s.look() }),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // who asked finds out
 	)
 	if s.reads, err = nats.Connect(servers, readOptions...); err != nil {
@@ -144,6 +146,11 @@ func (s *Source) connected() {
 	s.publisher.mail.put(s.publisher.connected)
 	s.removals.again()
 	s.peers.answers.put(func() { _ = s.nc.Publish(beginSubject, nil) }) // or counts come with the beats
+	s.look()
+}
+
+// look has all streams looked at.
+func (s *Source) look() {
 	for _, p := range s.partitions {
 		p.look(true)
 	}

@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"time"
 
 	"chatd/room/order"
 )
@@ -68,33 +67,21 @@ func (d *dispatcher) filled(m *member, round int, found []entry, lost bool, unti
 		return
 	}
 	if lost && len(found) > 0 && found[0].Seq-1 > m.last.Seq {
-		m.last, m.told = order.Point{Seq: found[0].Seq - 1}, false
-		m.room.Miss(m.last)
+		d.miss(m, found[0].Seq-1)
 	}
 	d.s.stats.filled.Add(uint64(len(found)))
 	for _, e := range found {
 		d.place(m, e)
 	}
 	if until > m.last.Seq { // nobody has it any more
-		m.last, m.told = order.Point{Seq: until}, false
-		m.room.Miss(m.last)
+		d.miss(m, until)
 	}
 	d.goOn(m)
 }
 
-// behind has a room filled whose last message is not the stream's, unless its copy comes
-// by itself meanwhile.
-func (d *dispatcher) behind(m *member, top entry, soon bool) {
-	if !soon {
-		time.AfterFunc(lateCopy, func() {
-			d.mail.put(func() { d.behind(m, top, true) })
-		})
-		return
-	}
-	if m.state == live && m.room != nil && m.last.Seq < top.Seq {
-		d.fill(m, top.Seq)
-	}
+// miss tells the room that messages are lost for good. Of its own, some may be.
+func (d *dispatcher) miss(m *member, upTo uint64) {
+	m.last, m.told = order.Point{Seq: upTo}, false
+	m.room.Miss(m.last)
+	d.s.publisher.lost(m.name, upTo)
 }
-
-// lateCopy is how long a copy may be on its way.
-const lateCopy = 250 * time.Millisecond

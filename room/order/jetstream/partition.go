@@ -128,7 +128,7 @@ func (p *partition) watch() {
 // messages with it; with all, of rooms in which nothing seems to have happened, too.
 func (p *partition) inspect(all bool) {
 	if !p.s.reads.IsConnected() {
-		p.blame(p.s.lastError(), false)
+		p.blame(errReadsAway, false) // it is looked at again when it is
 		return
 	}
 	if err := checkServer(p.s.reads); err != nil {
@@ -179,6 +179,9 @@ const (
 	shortAgain  = 500 * time.Millisecond
 )
 
+// errReadsAway is that nothing can be read. That NATS went away is logged.
+var errReadsAway = errors.New("NATS is not connected")
+
 // blame says what is wrong with the stream; sure: that is known now. If all streams have
 // the same fault, it is logged once.
 func (p *partition) blame(err error, sure bool) {
@@ -193,7 +196,7 @@ func (p *partition) blame(err error, sure bool) {
 	switch {
 	case err == nil && before != nil:
 		if s.blamed.Add(-1) == 0 {
-			s.config.Log.Info("the streams are ready", "streams", len(s.partitions))
+			s.config.Log.Info("the streams are there", "streams", len(s.partitions))
 		}
 	case err != nil:
 		blamed := s.blamed.Load()
@@ -201,7 +204,7 @@ func (p *partition) blame(err error, sure bool) {
 			blamed = s.blamed.Add(1)
 		}
 		other := before == nil || before.Error() != err.Error()
-		if other && (blamed == 1 || p.number == 0) && s.ctx.Err() == nil && s.away.Load() == 0 {
+		if other && !errors.Is(err, errReadsAway) && (blamed == 1 || p.number == 0) && s.ctx.Err() == nil && s.away.Load() == 0 {
 			s.config.Log.Error("a stream is not there, or not as it must be", "err", err)
 		}
 	}
@@ -231,7 +234,6 @@ func (p *partition) adopt(l life) {
 	first := p.life == life{}
 	p.life = l
 	p.mu.Unlock()
-	p.blame(nil, true)
 	if !first {
 		p.s.stats.resets.Add(1)
 	}
@@ -243,6 +245,7 @@ func (p *partition) adopt(l life) {
 			d.begin(m)
 		}
 	})
+	p.blame(nil, true)
 }
 
 // raise begins a new generation of the stream, unless another node has done it. Two that

@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ type publication struct {
 
 	sent  time.Time
 	state int
+	seq   uint64 // that the stream gave it; 0: not known
 }
 
 // States of a publication.
@@ -262,6 +264,7 @@ func (p *publisher) settle(l *lane, one *publication) {
 
 // acknowledgement is what a stream answers.
 type acknowledgement struct {
+	Seq   uint64 `json:"seq"`
 	Error *struct {
 		Code        int    `json:"code"`
 		Description string `json:"description"`
@@ -284,7 +287,7 @@ func (p *publisher) answered(m *nats.Msg, now time.Time) {
 		p.refuse(l, one, now)
 	case ack.Error == nil:
 		p.settle(l, one)
-		one.sent = now
+		one.sent, one.seq = now, ack.Seq
 		p.stored = append(p.stored, one)
 		if o := p.s.config.PublishTime; o != nil {
 			o.Observe(now.Sub(one.begun).Seconds())
@@ -303,6 +306,20 @@ func (p *publisher) fail(one *publication, err error) {
 	if p.s.pending.take(one.id) != nil {
 		one.partition.fail(one, err)
 	}
+}
+
+// errLost is why a message has no place that was kept, but not for long enough.
+var errLost = errors.New("the message was lost before it came back")
+
+// lost fails what was stored and is not kept any more. Anybody may call it.
+func (p *publisher) lost(room string, upTo uint64) {
+	p.mail.put(func() {
+		for _, one := range p.stored {
+			if one.room == room && one.seq <= upTo {
+				p.fail(one, errLost)
+			}
+		}
+	})
 }
 
 // fail has a room told, in its turn.

@@ -183,4 +183,7 @@ func equal(t *testing.T, a, b *recorder) {
 	}
 }
 
-func server(t *testing.T) *natstest.Server { return natstest.Start(t) }
+func server(t *testing.T, args ...string) *natstest.Server {
+	t.Helper()
+	return natstest.Start(t, args...)
+}

@@ -36,6 +36,8 @@ type Source struct {
 	ctx     context.Context // ends with the Source
 	cancel  context.CancelFunc
 	running sync.WaitGroup
+	closing sync.Once
+	closed  error // by closing: what Close returns
 
 	published atomic.Uint64 // the number of the last publication
 	pending   pendings
@@ -50,9 +52,6 @@ var errAway = errors.New("the order's servers take no messages at present")
 
 // errBusy is why a message has no place if very many wait.
 var errBusy = errors.New("too many messages wait for the order's servers")
-
-// errClosed is why it has none when the Source ends.
-var errClosed = errors.New("the server goes away")
 
 // Open connects to NATS, makes the streams that are not there, and returns when all is
 // well, or with what is wrong. If NATS is not there it returns when ctx ends: with a
@@ -162,12 +161,13 @@ func (s *Source) Removals() *Removals { return s.removals }
 
 // Close implements order.Source. It takes no longer than a message may wait.
 func (s *Source) Close() error {
-	left := s.publisher.finish()
-	s.end()
-	if left > 0 {
-		return fmt.Errorf("%d messages were not kept: %w", left, errAway)
-	}
-	return nil
+	s.closing.Do(func() {
+		if left := s.publisher.finish(); left > 0 {
+			s.closed = fmt.Errorf("%d messages were not kept: %w", left, errAway)
+		}
+		s.end()
+	})
+	return s.closed
 }
 
 func (s *Source) end() {

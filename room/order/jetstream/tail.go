@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // compare asks for the last messages of the rooms that this node has: a last copy that
@@ -96,24 +97,52 @@ func (p *partition) askLast(ctx context.Context, tokens []string, from uint64, s
 	if pending > 0 { // the answer was too long
 		upTo = last
 	}
-	d := p.dispatcher
-	d.mail.put(func() {
-		for token, top := range tops {
-			if m := d.rooms[p.number][token]; m != nil {
-				d.top(m, top, soon)
-			}
+	p.dispatcher.mail.put(func() {
+		if p.behind(tops) {
+			p.s.running.Go(func() { p.catchUp(tops, soon) })
 		}
 	})
 	return upTo, nil
 }
 
-// top compares a room's last message with the stream's.
-func (d *dispatcher) top(m *member, top entry, soon bool) {
-	switch {
-	case m.room == nil || m.state != live:
-	case top.Seq > m.last.Seq:
-		d.behind(m, top, soon)
-	case top.Seq == m.last.Seq && m.told && top.At != m.last.At:
-		m.partition.suspect(doubt{m.token, m.last})
+// behind reports whether a room has not been told its last message, and drops all others
+// from tops.
+func (p *partition) behind(tops map[string]entry) bool {
+	for token, top := range tops {
+		m := p.dispatcher.rooms[p.number][token]
+		if m == nil || m.room == nil || m.state != live || m.last.Seq >= top.Seq {
+			delete(tops, token)
+		}
+		if m != nil && m.state == live && m.last.Seq == top.Seq && m.told && m.last.At != top.At {
+			p.suspect(doubt{token, m.last})
+		}
 	}
+	return len(tops) > 0
+}
+
+// lateCopy is how long a copy may be on its way between servers.
+const lateCopy = 250 * time.Millisecond
+
+// catchUp has rooms filled whose last copies don't come by themselves.
+func (p *partition) catchUp(tops map[string]entry, soon bool) {
+	if !soon {
+		select {
+		case <-time.After(lateCopy):
+		case <-p.s.ctx.Done():
+			return
+		}
+	}
+	// What the server has sent by then has come.
+	if p.s.nc.FlushTimeout(requestTime) != nil {
+		return // all is compared again when it is connected
+	}
+	d := p.dispatcher
+	d.mail.put(func() {
+		d.drain()
+		if p.behind(tops) {
+			for token, top := range tops {
+				d.fill(d.rooms[p.number][token], top.Seq)
+			}
+		}
+	})
 }

@@ -70,6 +70,15 @@ var binary = sync.OnceValues(func() (string, error) {
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := newServer(t, append([]string{"-p", port(t)}, args...))
+	s.args = append(s.args, "-js")
+	s.Restart()
+	return s
+}
+
+// StartWithoutJetStream is Start of one that keeps nothing.
+func StartWithoutJetStream(t testing.TB) *Server {
+	t.Helper()
+	s := newServer(t, []string{"-p", port(t)})
 	s.Restart()
 	return s
 }
@@ -83,7 +92,7 @@ func Cluster(t testing.TB, n int) []*Server {
 	}
 	var servers []*Server
 	for i := range n {
-		s := newServer(t, []string{"-p", port(t), "-n", fmt.Sprint("server-", i), "--cluster_name", "test", "--cluster", routes[i], "--routes", strings.Join(routes, ",")})
+		s := newServer(t, []string{"-p", port(t), "-n", fmt.Sprint("server-", i), "--cluster_name", "test", "-js", "--cluster", routes[i], "--routes", strings.Join(routes, ",")})
 		s.Restart()
 		servers = append(servers, s)
 	}
@@ -93,7 +102,7 @@ func Cluster(t testing.TB, n int) []*Server {
 func newServer(t testing.TB, args []string) *Server {
 	t.Helper()
 	s := &Server{t: t, Dir: t.TempDir()}
-	s.args = append([]string{"-a", "127.0.0.1", "-js", "-sd", s.Dir}, args...)
+	s.args = append([]string{"-a", "127.0.0.1", "-sd", s.Dir}, args...)
 	s.URL = "nats://127.0.0.1:" + args[1]
 	t.Cleanup(s.Kill)
 	return s
