@@ -19,6 +19,7 @@ import (
 	"chatd/cmd/chatd/check"
 	"chatd/cmd/chatd/listen"
 	"chatd/cmd/chatd/logging"
+	"chatd/cmd/chatd/streams"
 	"chatd/cmd/chatd/talk"
 	"chatd/poller"
 	"chatd/room"
@@ -38,6 +39,8 @@ func main() {
 			os.Exit(check.Run(args, os.Stdout, os.Stderr))
 		case "chat":
 			os.Exit(talk.Run(args, os.Stdin, os.Stdout, os.Stderr))
+		case "nats":
+			os.Exit(streams.Run(args, os.Stdout, os.Stderr))
 		}
 	}
 	opts, err := parseOptions(os.Args[1:], os.Stderr)
@@ -104,6 +107,10 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if err != nil {
 		return usageError{err}
 	}
+	shared, shown, err := opts.shared(log)
+	if err != nil {
+		return err
+	}
 	maxConns, err := connLimit(opts.maxConns, log)
 	if err != nil {
 		return err
@@ -123,8 +130,11 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	}
 	config := opts.room()
 	config.MaxConns, config.MaxRooms, config.Page, config.API, config.Secrets, config.Tokens, config.Log = maxConns, maxRooms, page, programs, secrets, key, log
-	if store != nil {
+	switch {
+	case store != nil:
 		config.Order = store
+	case shared != nil:
+		config.Order, config.OrderGrace = shared, sharedGrace
 	}
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
@@ -138,6 +148,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	}
 	defer epoll.Close()
 	defer closeStore(store, log) // before the pool, which hears of it
+	defer closeShared(shared, log)
 
 	server := room.New(config, pool, epoll, listener.Resume)
 	if err := openRooms(server, store); err != nil {
@@ -149,7 +160,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	}
 	defer tick(server, listener)()
 	defer watchTokens(key, tokens, log)()
-	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key, APITokens: tokens, Store: store})
+	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key, APITokens: tokens, Store: store, NATS: shown})
 	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())
 	manager := newManager(server, log)
 	defer manager.stop()

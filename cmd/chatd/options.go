@@ -13,6 +13,7 @@ import (
 
 	"chatd/cmd/chatd/listen"
 	"chatd/cmd/chatd/logging"
+	"chatd/cmd/chatd/streams"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/room/handshake"
@@ -63,6 +64,7 @@ type options struct {
 	ban              time.Duration
 	data             string
 	sync             syncing
+	nats             streams.Flags
 	logLevel         slog.Level
 	logFormat        logging.Format
 	version          bool
@@ -112,6 +114,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.Int64Var(&o.historyMemory, "history-memory", 256<<20, "`bytes` of memory for them in all rooms; beyond it, the rooms that were silent longest lose theirs first; 0: any amount")
 	fs.StringVar(&o.data, "data", "", "`directory` in which rooms and their histories are kept, and outlive the process; it is made if it is not there; empty: in memory alone")
 	fs.TextVar(&o.sync, "sync", syncing(time.Second), "`time` after which what has its place is on disk at the latest, with -data; always: a message has its place once it is")
+	o.nats.Add(fs.FlagSet)
 	fs.DurationVar(&o.handshakeTimeout, "handshake-timeout", 5*time.Second, "time for a connection to send its whole HTTP head, or a request with its body; then it is closed")
 	fs.DurationVar(&o.pingInterval, "ping-interval", 54*time.Second, "silence after which, at the latest, a client is pinged; after two it is closed, unless it still takes what was sent before the ping; 0: never")
 	fs.DurationVar(&o.idleTimeout, "idle-timeout", 0, "time without a message from a client after which it is closed with 1008; one that was not read yet counts; 0: never")
@@ -145,7 +148,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	var err error
 	o.given, err = fs.parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(out, "chatd is a chat and broadcast server for very many connections.\n\nUsage:\n  chatd [flags]           run the server\n  chatd chat [flags] URL  chat in a terminal, or in a pipe\n  chatd check [-conns N]  tell how many connections this host can hold\n\nEach flag is also an environment variable: -max-conns is CHATD_MAX_CONNS, with commas where a flag is repeatable. A flag wins.\n\nFlags:")
+		fmt.Fprintln(out, "chatd is a chat and broadcast server for very many connections.\n\nUsage:\n  chatd [flags]           run the server\n  chatd chat [flags] URL  chat in a terminal, or in a pipe\n  chatd check [-conns N]  tell how many connections this host can hold\n  chatd check -nats URL   tell whether rooms can span nodes by that NATS\n  chatd nats init|show    make its streams, and show them\n\nEach flag is also an environment variable: -max-conns is CHATD_MAX_CONNS, with commas where a flag is repeatable. A flag wins.\n\nFlags:")
 		fs.SetOutput(out)
 		fs.PrintDefaults()
 		return o, err
@@ -214,6 +217,9 @@ func (o options) check() error {
 		return errors.New("-api-token-file is empty: name a file")
 	}
 	if err := o.checkData(); err != nil {
+		return err
+	}
+	if err := o.checkNATS(); err != nil {
 		return err
 	}
 	return o.checkAddresses()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"chatd/cmd/chatd/listen"
 	"chatd/cmd/chatd/logging"
+	"chatd/cmd/chatd/streams"
 	"chatd/room"
 	"chatd/room/proxy"
 )
@@ -71,7 +74,23 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		logLevel:         slog.LevelDebug,
 		logFormat:        logging.JSON,
 		version:          true,
-	}, parse(t), "given", "secretFile") // which goes with no secret
+	}, parse(t), "given", "secretFile", "nats") // which go with no secret, and no data
+}
+
+func TestFlagsOfNATSReachTheirOptions(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "creds")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := parse(t, "-nats", "a,tls://user:word@b:1", "-nats-creds", file, "-nats-partitions", "8", "-nats-replicas", "1")
+	want := streams.Flags{URLs: []string{"nats://a", "tls://user:word@b:1"}, Creds: file, Partitions: 8, Replicas: 1}
+	if !reflect.DeepEqual(o.nats, want) {
+		t.Errorf("%+v, want %+v", o.nats, want)
+	}
+	t.Setenv("CHATD_NATS", "a, b")
+	if o := parse(t); !slices.Equal(o.nats.URLs, streams.URLs{"nats://a", "nats://b"}) {
+		t.Errorf("%q", o.nats.URLs)
+	}
 }
 
 func TestVariableOfARepeatableFlagIsAListWithSpaces(t *testing.T) {

@@ -71,6 +71,7 @@ type Source struct {
 	TokenKey     *token.File   // nil: clients need no tokens
 	APITokens    *api.Tokens   // nil: programs may not ask
 	Store        *stored.Store // nil: nothing is on disk
+	NATS         *NATS         // nil: rooms don't span nodes
 }
 
 // Start serves until Close. From now on the server counts as ready.

@@ -42,6 +42,9 @@ func Registry(s Source) *prometheus.Registry {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		s.PassTime, s.PlaceTime, s.Lag, &collector{s},
 	)
+	if s.NATS != nil {
+		r.MustRegister(s.NATS.PublishTime, natsCollector{s.NATS})
+	}
 	return r
 }
 

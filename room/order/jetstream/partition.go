@@ -131,7 +131,7 @@ func (p *partition) inspect(all bool) {
 		p.blame(errReadsAway, false) // it is looked at again when it is
 		return
 	}
-	if err := checkServer(p.s.reads); err != nil {
+	if err := p.s.config.checkServer(p.s.reads); err != nil {
 		p.blame(err, true)
 		return
 	}

@@ -22,6 +22,9 @@ const (
 // for the last of many rooms.
 const oldestServer = "2.11.0"
 
+// headersMost is more than a message's headers have, in bytes.
+const headersMost = 4 << 10
+
 func streamName(partition int) string { return "chat-" + strconv.Itoa(partition) }
 
 // stream is what the stream of a partition must be. Nothing is kept in memory: with
@@ -193,7 +196,7 @@ func (c Config) ensure(ctx context.Context, js jetstream.JetStream, partition in
 // must be, as far as that is possible without a loss. It tells what it did.
 func (c Config) Init(ctx context.Context, nc *nats.Conn, tell func(stream, what string)) error {
 	c = c.withDefaults()
-	if err := checkServer(nc); err != nil {
+	if err := c.checkServer(nc); err != nil {
 		return err
 	}
 	js, err := jetstream.New(nc)
@@ -266,10 +269,13 @@ func (c Config) Show(ctx context.Context, nc *nats.Conn) (states []State, err er
 }
 
 // checkServer refuses a server that can't do what is needed.
-func checkServer(nc *nats.Conn) error {
+func (c Config) checkServer(nc *nats.Conn) error {
 	version := nc.ConnectedServerVersion()
 	if olderThan(version, oldestServer) {
 		return fmt.Errorf("nats-server %s is too old: %s or newer is needed", version, oldestServer)
+	}
+	if most := nc.MaxPayload(); int64(c.MaxMessage)+headersMost > most {
+		return fmt.Errorf("NATS takes messages of at most %d bytes, with headers: raise max_payload in nats-server's configuration, or lower -max-message, which is %d", most, c.MaxMessage)
 	}
 	return nil
 }
