@@ -74,6 +74,8 @@ type placement struct {
 	point order.Point     // begins, misses
 	kept  []order.Message // begins: those that are not placed yet
 	err   error           // failed
+
+	answer func(behind order.Point, kept []order.Message) // recalls
 }
 
 type placementKind uint8
@@ -83,6 +85,7 @@ const (
 	placed
 	misses
 	failed
+	recalls
 )
 
 // Link implements the inbox's element.
@@ -235,6 +238,8 @@ func (o *ordered) place(w *poller.Worker) (appended bool) {
 			appended = o.miss(w, e.point) || appended
 		case failed:
 			o.fail(w, e.tag, e.err)
+		case recalls:
+			o.recall(e.answer)
 		}
 		o.current = nil
 		e.free()
@@ -247,7 +252,7 @@ func (o *ordered) place(w *poller.Worker) (appended bool) {
 
 // may reports whether e can be looked at, though the members' passes may be behind.
 func (e *placement) may(h *hub) bool {
-	return e.kind == failed || e.kind == begins && len(e.kept) == 0 || h.allowance() > 0
+	return e.kind == failed || e.kind == recalls || e.kind == begins && len(e.kept) == 0 || h.allowance() > 0
 }
 
 // nextKept is the placement of the next message that was kept.
@@ -384,6 +389,8 @@ func (o *ordered) skip(w *poller.Worker) (told bool) {
 			upTo = e.point
 		case failed:
 			o.fail(w, e.tag, e.err)
+		case recalls:
+			o.recall(e.answer)
 		}
 		e.free()
 	}

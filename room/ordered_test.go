@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -488,4 +489,39 @@ func TestMembersThatAreTooFarBehindAreToldOfAGap(t *testing.T) {
 			t.Errorf("%s is told %d times", want, strings.Count(got, want))
 		}
 	}
+}
+
+func TestRoomTellsAnotherNodeWhatItKeeps(t *testing.T) {
+	s, o := startOrdered(t, func(c *Config) { c.History = 3 })
+	c := s.asks("/ws/lobby")
+	r := o.room("lobby")
+	recall := func() (behind order.Point, texts string) {
+		t.Helper()
+		done := make(chan struct{})
+		r.inside.(order.Keeper).Recall(func(b order.Point, kept []order.Message) {
+			defer close(done)
+			behind = b
+			for _, m := range kept {
+				texts += fmt.Sprint(m.Seq, m.ID, m.Name, m.At, string(m.Payload), " ")
+			}
+		})
+		<-done
+		return behind, texts
+	}
+	check := func(behind order.Point, texts string) {
+		t.Helper()
+		if b, got := recall(); b != behind || got != texts {
+			t.Errorf("behind %+v: %s, want %+v: %s", b, got, behind, texts)
+		}
+	}
+	r.inside.Begin(7, order.Point{Seq: 10}, []order.Message{elsewhere(12, "a")})
+	c.joined()
+	check(order.Point{Seq: 10}, "12farFar1012a ")
+	for seq := uint64(13); seq < 16; seq++ {
+		r.inside.Place(0, elsewhere(seq, "b"))
+	}
+	check(order.Point{Seq: 12, At: 1012}, "13farFar1013b 14farFar1014b 15farFar1015b ")
+	r.inside.Miss(order.Point{Seq: 20})
+	r.inside.Place(0, elsewhere(21, "c"))
+	check(order.Point{Seq: 20}, "21farFar1021c ")
 }

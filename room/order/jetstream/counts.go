@@ -116,6 +116,15 @@ func (c *Counts) beats(server string) (messages [][]byte) {
 	return messages
 }
 
+// farewell is the last beat: no members are here any more.
+func (c *Counts) farewell() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.beat++
+	body, _ := json.Marshal(beat{Node: c.s.node, Number: c.beat, All: true}) // strings and numbers
+	return body
+}
+
 // hear takes another node's beat. It reports whether that node has to tell all, because
 // something of it was lost.
 func (c *Counts) hear(b beat, now time.Time) (lost bool) {

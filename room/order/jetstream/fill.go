@@ -28,7 +28,7 @@ func (d *dispatcher) fill(m *member, until uint64) {
 			if tries++; tries < fillTries {
 				return errBehind
 			}
-			if _, _, there, err := r.p.stored(ctx, until); err != nil || there {
+			if has, err := r.p.stored(ctx, map[string]any{"seq": until}); err != nil || has.seq > 0 {
 				return errBehind
 			}
 		}

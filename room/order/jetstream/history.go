@@ -14,7 +14,26 @@ func (r *reader) history(m *member, round int, l life) {
 		if err != nil {
 			return err
 		}
-		return r.tell(ctx, j, kept)
+		k, err := r.p.keeps(ctx)
+		if err != nil {
+			return err
+		}
+		if k.replicas > 1 {
+			// Who answered may not have all yet, and one who comes back with a later
+			// position would be told that it is of the future.
+			top, err := r.p.stored(ctx, map[string]any{"last_by_subj": subject(publishedIn, r.p.number, m.token)})
+			if err != nil {
+				return err
+			}
+			if len(kept) == 0 && top.seq > 0 || len(kept) > 0 && kept[len(kept)-1].Seq < top.seq {
+				return errBehind
+			}
+		}
+		behind, kept := k.behind(kept, r.p.s.config.perRoom())
+		r.p.s.stats.read.Add(1)
+		d := r.p.dispatcher
+		d.mail.put(func() { d.began(m, round, l, behind, kept) })
+		return nil
 	}
 	r.add(j)
 }
@@ -33,23 +52,11 @@ func (p *partition) after(ctx context.Context, token string, seq uint64) (kept [
 	}
 }
 
-// tell tells the dispatcher what was kept of j's room.
-func (r *reader) tell(ctx context.Context, j *job, kept []entry) error {
-	k, err := r.p.keeps(ctx)
-	if err != nil {
-		return err
-	}
-	behind, kept := k.behind(kept, r.p.s.config.perRoom())
-	r.p.s.stats.read.Add(1)
-	d := r.p.dispatcher
-	d.mail.put(func() { d.began(j.m, j.round, j.life, behind, kept) })
-	return nil
-}
-
 // keeps is what the stream keeps at present.
 type keeps struct {
-	first   uint64 // the first number that it has
-	perRoom int    // messages of a room, at most
+	first, last uint64 // numbers that it has
+	perRoom     int    // messages of a room, at most
+	replicas    int
 }
 
 func (p *partition) keeps(ctx context.Context) (keeps, error) {
@@ -60,7 +67,7 @@ func (p *partition) keeps(ctx context.Context) (keeps, error) {
 		return keeps{}, err
 	}
 	info := stream.CachedInfo()
-	return keeps{first: info.State.FirstSeq, perRoom: int(info.Config.MaxMsgsPerSubject)}, nil
+	return keeps{first: info.State.FirstSeq, last: info.State.LastSeq, perRoom: int(info.Config.MaxMsgsPerSubject), replicas: info.Config.Replicas}, nil
 }
 
 // behind is the place behind which all of a room's messages are kept, and these, of

@@ -25,7 +25,7 @@ func TestMembersAreCountedOnAllNodes(t *testing.T) {
 	a.Counts().Set("lobby", 7)
 	c := open(t, url, single) // it comes later, and is told
 	eventually(t, "the others' members", func() bool { return c.Counts().Elsewhere("lobby") == 9 })
-	b.Close() // it does not say so
+	b.Close()
 	if got := <-told; got != "lobby 0" {
 		t.Error(got)
 	}
@@ -94,7 +94,7 @@ func TestRemovalsReachAllNodes(t *testing.T) {
 func TestNodesOfAClusterSpreadOverItsServers(t *testing.T) {
 	t.Parallel()
 	servers := natstest.Cluster(t, 3)
-	two := func(c *Config) { c.Partitions = 2 }
+	two := func(c *Config) { c.Partitions, c.patience = 2, duplicateWindow-5*time.Second } // an election takes a while
 	var sources []*Source
 	var rooms []*recorder
 	for range 3 {

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"chatd/room/order"
@@ -48,7 +47,7 @@ type doubt struct {
 }
 
 func newPartition(s *Source, number int, d *dispatcher) *partition {
-	p := &partition{s: s, number: number, dispatcher: d, seen: make(chan struct{}), looks: make(chan bool, 1), doubts: make(chan doubt, 16), since: time.Now(), fault: nats.ErrConnectionReconnecting}
+	p := &partition{s: s, number: number, dispatcher: d, seen: make(chan struct{}), looks: make(chan bool, 1), doubts: make(chan doubt, 16), since: time.Now(), fault: errReadsAway}
 	p.reader = &reader{p: p}
 	d.rooms[number] = make(map[string]*member)
 	return p
@@ -283,21 +282,32 @@ func (p *partition) resolve(d doubt) {
 		p.inspect(true)
 		return
 	}
-	subj, at, found, err := p.stored(ctx, d.last.Seq)
-	if err == nil && found && (subj != subject(publishedIn, p.number, d.token) || at != d.last.At) {
+	there, err := p.stored(ctx, map[string]any{"seq": d.last.Seq})
+	if err == nil && there.seq > 0 && (there.subject != subject(publishedIn, p.number, d.token) || there.at != d.last.At) {
 		p.raise(ctx, info, known)
 		return
 	}
 	p.inspect(true) // that it ends before that, it sees, too
 }
 
-// stored asks the stream's leader for the message with a number: others may not have
-// heard of it.
-func (p *partition) stored(ctx context.Context, seq uint64) (subject string, at int64, found bool, err error) {
-	body, _ := json.Marshal(map[string]uint64{"seq": seq})
+// leaders is a message as a stream's leader has it; its number is 0 if it has none.
+type leaders struct {
+	subject string
+	seq     uint64
+	at      int64
+}
+
+// stored asks the stream's leader for a message: others may not have heard of it.
+func (p *partition) stored(ctx context.Context, question map[string]any) (leaders, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	body, err := json.Marshal(question)
+	if err != nil {
+		return leaders{}, err
+	}
 	m, err := p.s.reads.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+streamName(p.number), body)
 	if err != nil {
-		return "", 0, false, err
+		return leaders{}, err
 	}
 	var answer struct {
 		Error *struct {
@@ -306,21 +316,22 @@ func (p *partition) stored(ctx context.Context, seq uint64) (subject string, at 
 		} `json:"error"`
 		Message *struct {
 			Subject string    `json:"subject"`
+			Seq     uint64    `json:"seq"`
 			Time    time.Time `json:"time"`
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(m.Data, &answer); err != nil {
-		return "", 0, false, err
+		return leaders{}, err
 	}
 	switch {
 	case answer.Error != nil && answer.Error.ErrCode == int(jetstream.JSErrCodeMessageNotFound):
-		return "", 0, false, nil
+		return leaders{}, nil
 	case answer.Error != nil:
-		return "", 0, false, errors.New(answer.Error.Description)
+		return leaders{}, errors.New(answer.Error.Description)
 	case answer.Message == nil:
-		return "", 0, false, errors.New("no message in the answer")
+		return leaders{}, errors.New("no message in the answer")
 	}
-	return answer.Message.Subject, answer.Message.Time.UnixMilli(), true, nil
+	return leaders{answer.Message.Subject, answer.Message.Seq, answer.Message.Time.UnixMilli()}, nil
 }
 
 // saw notes the number of a message that the stream has.

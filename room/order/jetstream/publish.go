@@ -214,7 +214,11 @@ func (p *publisher) pump(l *lane, now time.Time) {
 		l.bytes += one.size()
 		l.open++
 		p.sent[one.id] = one
-		if err := p.s.nc.PublishMsg(one.msg); err != nil {
+		switch err := p.s.nc.PublishMsg(one.msg); {
+		case errors.Is(err, nats.ErrMaxPayload):
+			p.settle(l, one)
+			p.fail(one, err)
+		case err != nil:
 			p.refuse(l, one, now)
 		}
 	}
@@ -384,7 +388,7 @@ func (p *publisher) tick(now time.Time) {
 	for _, one := range p.stored {
 		switch {
 		case !p.s.pending.has(one.id): // its copy came
-		case now.Sub(one.sent) > 6*p.s.config.patience:
+		case now.Sub(one.sent) > p.s.config.patience:
 			p.fail(one, errAway) // its room is gone, or nothing can be read
 		default:
 			awaited = append(awaited, one)

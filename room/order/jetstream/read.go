@@ -135,6 +135,8 @@ type reader struct {
 	cold     []*job
 	busy     int
 	scanning bool
+
+	late int // owned by who scans: times that it was not all there
 }
 
 func (r *reader) add(j *job) {

@@ -12,8 +12,13 @@ func (r *reader) scan(ctx context.Context, jobs []*job) error {
 	for _, j := range jobs {
 		kept[j.m.token] = nil
 	}
+	before, err := r.p.keeps(ctx)
+	if err != nil {
+		return err
+	}
 	subj := subject(publishedIn, r.p.number, ">")
-	for seq, more := uint64(1), true; more; {
+	seq := uint64(1)
+	for more := true; more; {
 		got := false
 		pending, _, err := r.p.direct(ctx, question{Seq: seq, Next: subj, Batch: scanBatch}, func(token string, e entry) {
 			seq, got = e.Seq+1, true
@@ -29,6 +34,12 @@ func (r *reader) scan(ctx context.Context, jobs []*job) error {
 		}
 		more = got && pending > 0
 	}
+	// As in history; but a stream's last message may have been taken out by somebody.
+	if before.replicas > 1 && seq <= before.last && seq > before.first && r.late < fillTries {
+		r.late++
+		return errBehind
+	}
+	r.late = 0
 	r.p.s.stats.scans.Add(1)
 	k, err := r.p.keeps(ctx)
 	if err != nil {

@@ -173,6 +173,8 @@ func (s *Source) Close() error {
 func (s *Source) end() {
 	s.cancel()
 	s.running.Wait()
+	_ = s.nc.Publish(beatSubject, s.counts.farewell()) // or others find out
+	_ = s.nc.FlushTimeout(time.Second)
 	s.nc.Close()
 	s.reads.Close()
 }
