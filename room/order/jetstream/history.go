@@ -10,24 +10,25 @@ import (
 func (r *reader) history(m *member, round int, l life) {
 	j := &job{m: m, round: round, life: l, cold: true}
 	j.read = func(ctx context.Context) error {
+		// A replica may not have all yet, and one who comes back with a later position
+		// would be told that it is of the future. So the leader is asked first.
+		var top leaders
+		if r.p.replicated.Load() {
+			var err error
+			if top, err = r.p.stored(ctx, map[string]any{"last_by_subj": subject(publishedIn, r.p.number, m.token)}); err != nil {
+				return err
+			}
+		}
 		kept, err := r.p.after(ctx, m.token, 1)
 		if err != nil {
 			return err
 		}
+		if top.seq > 0 && (len(kept) == 0 || kept[len(kept)-1].Seq < top.seq) {
+			return errBehind
+		}
 		k, err := r.p.keeps(ctx)
 		if err != nil {
 			return err
-		}
-		if k.replicas > 1 {
-			// Who answered may not have all yet, and one who comes back with a later
-			// position would be told that it is of the future.
-			top, err := r.p.stored(ctx, map[string]any{"last_by_subj": subject(publishedIn, r.p.number, m.token)})
-			if err != nil {
-				return err
-			}
-			if len(kept) == 0 && top.seq > 0 || len(kept) > 0 && kept[len(kept)-1].Seq < top.seq {
-				return errBehind
-			}
 		}
 		behind, kept := k.behind(kept, r.p.s.config.perRoom())
 		r.p.s.stats.read.Add(1)

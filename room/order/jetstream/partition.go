@@ -28,6 +28,8 @@ type partition struct {
 	stalled atomic.Int64  // since when it takes no messages, ns since 1970; 0: it does
 	top     atomic.Uint64 // the last number that was seen
 
+	replicated atomic.Bool // the stream has replicas, which may be behind their leader; set by watch
+
 	// Owned by watch.
 
 	marked uint64 // up to it all rooms' last messages were compared
@@ -142,6 +144,7 @@ func (p *partition) inspect(all bool) {
 		p.blame(err, lasting(err))
 		return
 	}
+	p.replicated.Store(info.Config.Replicas > 1)
 	if made {
 		p.s.config.Log.Info("a stream was made", "stream", streamName(p.number), "replicas", info.Config.Replicas)
 	}
