@@ -493,7 +493,7 @@ func TestMembersThatAreTooFarBehindAreToldOfAGap(t *testing.T) {
 
 func TestRoomTellsAnotherNodeWhatItKeeps(t *testing.T) {
 	s, o := startOrdered(t, func(c *Config) { c.History = 3 })
-	c := s.asks("/ws/lobby")
+	c := s.asks("/lobby")
 	r := o.room("lobby")
 	recall := func() (behind order.Point, texts string) {
 		t.Helper()
