@@ -344,7 +344,7 @@ func (o *ordered) author(p *published, m *order.Message) *author {
 	}
 	y := &o.hub.archive.history
 	if n := len(y.entries); n > y.gone {
-		if a := y.entries[n-1].author; a != nil && a.id == m.ID && a.name == m.Name {
+		if a := y.entries[n-1].author; a != nil && a.id() == m.ID && a.name() == m.Name {
 			return a
 		}
 	}

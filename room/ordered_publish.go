@@ -134,7 +134,7 @@ func (o *ordered) handOver(w *poller.Worker, p *post) bool {
 	s := p.nextSaid()
 	out := published{author: s.author, nonce: s.nonce, sayer: p.sayer, errand: p.errand}
 	if s.nonce != "" {
-		out.hash = nonceHash(s.author.id, s.nonce)
+		out.hash = nonceHash(s.author.id(), s.nonce)
 		if o.window.says(out.hash) {
 			o.handing = false
 			return false
@@ -154,7 +154,7 @@ func (o *ordered) handOver(w *poller.Worker, p *post) bool {
 	o.handing = false
 	m := order.Message{Nonce: s.nonce, Binary: op == ws.OpBinary, Payload: bytes.Clone(payload)} // the post is used again
 	if s.author != nil {
-		m.ID, m.Name = s.author.id, s.author.name
+		m.ID, m.Name = s.author.id(), s.author.name()
 	}
 	h.server.config.Order.Publish(h.name, o.window.add(out), m)
 	return true

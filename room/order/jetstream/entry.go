@@ -30,6 +30,9 @@ const (
 	headerUpTo     = "Nats-UpTo-Sequence"
 )
 
+// maxID is how long ids may be, in bytes: a longer one is nobody's of chatd's.
+const maxID = 255
+
 // entry is a message as a stream has it.
 type entry struct {
 	order.Message
@@ -70,6 +73,9 @@ func parseEntry(m *nats.Msg) (e entry, ok bool) {
 	e.At = at.UnixMilli()
 	e.id = h.Get(nats.MsgIdHdr)
 	e.ID, e.Name, e.Nonce = text(h, headerID), text(h, headerName), text(h, headerNonce)
+	if len(e.ID) > maxID {
+		e.ID = ""
+	}
 	e.Payload = m.Data
 	// Anybody who may publish there can say anything.
 	e.Binary = h.Get(headerBinary) != "" || !utf8.Valid(m.Data)
