@@ -10,6 +10,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook handshake:FuzzLastEventID deflate:FuzzInflate deflate:FuzzAppend proxy:FuzzClient proxy:FuzzReadHeader \
 	chat:FuzzDecode chat:FuzzSay chat:FuzzName sse:FuzzEvents position:FuzzPosition identity:FuzzSession token:FuzzToken
 
+# Those that take longest begin first, so that none is the only one in the end.
+LONGEST := ./cmd/chatd ./room
+
 # Programs that only the tests need, of packages whose services nobody asked for.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
@@ -31,7 +34,7 @@ build: ## build the static binary bin/chatd
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/chatd
 
 test: tools ## run all tests, with the race detector, and fuzz for a few seconds
-	CGO_ENABLED=1 go test -race -timeout 20m ./...
+	CGO_ENABLED=1 go test -race -timeout 20m $(LONGEST) ./...
 	cd bench/peers && go test ./...
 	@$(MAKE) --no-print-directory fuzz
 
