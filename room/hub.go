@@ -127,7 +127,7 @@ func newHub(s *Server, name string) *hub {
 	h.Task.Init(s.pool, h)
 	h.log.Init()
 	if s.config.Order != nil {
-		h.order = newOrdered(h)
+		h.order, h.archive = newOrdered(h), newArchive(h)
 	} else {
 		h.epoch.Store(newEpoch())
 	}
@@ -206,6 +206,9 @@ func (h *hub) Run(w *poller.Worker) {
 	if h.archive != nil {
 		if bytes := h.archive.shed.Swap(0); bytes > 0 {
 			h.release(w, bytes)
+			if h.order != nil {
+				h.order.forget()
+			}
 		}
 	}
 	if h.has(hubEmptied) {
@@ -268,7 +271,7 @@ func (h *hub) vacate(w *poller.Worker) {
 // whether there was anything, and whether somebody outside has his answer.
 func (h *hub) append(w *poller.Worker) (appended, answered bool) {
 	if h.order != nil {
-		return h.order.work(w), false
+		return h.order.work(w)
 	}
 	if h.posts == nil {
 		h.posts = h.inbox.TakeAll()
@@ -432,9 +435,11 @@ func (h *hub) shrink(w *poller.Worker) (shrunk bool) {
 	return shrunk
 }
 
-// Panicked implements poller.Runner. The post that was being appended is lost.
+// Panicked implements poller.Runner. The post that was being appended is lost; those
+// before it are told.
 func (h *hub) Panicked(w *poller.Worker, _ any) {
 	defer h.Schedule() // whatever comes
+	h.wakeRosters(w)
 	if h.order != nil {
 		h.order.lose(w)
 	} else if h.posts != nil {

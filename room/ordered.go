@@ -37,24 +37,26 @@ type ordered struct {
 
 	inbox poller.Inbox[placement, *placement] // from the Source to the Task
 
-	// From the Task to anybody: the Source's number of the last message, and its time.
+	// From the Task to anybody: the Source's number of the last message, and the last time
+	// of one that is known.
 	seq atomic.Uint64
 	at  atomic.Int64
 
-	mu   sync.Mutex // guards left: nothing is forgotten for a room of the same name that came later
+	mu   sync.Mutex // guards left: nothing is asked for a room of the same name that came later
 	left bool       // the room has left the Source; set by the directory
 
 	begun     bool       // what is kept has come: the room may be entered
 	coming    coming     // what the Source has told, and is not in the logs
-	current   *placement // that is being appended, for Panicked
+	current   *placement // that is being looked at, for Panicked
 	handing   bool       // the next message is being handed over, likewise
+	answered  bool       // somebody outside has his answer, since the Task runs
 	numbers   numbering
 	top       uint64 // the last number that the Source told of
 	gap       uint64 // of the messages in the log, the last that is a gap
 	forgotten uint64 // up to this one it was told to forget
 	window    transit
 	waits     []*change // those that want to come in, and can't yet
-	refuseAt  uint32    // the tick at which they are refused; 0: none waits
+	refuseAt  uint32    // the tick at which all is refused that waits for the Source to begin; 0: nothing does
 	leaveAt   uint32    // the tick at which a room without members may leave; 0: not known
 }
 
@@ -73,6 +75,7 @@ type placement struct {
 	epoch uint32          // begins
 	point order.Point     // begins, misses
 	kept  []order.Message // begins: those that are not placed yet
+	begun bool            // begins: they are being placed
 	err   error           // failed
 
 	answer func(behind order.Point, kept []order.Message) // recalls
@@ -122,6 +125,15 @@ func (q *coming) add(e *placement) {
 	}
 }
 
+// push puts e in front of the others.
+func (q *coming) push(e *placement) {
+	if e.link = q.first; e.link == nil {
+		q.last = e
+	}
+	q.first = e
+	q.bytes += e.size()
+}
+
 // next takes out the first.
 func (q *coming) next() *placement {
 	e := q.first
@@ -133,7 +145,11 @@ func (q *coming) next() *placement {
 // missing is the author of what is lost: a gap has its place in the logs as a message.
 var missing = new(author)
 
-func newOrdered(h *hub) *ordered { return &ordered{hub: h, window: transit{first: 1}} }
+func newOrdered(h *hub) *ordered {
+	o := &ordered{hub: h, window: transit{first: 1}}
+	o.numbers.begin(0, 0)
+	return o
+}
 
 // enter has the room's hub told what the Source has. The directory calls it.
 func (o *ordered) enter() { o.hub.server.config.Order.Enter(o.hub.name, o) }
@@ -147,10 +163,17 @@ func (o *ordered) leave() {
 }
 
 // hasLeft reports whether the room has left the Source.
-func (o *ordered) hasLeft() bool {
+func (o *ordered) hasLeft() bool { return !o.ask(func(order.Source) {}) }
+
+// ask asks the Source for something, unless the room has left it. It reports whether it
+// did.
+func (o *ordered) ask(what func(order.Source)) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.left
+	if !o.left {
+		what(o.hub.server.config.Order)
+	}
+	return !o.left
 }
 
 // Begin implements order.Room.
@@ -188,16 +211,13 @@ func (o *ordered) tell(e *placement) {
 
 // work does what an ordered hub does in place of append: it appends what has come, and
 // hands over what is to be published, as far as both may go. It reports whether
-// something was appended.
-func (o *ordered) work(w *poller.Worker) (appended bool) {
+// something was appended, and whether somebody outside has his answer.
+func (o *ordered) work(w *poller.Worker) (appended, answered bool) {
+	o.answered = false
 	for {
 		appended = o.place(w) || appended
-		if !o.begun {
-			o.wait(w)
-			return appended
-		}
-		if !o.publish(w) {
-			return appended
+		if !o.begun && !o.late(w) || !o.publish(w) {
+			return appended, o.answered
 		}
 	}
 }
@@ -213,46 +233,58 @@ func (o *ordered) place(w *poller.Worker) (appended bool) {
 		}
 		return false
 	}
-	for q.first != nil && q.first.may(h) {
-		e := q.first
-		switch {
-		case e.kind != begins:
-			e = q.next() // should it panic, it is not looked at again
-		case e.epoch != h.epoch.Load():
-			appended = o.begin(w, e) || appended
-			continue
-		case len(e.kept) > 0:
-			e = e.nextKept()
-		default:
-			o.begun = true
-			q.next().free()
-			h.ScheduleOn(w)        // somebody may wait
-			h.flags.Or(hubEmptied) // or nobody be there, nor anything
-			continue
+	for {
+		for q.first != nil && q.first.may(h) {
+			appended = o.take(w) || appended
 		}
-		o.current = e
-		switch e.kind {
-		case placed:
-			appended = o.say(w, e.tag, &e.m, e.old) || appended
-		case misses:
-			appended = o.miss(w, e.point) || appended
-		case failed:
-			o.fail(w, e.tag, e.err)
-		case recalls:
-			o.recall(e.answer)
+		if q.bytes <= maxComing {
+			return appended
 		}
-		o.current = nil
-		e.free()
-	}
-	if q.bytes > maxComing {
 		appended = o.skip(w) || appended
 	}
-	return appended
 }
 
 // may reports whether e can be looked at, though the members' passes may be behind.
 func (e *placement) may(h *hub) bool {
-	return e.kind == failed || e.kind == recalls || e.kind == begins && len(e.kept) == 0 || h.allowance() > 0
+	switch e.kind {
+	case begins:
+		return !e.begun || len(e.kept) == 0 || h.allowance() > 0
+	case placed, misses:
+		return h.allowance() > 0
+	}
+	return true
+}
+
+// take does what the first of what has come asks for. It reports whether something was
+// appended.
+func (o *ordered) take(w *poller.Worker) (appended bool) {
+	e := o.coming.first
+	switch {
+	case e.kind != begins:
+		o.coming.next()
+	case !e.begun:
+		return o.begin(w, e) // should it panic, it is begun again
+	case len(e.kept) > 0:
+		e = e.nextKept()
+	default:
+		o.coming.next().free()
+		o.started(w)
+		return false
+	}
+	o.current = e
+	switch e.kind {
+	case placed:
+		appended = o.say(w, e.tag, &e.m, e.old)
+	case misses:
+		appended = o.miss(w, e.point)
+	case failed:
+		o.fail(w, e.tag, e.err)
+	case recalls:
+		o.recall(e.answer)
+	}
+	o.current = nil
+	e.free()
+	return appended
 }
 
 // nextKept is the placement of the next message that was kept.
@@ -268,12 +300,8 @@ func (e *placement) nextKept() *placement {
 // whether that was appended.
 func (o *ordered) begin(w *poller.Worker, e *placement) (told bool) {
 	h := o.hub
-	again := h.epoch.Load() != 0
-	h.epoch.Store(e.epoch)
+	again := h.epoch.Swap(e.epoch) != 0
 	o.begun = false
-	if h.archive == nil {
-		h.archive = newArchive(h)
-	}
 	if again {
 		// The numbers begin with the gap's, in front of which is nothing of this epoch.
 		o.numbers.begin(h.log.Head().Seq, 0)
@@ -282,14 +310,35 @@ func (o *ordered) begin(w *poller.Worker, e *placement) (told bool) {
 	head := h.log.Head().Seq
 	h.forget(w, head)
 	o.numbers.begin(head, e.point.Seq)
-	h.archive.before = -1
-	if e.point.Seq > 0 {
-		h.archive.before = e.point.At
-	}
-	o.top, o.forgotten = e.point.Seq, e.point.Seq
-	o.seq.Store(e.point.Seq)
-	o.at.Store(e.point.At)
+	h.archive.before = known(e.point.At)
+	o.forgotten = e.point.Seq
+	o.arrive(e.point)
+	e.begun = true
 	return again
+}
+
+// started notes that all that was kept has come.
+func (o *ordered) started(w *poller.Worker) {
+	o.begun = true
+	o.hub.ScheduleOn(w)        // somebody may wait
+	o.hub.flags.Or(hubEmptied) // or nobody be there, nor anything
+}
+
+// arrive notes how far the room is.
+func (o *ordered) arrive(at order.Point) {
+	o.top = at.Seq
+	o.seq.Store(at.Seq)
+	if at.At > 0 {
+		o.at.Store(at.At)
+	}
+}
+
+// known is a time of the Source's as an archive has it.
+func known(at int64) int64 {
+	if at == 0 {
+		return -1
+	}
+	return at
 }
 
 // say appends a message, and tells who said it, if that was here. One that was said
@@ -298,8 +347,7 @@ func (o *ordered) begin(w *poller.Worker, e *placement) (told bool) {
 func (o *ordered) say(w *poller.Worker, tag uint64, m *order.Message, old bool) bool {
 	h := o.hub
 	a, t := h.archive, h.server.counters.of(w)
-	o.top = m.Seq
-	p := o.window.resolve(tag)
+	p := o.window.find(tag)
 	s := said{nonce: m.Nonce}
 	if m.ID != "" {
 		s.author = o.author(p, m)
@@ -307,6 +355,7 @@ func (o *ordered) say(w *poller.Worker, tag uint64, m *order.Message, old bool) 
 	if s.author != nil && s.nonce != "" {
 		h.bound(w, h.server.clock())
 		if n, again := a.find(s); again {
+			o.top = m.Seq
 			o.returned(w, p, n, true)
 			return false
 		}
@@ -328,8 +377,7 @@ func (o *ordered) say(w *poller.Worker, tag uint64, m *order.Message, old bool) 
 	o.numbers.add(n, m.Seq)
 	t.logged.Add(uint64(len(plain)))
 	h.write(w, plain, compressed, 1, entry{first: n, at: m.At, author: s.author, nonce: s.nonce}, h.server.clock())
-	o.seq.Store(m.Seq)
-	o.at.Store(m.At)
+	o.arrive(order.Point{Seq: m.Seq, At: m.At})
 	if !old {
 		h.count(w, 1)
 	}
@@ -358,10 +406,8 @@ func (o *ordered) miss(w *poller.Worker, upTo order.Point) bool {
 	if upTo.Seq <= o.top {
 		return false
 	}
-	o.top = upTo.Seq
 	o.tellGap(w, chat.Gap{From: o.hub.seq(o.hub.log.Head().Seq) + 1, To: upTo.Seq, Why: chat.History}, upTo.At)
-	o.seq.Store(upTo.Seq)
-	o.at.Store(upTo.At)
+	o.arrive(upTo)
 	o.hub.server.counters.of(w).skipped.Add(1)
 	return true
 }
@@ -373,20 +419,28 @@ func (o *ordered) tellGap(w *poller.Worker, g chat.Gap, at int64) {
 	n := h.log.Head().Seq + 1
 	o.numbers.add(n, g.To)
 	o.gap = n
-	h.writeGap(w, g, entry{first: n, at: at, author: missing})
+	h.writeGap(w, g, entry{first: n, at: known(at), author: missing})
 }
 
-// skip lets go of the messages that wait.
-func (o *ordered) skip(w *poller.Worker) (told bool) {
-	var upTo order.Point
-	for q := &o.coming; q.first != nil && q.first.kind != begins; {
+// skip lets go of the messages that wait, up to where an epoch begins: the members are
+// told that they are missing. It reports whether that was appended.
+func (o *ordered) skip(w *poller.Worker) bool {
+	gap := placements.Get().(*placement)
+	gap.kind = misses
+	o.current = gap // should it panic, they are told all the same
+	for q := &o.coming; q.first != nil && (q.first.kind != begins || q.first.begun); {
 		e := q.next()
 		switch e.kind {
+		case begins:
+			if n := len(e.kept); n > 0 {
+				gap.point = order.Point{Seq: e.kept[n-1].Seq, At: e.kept[n-1].At}
+			}
+			o.started(w)
 		case placed:
-			upTo = order.Point{Seq: e.m.Seq, At: e.m.At}
-			o.receive(w, o.window.resolve(e.tag), Receipt{Seq: e.m.Seq, At: e.m.At})
+			gap.point = order.Point{Seq: e.m.Seq, At: e.m.At}
+			o.receive(w, o.window.find(e.tag), Receipt{Seq: e.m.Seq, At: e.m.At})
 		case misses:
-			upTo = e.point
+			gap.point = e.point
 		case failed:
 			o.fail(w, e.tag, e.err)
 		case recalls:
@@ -394,39 +448,58 @@ func (o *ordered) skip(w *poller.Worker) (told bool) {
 		}
 		e.free()
 	}
-	return o.miss(w, upTo)
+	told := o.miss(w, gap.point)
+	o.current = nil
+	gap.free()
+	return told
 }
 
-// lose goes on without what was being handed over or placed, which panicked.
+// lose goes on without what was being handed over or looked at, which panicked. If it is
+// in the log all is well; else the members are told of a gap.
 func (o *ordered) lose(w *poller.Worker) {
+	h := o.hub
 	if o.handing {
 		o.handing = false
-		o.giveUp(w, o.hub.posts)
+		o.giveUp(w, h.posts, ErrLost)
 	}
 	e := o.current
-	if o.current = nil; e == nil || e.kind != placed || o.hub.seq(o.hub.log.Head().Seq) == e.m.Seq {
+	if o.current = nil; e == nil {
 		return
 	}
-	o.refuse(w, o.window.resolve(e.tag), ErrLost)
-	o.top = e.m.Seq - 1
-	o.miss(w, order.Point{Seq: e.m.Seq, At: e.m.At})
+	there := h.seq(h.log.Head().Seq)
+	o.top = max(o.top, there)
+	switch {
+	case e.kind == placed && there >= e.m.Seq:
+		o.receive(w, o.window.find(e.tag), Receipt{Seq: e.m.Seq, At: e.m.At})
+	case e.kind == placed:
+		o.refuse(w, o.window.find(e.tag), ErrLost)
+		o.coming.push(&placement{kind: misses, point: order.Point{Seq: e.m.Seq, At: e.m.At}})
+	case e.kind == misses && there < e.point.Seq:
+		o.coming.push(&placement{kind: misses, point: e.point})
+	}
 }
 
-// wait has those wait who want to come in before the Source has begun: for the time of a
-// handshake, and not while the server goes away.
-func (o *ordered) wait(w *poller.Worker) {
+// late has those wait who want something of the room before the Source has begun. It
+// reports whether they have waited for the time of a handshake, or nobody will be told
+// anything any more: then all is refused.
+func (o *ordered) late(w *poller.Worker) bool {
 	h, now := o.hub, o.hub.server.now.Load()
 	h.joins.Each(func(ch *change) { o.waits = append(o.waits, ch) })
-	if len(o.waits) == 0 {
-		return
+	if h.posts == nil {
+		h.posts = h.inbox.TakeAll()
+	}
+	if len(o.waits) == 0 && h.posts == nil {
+		o.refuseAt = 0
+		return false
 	}
 	if o.refuseAt == 0 {
 		o.refuseAt = now + past(h.server.config.HandshakeTimeout)
 	}
-	if now < o.refuseAt && h.server.stage.Load() == serving {
+	away := h.epoch.Load() == 0 && h.server.stage.Load() != serving
+	if now < o.refuseAt && !away && !o.hasLeft() {
 		h.active = true
 		h.signal(w, hubActive)
-		return
+		return false
 	}
 	for _, ch := range o.waits {
 		ch.late = true
@@ -434,6 +507,7 @@ func (o *ordered) wait(w *poller.Worker) {
 		h.refuse(w, ch)
 	}
 	o.waits, o.refuseAt = nil, 0
+	return true
 }
 
 // admits has those come in who have waited, and reports whether the room may be entered.
@@ -456,7 +530,7 @@ func (o *ordered) tick(w *poller.Worker) {
 	if o.leaveAt == 0 {
 		return
 	}
-	if h.rosters != nil {
+	if o.needed() {
 		o.leaveAt = 0
 		return
 	}
@@ -464,6 +538,9 @@ func (o *ordered) tick(w *poller.Worker) {
 	h.active = true
 	h.signal(w, hubActive)
 }
+
+// needed reports whether somebody is in the room, or waits to be.
+func (o *ordered) needed() bool { return o.hub.rosters != nil || len(o.waits) > 0 }
 
 // forget tells the Source up to which message the room needs none any more. What is
 // kept of a room that others share is not for one of them to say.
@@ -473,22 +550,16 @@ func (o *ordered) forget() {
 		return
 	}
 	seq := o.numbers.seq(o.hub.floor())
-	if seq == o.forgotten {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.left {
-		config.Order.Forget(o.hub.name, seq)
+	if seq != o.forgotten && o.ask(func(s order.Source) { s.Forget(o.hub.name, seq) }) {
 		o.forgotten = seq
 	}
 }
 
 // mayLeave reports whether a room without members may leave the Source: nothing is under
-// way, and nobody has come for Config.OrderGrace.
+// way, and nobody has come for Config.OrderGrace. It may even if it never began.
 func (o *ordered) mayLeave(w *poller.Worker) bool {
 	h := o.hub
-	if !o.begun || o.window.busy() || h.posts != nil || h.rosters != nil {
+	if o.window.busy() || h.posts != nil || o.needed() || !o.begun && h.epoch.Load() != 0 {
 		return false
 	}
 	grace, now := h.server.config.OrderGrace, h.server.now.Load()
