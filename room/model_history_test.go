@@ -139,6 +139,7 @@ type refPlace struct {
 
 // place is that of one who comes when there are head messages.
 func (r *refRoom) place(m *model, told bool, since position.Since, head int) (p refPlace) {
+	head = min(head, len(r.messages)) // some tests tell it of no messages
 	floor := r.floor(m, head)
 	p.begin = r.behindGap(floor, head)
 	missed := func(from uint64, why chat.GapReason) {

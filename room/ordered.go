@@ -497,8 +497,7 @@ func (o *ordered) late(w *poller.Worker) bool {
 	}
 	away := h.epoch.Load() == 0 && h.server.stage.Load() != serving
 	if now < o.refuseAt && !away && !o.hasLeft() {
-		h.active = true
-		h.signal(w, hubActive)
+		h.keepActive(w)
 		return false
 	}
 	for _, ch := range o.waits {
@@ -535,8 +534,7 @@ func (o *ordered) tick(w *poller.Worker) {
 		return
 	}
 	h.vacate(w)
-	h.active = true
-	h.signal(w, hubActive)
+	h.keepActive(w)
 }
 
 // needed reports whether somebody is in the room, or waits to be.
@@ -568,8 +566,7 @@ func (o *ordered) mayLeave(w *poller.Worker) bool {
 	}
 	if o.leaveAt == 0 {
 		o.leaveAt = now + past(grace)
-		h.active = true
-		h.signal(w, hubActive)
+		h.keepActive(w)
 	}
 	return now >= o.leaveAt
 }
