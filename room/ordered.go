@@ -526,15 +526,15 @@ func (o *ordered) admits(w *poller.Worker) bool {
 func (o *ordered) tick(w *poller.Worker) {
 	h := o.hub
 	o.forget()
-	if o.leaveAt == 0 {
-		return
-	}
 	if o.needed() {
 		o.leaveAt = 0
-		return
 	}
-	h.vacate(w)
-	h.keepActive(w)
+	if o.leaveAt != 0 {
+		h.vacate(w)
+	}
+	if o.leaveAt != 0 || o.refuseAt != 0 {
+		h.keepActive(w)
+	}
 }
 
 // needed reports whether somebody is in the room, or waits to be.
