@@ -80,11 +80,11 @@ var planted = []struct{ name, file, right, wrong string }{
 		"	tag := o.window.add(out)\n	o.say(w, 0, &order.Message{ID: m.ID, Name: m.Name, Binary: m.Binary, Payload: m.Payload, Seq: o.top + 1, At: h.server.clock()}, false)\n",
 	},
 	{
-		"a copy that comes twice and is not looked for", "ordered.go",
+		"a copy that comes twice and is not looked for", "ordered_place.go",
 		"	if s.author != nil && s.nonce != \"\" {\n", "	if false {\n",
 	},
 	{
-		"a gap that is not told", "ordered.go",
+		"a gap that is not told", "ordered_place.go",
 		"	o.tellGap(w, chat.Gap{From: o.hub.seq(o.hub.log.Head().Seq) + 1, To: upTo.Seq, Why: chat.History}, upTo.At)\n", "",
 	},
 }
