@@ -68,7 +68,8 @@
 //	what it may do         grant.go; tokens: package token
 //	what a room is         directory.go, silence.go, hub.go, hub_rosters.go, post.go,
 //	                       change.go, rate.go
-//	whose its order is     ordered.go, ordered_publish.go, numbering.go; package order
+//	whose its order is     ordered.go, ordered_enter.go, ordered_publish.go,
+//	                       ordered_place.go, ordered_recall.go, numbering.go; package order
 //	what it keeps          archive.go, history.go, place.go, translate.go, dialect.go
 //	who writes to whom     shard.go, shards.go, roster.go, membership.go, join.go,
 //	                       farewell.go, pass.go, outbox.go, notice.go, reply.go,
@@ -103,8 +104,8 @@
 //   - Between passes, every ready member of a roster is at the roster's pos, and a
 //     member that is behind is ready in none of its rooms. A shard has one pass at
 //     a time.
-//   - A hub is at most Config.Queue messages ahead of its slowest roster, and a gap
-//     that may follow.
+//   - A hub is at most Config.Queue messages ahead of its slowest roster, and gaps that
+//     may follow.
 //   - All logs of a room have the same messages under the same numbers, and nothing
 //     else; each goes back at least as far as the history.
 //   - A member gets each message behind the place at which it came once, in order.
@@ -112,13 +113,17 @@
 //   - A member leaves at the message that would be the Queue+1st of a room to wait
 //     for it, however late the shard finds that out; it gets those that waited. What
 //     was said before it came does not count.
+//   - What is handed over to a Source has one end: it has its place, or it has none and
+//     its author is told so, if he can be. What the Source tells of is in the logs,
+//     or a gap is.
 //   - Whole frames are written, whatever rooms they are of.
 //   - A session reads nothing while a change of rooms is under way, an answer of its
 //     client's own is not written, or a room in which it has spoken is behind.
 //   - All members' dues, counted by when they came and left, are what they got
 //     and what was lost with them, once nothing is under way.
 //   - Only the directory removes a room, and only one that has neither members nor
-//     history and to which none are on their way; a client that has left is no
+//     history, which others may have that share it, and to which none are on their
+//     way; a client that has left is no
 //     member, though it may still get what was queued for it.
 //   - A session touches its socket until it has closed it; a shard touches it
 //     until it has set statusReleased, which comes first.

@@ -247,6 +247,9 @@ func (h *hub) account(w *poller.Worker) {
 	size, kept := 0, int(h.log.Head().Seq-a.floor)
 	if kept > 0 {
 		size = archiveSize + a.history.size()
+		if h.order != nil {
+			size += h.order.numbers.size()
+		}
 		for _, t := range a.tracks {
 			if t != nil {
 				size += t.size()

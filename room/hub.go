@@ -48,6 +48,7 @@ type hub struct {
 
 	// From the Task to whoever asks.
 	epoch    atomic.Uint32             // tells its life from others that the name had before, or will have; 0: it has not begun
+	second   uint32                    // that it is in; the Task's
 	messages atomic.Uint64             // that were appended
 	meter    atomic.Pointer[rateMeter] // nil while it is quiet
 
@@ -64,9 +65,6 @@ type hub struct {
 	removed bool
 
 	// Owned by the Task.
-	active    bool // the directory was told, since the second began, that it is
-	appended  bool // something was, since the second began
-	second    uint32
 	log       framelog.Log // the messages as they came
 	archive   *archive     // what is kept of them, and the logs of other streams; nil: nothing
 	rosters   *roster      // the first one; the others follow by sibling
@@ -85,6 +83,9 @@ type hub struct {
 //	hubHeard      set and cleared by the Task: there are members who are told that
 //	hubDeflating  set and cleared by the Task: sessions are to compress messages
 //	hubKeeps      set and cleared by the Task: there is history
+//	hubListed     set and cleared by the Task: the directory was told, since the second
+//	              began, that it is active
+//	hubAppended   set and cleared by the Task: something was appended, since then
 const (
 	hubStalled uint32 = 1 << iota
 	hubEmptied
@@ -93,6 +94,8 @@ const (
 	hubHeard
 	hubDeflating
 	hubKeeps
+	hubListed
+	hubAppended
 )
 
 // has reports whether a flag is set.
@@ -127,7 +130,7 @@ func newHub(s *Server, name string) *hub {
 	h.Task.Init(s.pool, h)
 	h.log.Init()
 	if s.config.Order != nil {
-		h.order = newOrdered(h)
+		h.order, h.archive = newOrdered(h), newArchive(h)
 	} else {
 		h.epoch.Store(newEpoch())
 	}
@@ -146,6 +149,14 @@ func (h *hub) signal(w *poller.Worker, events uint32) {
 	if h.events.Or(events) == 0 {
 		h.server.directory.hubs.Put(h)
 		h.server.directory.ScheduleOn(w)
+	}
+}
+
+// keepActive has the directory schedule the hub when the second is over.
+func (h *hub) keepActive(w *poller.Worker) {
+	if !h.has(hubListed) {
+		h.flags.Or(hubListed)
+		h.signal(w, hubActive)
 	}
 }
 
@@ -181,15 +192,12 @@ func (h *hub) Run(w *poller.Worker) {
 		runtime.Gosched() // who waits for it would else wait for the passes, too, if there are as many as cores
 	}
 	if appended {
-		if !h.appended {
-			h.appended = true
+		if !h.has(hubAppended) {
+			h.flags.Or(hubAppended)
 			h.signal(w, hubSpoken)
 		}
 		h.wakeRosters(w)
-		if !h.active {
-			h.active = true
-			h.signal(w, hubActive)
-		}
+		h.keepActive(w)
 	}
 	if h.backlog.Load() <= maxBacklog/2 {
 		for p := h.waiters.TakeAll(); p != nil; p = p.link {
@@ -206,6 +214,9 @@ func (h *hub) Run(w *poller.Worker) {
 	if h.archive != nil {
 		if bytes := h.archive.shed.Swap(0); bytes > 0 {
 			h.release(w, bytes)
+			if h.order != nil {
+				h.order.forget()
+			}
 		}
 	}
 	if h.has(hubEmptied) {
@@ -268,7 +279,7 @@ func (h *hub) vacate(w *poller.Worker) {
 // whether there was anything, and whether somebody outside has his answer.
 func (h *hub) append(w *poller.Worker) (appended, answered bool) {
 	if h.order != nil {
-		return h.order.work(w), false
+		return h.order.work(w)
 	}
 	if h.posts == nil {
 		h.posts = h.inbox.TakeAll()
@@ -389,21 +400,19 @@ func (h *hub) quiet() bool { return h.backlog.Load() == 0 }
 // back. It is called in each second in which something happens, and until the room
 // has been quiet for a while.
 func (h *hub) tick(w *poller.Worker, second uint32) {
-	h.active = false
+	h.flags.And(^hubListed)
 	if h.keeps() {
 		h.bound(w, h.server.clock())
 	}
 	if h.order != nil {
 		h.order.tick(w)
 	}
-	if !h.appended && h.shrink(w) {
+	if h.flags.And(^hubAppended)&hubAppended == 0 && h.shrink(w) {
 		h.wakeRosters(w) // they move off the segments that they have read
 	}
-	h.appended = false
 	if m := h.meter.Load(); m != nil {
 		if m.sum(second) > 0 {
-			h.active = true
-			h.signal(w, hubActive)
+			h.keepActive(w)
 		} else {
 			h.meter.Store(nil)
 		}
@@ -432,9 +441,11 @@ func (h *hub) shrink(w *poller.Worker) (shrunk bool) {
 	return shrunk
 }
 
-// Panicked implements poller.Runner. The post that was being appended is lost.
+// Panicked implements poller.Runner. The post that was being appended is lost; those
+// before it are told.
 func (h *hub) Panicked(w *poller.Worker, _ any) {
 	defer h.Schedule() // whatever comes
+	h.wakeRosters(w)
 	if h.order != nil {
 		h.order.lose(w)
 	} else if h.posts != nil {

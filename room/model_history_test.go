@@ -32,6 +32,9 @@ type refRoom struct {
 	timing   bool // from now on, somebody can be told when things are said
 	lost     int  // messages that are of an earlier epoch
 	gaps     int  // of the messages
+	old      int  // messages that are no new ones
+
+	again uint64 // the number of a message that came twice, if that is the last; else any that was before
 }
 
 // seq is the number by which everybody knows the n-th message, from 1.
@@ -91,7 +94,7 @@ func (x stream) frame(kind string, event []byte) []byte {
 
 // say adds a message, and returns it.
 func (r *refRoom) say(m *model, room string, said chat.Message) *refMessage {
-	said.Seq, said.At = m.seqAfter(r.seq(len(r.messages))), m.clock
+	said.Seq, said.At = m.seqAfter(max(r.again, r.seq(len(r.messages)))), m.clock
 	message := refMessage{seq: said.Seq, at: m.clock, timed: r.timing, id: said.ID, nonce: said.Nonce}
 	op := ws.OpText
 	if said.Binary {
@@ -136,7 +139,9 @@ type refPlace struct {
 
 // place is that of one who comes when there are head messages.
 func (r *refRoom) place(m *model, told bool, since position.Since, head int) (p refPlace) {
-	p.begin = r.floor(m, head)
+	head = min(head, len(r.messages)) // some tests tell it of no messages
+	floor := r.floor(m, head)
+	p.begin = r.behindGap(floor, head)
 	missed := func(from uint64, why chat.GapReason) {
 		p.gap = &chat.Gap{From: from, To: r.seq(p.begin), Why: why}
 	}
@@ -151,19 +156,27 @@ func (r *refRoom) place(m *model, told bool, since position.Since, head int) (p 
 	case since.Kind == position.Absent:
 	case at.Epoch != r.epoch:
 		missed(1, chat.Epoch)
-	case at.Seq > r.seq(head):
+	case at.Seq > max(r.again, r.seq(head)):
 		missed(1, chat.Future)
-	case at.Seq < r.seq(p.begin):
+	case at.Seq < r.seq(floor):
 		missed(at.Seq+1, chat.History)
 	case at.At >= 0 && at.Seq > 0 && r.messages[n-1].timed && r.messages[n-1].at != at.At:
 		missed(1, chat.Mismatch)
 	case n < head && r.messages[n].gap:
-		p.begin = n + 1
+		p.begin = r.behindGap(n, head)
 		missed(at.Seq+1, chat.History)
 	default:
 		p.begin, p.resumed = n, !slices.ContainsFunc(r.messages[n:head], func(said refMessage) bool { return said.gap })
 	}
 	return p
+}
+
+// behindGap is the n-th of the first head messages, or the gap that follows it.
+func (r *refRoom) behindGap(n, head int) int {
+	for n < head && r.messages[n].gap {
+		n++
+	}
+	return n
 }
 
 // since is a position in the room that somebody may come back with.
@@ -185,7 +198,7 @@ func (m *model) since(room string, n int) position.Since {
 	case 2:
 		p.Epoch++
 	case 3:
-		p.Seq += r.seq(len(r.messages)) + 1
+		p.Seq += max(r.again, r.seq(len(r.messages))) + 1
 	case 4:
 		p.At = max(p.At, 0) + 1
 	}
@@ -246,7 +259,7 @@ func (m *model) compareHistory() string {
 		if h == nil {
 			continue
 		}
-		if n := int(h.messages.Load()) + r.gaps; h.epoch.Load() != r.epoch || n != len(r.messages) {
+		if n := int(h.messages.Load()) + r.gaps + r.old; h.epoch.Load() != r.epoch || n != len(r.messages) {
 			return fmt.Sprintf("room %s: epoch %x, %d messages, want %x, %d", name, h.epoch.Load(), n, r.epoch, len(r.messages))
 		}
 		kept += len(r.messages) - r.floor(m, len(r.messages))

@@ -2,6 +2,7 @@ package room
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"chatd/room/chat"
@@ -30,7 +31,8 @@ type modelRoom struct {
 	name   string
 	inside order.Room
 	seq    uint64
-	tells  []func() // what it has yet to be told
+	last   order.Message // that was published with a nonce
+	tells  []func()      // what it has yet to be told
 }
 
 func newModelOrder(m *model) *modelOrder { return &modelOrder{m: m} }
@@ -74,12 +76,35 @@ func (s *modelOrder) Publish(name string, tag uint64, m order.Message) {
 	r.tells = append(r.tells, func() {
 		r.seq = s.m.seqAfter(r.seq)
 		m.Seq, m.At = r.seq, s.m.clock
+		if m.Nonce != "" {
+			r.last = m
+		}
 		r.inside.Place(tag, m)
 	})
 }
 
-// miss has messages of a room be lost, and anew its order begin anew behind some. The
-// reference learns of the gap.
+// double has what was published last come once more, under another number. It is heard
+// again only if it is not kept.
+func (s *modelOrder) double(room string) {
+	m, r, ref := s.m, s.room(room), s.m.rooms[room]
+	again := r.last
+	if again.Nonce == "" {
+		return
+	}
+	r.seq = m.seqAfter(r.seq)
+	again.Seq, again.At = r.seq, m.clock
+	if ref.repeated(m, again.ID, again.Nonce) != nil {
+		ref.again = again.Seq
+	} else {
+		said := ref.say(m, room, chat.Message{ID: again.ID, Name: again.Name, Nonce: again.Nonce, Payload: again.Payload})
+		for _, c := range m.refs {
+			c.publish(room, said)
+		}
+	}
+	r.tells = append(r.tells, func() { r.inside.Place(0, again) })
+}
+
+// miss has messages of a room be lost. The reference learns of the gap.
 func (s *modelOrder) miss(room string) {
 	r, ref := s.room(room), s.m.rooms[room]
 	from := ref.seq(len(ref.messages)) + 1
@@ -89,14 +114,26 @@ func (s *modelOrder) miss(room string) {
 	ref.lose(s.m, room, chat.Gap{From: from, To: upTo.Seq, Why: chat.History})
 }
 
-func (s *modelOrder) anew(room string) {
-	r, ref := s.room(room), s.m.rooms[room]
+// anew has the room's order begin anew, with so many messages that are kept.
+func (s *modelOrder) anew(room string, kept int) {
+	m, r, ref := s.m, s.room(room), s.m.rooms[room]
 	ref.epoch++
-	epoch, behind := ref.epoch, order.Point{Seq: r.seq % 7, At: s.m.clock}
-	r.seq = behind.Seq
-	r.tells = append(r.tells, func() { r.inside.Begin(epoch, behind, nil) })
-	ref.lose(s.m, room, chat.Gap{From: 1, To: behind.Seq, Why: chat.Epoch, Epoch: epoch})
+	epoch, behind := ref.epoch, order.Point{Seq: r.seq % 7, At: m.clock}
+	ref.lose(m, room, chat.Gap{From: 1, To: behind.Seq, Why: chat.Epoch, Epoch: epoch})
 	ref.lost = len(ref.messages)
+	ref.again = 0
+	messages := make([]order.Message, kept)
+	for i := range messages {
+		m.seq++
+		said := ref.say(m, room, chat.Message{ID: "elsewhere", Payload: fmt.Appendf(nil, "%d:%s", m.seq, room)})
+		messages[i] = order.Message{ID: "elsewhere", Payload: fmt.Appendf(nil, "%d:%s", m.seq, room), Seq: said.seq, At: said.at}
+		ref.old++
+		for _, c := range m.refs {
+			c.publish(room, said)
+		}
+	}
+	r.seq = ref.seq(len(ref.messages))
+	r.tells = append(r.tells, func() { r.inside.Begin(epoch, behind, messages) })
 }
 
 // Forget implements order.Source.

@@ -54,7 +54,7 @@ const (
 	opTick
 	opSecond
 	opOutside // somebody outside publishes, perhaps again
-	opMiss    // the Source has lost messages, or all
+	opMiss    // the Source has lost messages, or all, or tells one again
 	opKeep    // what the history is bounded by, before anybody comes
 	opKinds
 )
@@ -339,10 +339,13 @@ func (m *model) do(o op) {
 		}
 	case opMiss:
 		if m.source != nil && m.hub(room) != nil {
-			if o.n%3 > 0 {
+			switch o.n % 3 {
+			case 0:
+				m.source.anew(room, o.n%5)
+			case 1:
 				m.source.miss(room)
-			} else {
-				m.source.anew(room)
+			case 2:
+				m.source.double(room)
 			}
 			m.settle()
 		}
@@ -420,8 +423,15 @@ func (m *model) publishOutside(room string, o op) {
 	e := &errand{room: room, post: newPost(h != nil && h.has(hubDeflating))}
 	a := newAuthor(message.ID, "")
 	e.post.say(m.server.counters.of(nil), nil, said{&a, message.Nonce}, message.Payload)
-	if err := m.sends(e); err != nil {
-		m.wrong = fmt.Sprintf("publishing in room %s from outside: %v", room, err)
+	known := m.rooms[room] != nil && m.rooms[room].repeated(m, message.ID, message.Nonce) != nil
+	err, want := m.sends(e), error(nil)
+	if m.source != nil && m.source.fails && !known {
+		want = ErrUnavailable
+	}
+	if !errors.Is(err, want) {
+		m.wrong = fmt.Sprintf("publishing in room %s from outside: %v, want %v", room, err, want)
+	}
+	if err != nil {
 		return
 	}
 	if m.rooms[room] == nil {

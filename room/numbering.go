@@ -1,5 +1,7 @@
 package room
 
+import "unsafe"
+
 // numbering says which number the Source gave to each message of a room's log, whose own
 // are without holes. It is of the messages that are kept and the one before them, and
 // belongs to the hub's Task.
@@ -59,9 +61,16 @@ func search(runs []adjacent, before func(adjacent) bool) int {
 	return low
 }
 
-// forget lets go of what is before floor. The memory goes with the next that are added.
+// forget lets go of what is before floor. The memory goes with the next that are added,
+// or when nothing is kept any more.
 func (y *numbering) forget(floor uint64) {
 	for len(y.runs) > 1 && y.runs[1].first <= floor {
 		y.runs = y.runs[1:]
 	}
+	if len(y.runs) == 1 && cap(y.runs) > 8 {
+		y.runs = []adjacent{y.runs[0]}
+	}
 }
+
+// size is the memory in bytes, about.
+func (y *numbering) size() int { return cap(y.runs) * int(unsafe.Sizeof(adjacent{})) }

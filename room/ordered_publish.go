@@ -25,10 +25,11 @@ const (
 // between that what has to wait for it: that somebody leaves, or asks. It belongs to the
 // hub's Task.
 type transit struct {
-	list  []published
-	first uint64 // the tag of the first one; tags go on without holes, from 1
-	bytes int
-	said  int // messages
+	list   []published
+	first  uint64              // the tag of the first one; tags go on without holes, from 1
+	said   int                 // messages
+	bytes  int                 // of their frames
+	hashes map[uint64]struct{} // of their nonces
 }
 
 // published is a message on its way, or a post that comes behind those before it.
@@ -36,11 +37,11 @@ type published struct {
 	size   int // of its frame, in bytes
 	author *author
 	nonce  string
-	hash   uint64  // nonceHash; 0: there is no nonce
+	hash   uint64  // nonceHash; 0: there is no nonce, or it is not under way
 	sayer  *client // nil: a raw client, or somebody outside
 	errand *errand // from outside; or nil
 	begun  time.Time
-	done   bool // it has come back, or failed
+	done   bool // it has come back, or failed, or never was under way
 
 	post *post // that waits; nil: it is a message
 }
@@ -58,27 +59,41 @@ func (y *transit) add(p published) (tag uint64) {
 		y.said++
 		y.bytes += p.size
 	}
+	if p.hash != 0 {
+		if y.hashes == nil {
+			y.hashes = make(map[uint64]struct{})
+		}
+		y.hashes[p.hash] = struct{}{}
+	}
 	return y.first + uint64(len(y.list)) - 1
 }
 
-// resolve is the message with the tag, which is under way no more; nil: it was not
-// published here.
-func (y *transit) resolve(tag uint64) *published {
-	if tag == 0 {
+// find is the message with the tag that is under way; nil: there is none.
+func (y *transit) find(tag uint64) *published {
+	if tag < y.first || tag-y.first >= uint64(len(y.list)) {
 		return nil
 	}
-	p := &y.list[tag-y.first]
-	if !p.done {
-		p.done = true
-		y.said--
-		y.bytes -= p.size
+	if p := &y.list[tag-y.first]; p.post == nil && !p.done {
+		return p
 	}
-	return p
+	return nil
+}
+
+// end notes that p is under way no more.
+func (y *transit) end(p *published) {
+	if p.done {
+		return
+	}
+	p.done = true
+	y.said--
+	y.bytes -= p.size
+	delete(y.hashes, p.hash)
 }
 
 // says reports whether a message with the nonce is under way.
 func (y *transit) says(hash uint64) bool {
-	return slices.ContainsFunc(y.list, func(p published) bool { return p.hash == hash && !p.done })
+	_, there := y.hashes[hash]
+	return there
 }
 
 // next takes out the first one, if that is done, or only waited for those before it.
@@ -91,7 +106,7 @@ func (y *transit) next() (p published, ok bool) {
 	y.list = y.list[1:]
 	y.first++
 	if len(y.list) == 0 {
-		y.list = nil // a moment of many must not stay in memory
+		y.list, y.hashes = nil, nil // a moment of many must not stay in memory
 	}
 	return p, true
 }
@@ -130,33 +145,41 @@ func (o *ordered) publish(w *poller.Worker) (handed bool) {
 // way: whether that is placed has to be known. It reports whether it did.
 func (o *ordered) handOver(w *poller.Worker, p *post) bool {
 	h := o.hub
+	if !o.begun {
+		o.giveUp(w, p, ErrUnavailable)
+		return true
+	}
 	o.handing = true // should it panic, it is lost
-	s := p.nextSaid()
-	out := published{author: s.author, nonce: s.nonce, sayer: p.sayer, errand: p.errand}
+	s, hash := p.nextSaid(), uint64(0)
 	if s.nonce != "" {
-		out.hash = nonceHash(s.author.id(), s.nonce)
-		if o.window.says(out.hash) {
+		hash = nonceHash(s.author.id(), s.nonce)
+		if o.window.says(hash) {
 			o.handing = false
 			return false
 		}
 		h.bound(w, h.server.clock())
 		if n, again := h.archive.find(s); again {
 			o.handing = false
-			p.takeOut(&out)
+			out, _ := p.takeOut()
 			o.returned(w, &out, n, true)
 			return true
 		}
 	}
+	out, f := p.takeOut()
+	o.handing = false
+	out.hash, out.done = hash, false
 	if h.server.config.PlaceTime != nil {
 		out.begun = time.Now()
 	}
-	op, payload := frame.Split(p.takeOut(&out))
-	o.handing = false
+	op, payload := frame.Split(f)
 	m := order.Message{Nonce: s.nonce, Binary: op == ws.OpBinary, Payload: bytes.Clone(payload)} // the post is used again
 	if s.author != nil {
 		m.ID, m.Name = s.author.id(), s.author.name()
 	}
-	h.server.config.Order.Publish(h.name, o.window.add(out), m)
+	tag := o.window.add(out)
+	if !o.ask(func(to order.Source) { to.Publish(h.name, tag, m) }) {
+		o.refuse(w, o.window.find(tag), ErrUnavailable) // who says it was not there any more
+	}
 	return true
 }
 
@@ -168,20 +191,19 @@ func (p *post) nextSaid() said {
 	return p.says[len(p.says)-p.count]
 }
 
-// takeOut takes out the next message, which out is about.
-func (p *post) takeOut(out *published) (frame []byte) {
+// takeOut takes out the next message, which is not under way.
+func (p *post) takeOut() (out published, frame []byte) {
+	s := p.nextSaid()
 	frame, _ = p.take(1)
+	out = published{size: len(frame), author: s.author, nonce: s.nonce, sayer: p.sayer, errand: p.errand, done: true}
 	p.errand = nil // it has one message
-	out.size = len(frame)
-	return frame
+	return out, frame
 }
 
-// giveUp lets go of the next message, which panicked.
-func (o *ordered) giveUp(w *poller.Worker, p *post) {
-	s := p.nextSaid()
-	out := published{author: s.author, nonce: s.nonce, sayer: p.sayer, errand: p.errand}
-	p.takeOut(&out)
-	o.refuse(w, &out, ErrLost)
+// giveUp lets go of the next message.
+func (o *ordered) giveUp(w *poller.Worker, p *post, why error) {
+	out, _ := p.takeOut()
+	o.refuse(w, &out, why)
 }
 
 // returned notes that a message is in the log, as n, or was before; p is nil unless it
@@ -191,10 +213,13 @@ func (o *ordered) returned(w *poller.Worker, p *published, n uint64, again bool)
 	if p == nil {
 		return
 	}
-	if t := h.archive.tracks; again && p.errand == nil && p.sayer != nil && t[p.sayer.stream()] != nil { // else it has left
-		h.repeat(w, p.sayer, n, t[p.sayer.stream()].at(n-1).Frame())
-	}
 	o.receive(w, p, Receipt{Seq: h.seq(n), At: h.archive.time(n), Again: again})
+	if !again || p.sayer == nil {
+		return
+	}
+	if t := h.archive.tracks[p.sayer.stream()]; t != nil { // else it has left
+		h.repeat(w, p.sayer, n, t.at(n-1).Frame())
+	}
 }
 
 // receive notes that p has its place.
@@ -203,24 +228,30 @@ func (o *ordered) receive(w *poller.Worker, p *published, r Receipt) {
 		return
 	}
 	h := o.hub
+	o.window.end(p)
 	h.backlog.Add(-int64(p.size))
 	if !p.begun.IsZero() {
 		h.server.config.PlaceTime.Observe(time.Since(p.begun).Seconds())
 	}
-	e := p.errand
-	if e == nil {
+	if p.errand == nil {
 		return
 	}
-	p.errand = nil
 	r.Epoch = h.epoch.Load()
-	e.receipt = r
+	p.errand.receipt = r
 	if r.Again {
 		h.server.counters.of(w).repeated.Add(1)
 	} else {
 		h.server.counters.of(w).published.Add(1)
 	}
-	e.done <- nil
-	h.flags.Or(hubEmptied) // perhaps nobody was ever here
+	o.answer(p, nil)
+}
+
+// answer tells somebody outside what came of what he published.
+func (o *ordered) answer(p *published, err error) {
+	p.errand.done <- err
+	p.errand = nil
+	o.answered = true
+	o.hub.flags.Or(hubEmptied) // perhaps nobody was ever here
 }
 
 // fail notes that the message with the tag gets no place.
@@ -228,7 +259,7 @@ func (o *ordered) fail(w *poller.Worker, tag uint64, err error) {
 	if log := o.hub.server.config.Log; log != nil {
 		log.Debug("a message has no place", "room", o.hub.name, "err", err)
 	}
-	o.refuse(w, o.window.resolve(tag), ErrUnavailable)
+	o.refuse(w, o.window.find(tag), ErrUnavailable)
 }
 
 // refuse tells who published p that it gets no place: a raw client can't be told.
@@ -237,13 +268,12 @@ func (o *ordered) refuse(w *poller.Worker, p *published, err error) {
 		return
 	}
 	h := o.hub
+	o.window.end(p)
 	h.backlog.Add(-int64(p.size))
 	h.server.counters.of(w).unplaced.Add(1)
 	switch {
 	case p.errand != nil:
-		p.errand.done <- err
-		p.errand = nil
-		h.flags.Or(hubEmptied)
+		o.answer(p, err)
 	case p.sayer != nil:
 		e := &chat.Error{Code: chat.Unavailable, Message: err.Error(), Nonce: p.nonce}
 		h.server.counters.of(w).rejected[slices.Index(chat.Codes[:], chat.Unavailable)].Add(1)
@@ -253,8 +283,13 @@ func (o *ordered) refuse(w *poller.Worker, p *published, err error) {
 
 // finish does what a post asks for that has no messages any more.
 func (o *ordered) finish(w *poller.Worker, p *post) {
-	if p.errand != nil {
+	if e := p.errand; e != nil {
+		o.answered = true
 		o.hub.flags.Or(hubEmptied)
+		if o.hub.epoch.Load() == 0 { // there is nothing to be looked at
+			p.errand = nil
+			e.done <- ErrUnavailable
+		}
 	}
 	o.hub.finish(w, p)
 	p.free()

@@ -88,6 +88,22 @@ func (b bomb) Send(fd int32, p []byte) int {
 	return b.network.Send(fd, p)
 }
 
+// What was appended before is told all the same.
+func TestWhatWasSaidBeforeAHubPanicsIsTold(t *testing.T) {
+	m := newModel()
+	m.join(1<<20, false)
+	p := newPost(false)
+	p.add(m.server.counters.of(nil), ws.OpText, []byte("before"))
+	m.lobby().publish(nil, p)
+	e := &errand{post: newPost(false), done: make(chan error, 1), visit: func(*hub) { panic("planted fault") }}
+	e.post.errand = e
+	m.lobby().publish(nil, e.post)
+	m.settle()
+	if !bytes.HasSuffix(m.net[0].got, []byte("before")) {
+		t.Errorf("%q", m.net[0].got)
+	}
+}
+
 // Those that were still to be looked at are, all the same.
 func TestOtherQueuesAreBoundedAlthoughDroppingOnePanics(t *testing.T) {
 	for victim := range 2 {

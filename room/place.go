@@ -40,7 +40,7 @@ func (h *hub) place(w *poller.Worker, x stream, since position.Since) place {
 	if h.archive != nil {
 		h.bound(w, h.server.clock())
 	}
-	begin := h.floor()
+	begin := h.behindGap(h.floor())
 	if since.Kind == position.Absent {
 		if begin == p.head {
 			return h.behindAll(x, p)
@@ -78,7 +78,8 @@ func (h *hub) behindAll(x stream, p place) place {
 func (h *hub) gapSince(p position.Position) (begin uint64, gap chat.Gap, missed bool) {
 	floor := h.floor()
 	lost := func(from uint64, why chat.GapReason) (uint64, chat.Gap, bool) {
-		return floor, chat.Gap{From: from, To: h.seq(floor), Why: why}, true
+		begin := h.behindGap(floor)
+		return begin, chat.Gap{From: from, To: h.seq(begin), Why: why}, true
 	}
 	switch {
 	case p.Epoch != h.epoch.Load():
@@ -94,9 +95,18 @@ func (h *hub) gapSince(p position.Position) (begin uint64, gap chat.Gap, missed 
 		return lost(1, chat.Mismatch)
 	}
 	if gone { // or the rest of one, which on another node was none
-		return begin + 1, chat.Gap{From: p.Seq + 1, To: h.seq(begin + 1), Why: chat.History}, true
+		begin = h.behindGap(begin)
+		return begin, chat.Gap{From: p.Seq + 1, To: h.seq(begin), Why: chat.History}, true
 	}
 	return begin, chat.Gap{}, false
+}
+
+// behindGap is the message n of the log, or the gap that follows it.
+func (h *hub) behindGap(n uint64) uint64 {
+	for h.isGap(n + 1) {
+		n++
+	}
+	return n
 }
 
 // top is the number of the room's last message.

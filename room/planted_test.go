@@ -44,7 +44,7 @@ var planted = []struct{ name, file, right, wrong string }{
 	},
 	{
 		"a history that is told to go back one message further", "place.go",
-		"case p.Seq < floor:", "case p.Seq+1 < floor:",
+		"case p.Seq < h.seq(floor):", "case p.Seq+1 < h.seq(floor):",
 	},
 	{
 		"a message that comes twice where history ends and what is new begins", "join.go",
@@ -73,6 +73,19 @@ var planted = []struct{ name, file, right, wrong string }{
 	{
 		"a room that stays though only somebody outside was there", "hub.go",
 		"	if e != nil {\n		h.vacate(w) // nobody may ever have been here\n	}\n", "",
+	},
+	{
+		"a message that is told before its copy has come", "ordered_publish.go",
+		"	tag := o.window.add(out)\n",
+		"	tag := o.window.add(out)\n	o.say(w, 0, &order.Message{ID: m.ID, Name: m.Name, Binary: m.Binary, Payload: m.Payload, Seq: o.top + 1, At: h.server.clock()}, false)\n",
+	},
+	{
+		"a copy that comes twice and is not looked for", "ordered_place.go",
+		"	if s.author != nil && s.nonce != \"\" {\n", "	if false {\n",
+	},
+	{
+		"a gap that is not told", "ordered_place.go",
+		"	o.tellGap(w, chat.Gap{From: o.hub.seq(o.hub.log.Head().Seq) + 1, To: upTo.Seq, Why: chat.History}, upTo.At)\n", "",
 	},
 }
 

@@ -359,14 +359,9 @@ export class Chat extends EventTarget {
    * @param {{seq: number, at: number, epoch?: string, id?: string, name?: string, text?: string, data?: string, nonce?: string}} say
    */
   #heard(room, { seq, at, epoch, id = '', name = '', text, data, nonce }) {
-    // The first one's event, if it is told again, may be ahead of what is still to come.
     const entry = this.#outbox.confirm({ room: room.name, seq, at, nonce });
     const own = this.#outbox.mine(nonce) || (id !== '' && id === this.id);
     room.find({ seq, epoch });
-    if (seq > room.seq + 1) {
-      if (this.#outbox.mine(nonce)) return;
-      this.#missed(room, { from: room.seq + 1, to: seq - 1, why: 'lost' });
-    }
     if (!room.hear({ seq, at })) return;
     this.#ahead = Math.max(this.#ahead, at - Date.now());
     const missed = at - this.#ahead < room.begun;
@@ -383,8 +378,9 @@ export class Chat extends EventTarget {
    * @param {{from: number, to: number, why: string, epoch?: string}} gap
    */
   #missed(room, gap) {
+    const { between } = room;
     const missed = room.miss(gap);
-    this.#outbox.missed(room.name);
+    this.#outbox.missed(room.name, between);
     if (missed) this.#tell('gap', missed);
   }
 

@@ -96,6 +96,7 @@ export class Entry {
  * @property {number} sentAt by performance.now()
  * @property {string} transport over which it went last
  * @property {boolean} lost the connection on which it went is gone
+ * @property {boolean} missed it may be in a gap that has come since
  * @property {(place: {seq: number, at: number}) => void} resolve
  * @property {(error: ChatError) => void} reject
  */
@@ -122,8 +123,8 @@ export class Entry {
  * waits until the room has been resumed. If it was published, it is among what was
  * missed, which confirms it. If it is not, and nothing is missing, it was not
  * published, and is sent again, under its nonce: should the first one arrive after
- * all, the server knows it. But if what was missed has a gap, nobody knows: unsure. So it
- * is if the transport is another one: there one has another id, with nonces of its own.
+ * all, the server knows it. But if what was missed has a gap, or one has come since it was sent,
+ * nobody knows: unsure. So it is if the transport is another one: there one has another id, with nonces of its own.
  */
 export class Outbox {
   #line;
@@ -154,7 +155,7 @@ export class Outbox {
     /** @type {PromiseWithResolvers<{seq: number, at: number}>} */
     const { promise, resolve, reject } = Promise.withResolvers();
     const entry = new Entry(this, `${this.#base}-${++this.#count}`, room, decoder.decode(bytes), promise);
-    this.#entries.set(entry, { size: bytes.length, sentAt: 0, transport: '', lost: false, resolve, reject });
+    this.#entries.set(entry, { size: bytes.length, sentAt: 0, transport: '', lost: false, missed: false, resolve, reject });
     this.#line.changed(entry);
     if (this.#line.closed) this.close();
     else if (this.#fits(entry)) this.flush();
@@ -179,6 +180,7 @@ export class Outbox {
       free--;
       kept.sentAt = performance.now();
       kept.lost = false;
+      kept.missed = false;
       kept.transport = transport;
       pace.sent(this.#line.send({ type: 'say', room, text, nonce }), false);
       this.#become(entry, 'sent');
@@ -281,12 +283,15 @@ export class Outbox {
   }
 
   /**
-   * missed says that something is missing of what was said in a room.
+   * missed says that something is missing of what was said in a room, perhaps since it was
+   * joined: it may be what is on its way.
    * @param {string} room
+   * @param {boolean} since
    */
-  missed(room) {
+  missed(room, since) {
     const resuming = this.#resuming.get(room);
     if (resuming) resuming.missing = true;
+    for (const [entry, kept] of this.#with('sent')) kept.missed ||= since && entry.room === room;
   }
 
   /**
@@ -345,7 +350,7 @@ export class Outbox {
     if (this.#resuming.get(room) !== resuming) return; // of another connection
     this.#resuming.delete(room);
     for (const [entry, kept] of this.#lost(room)) {
-      this.#become(entry, resuming.missing || kept.transport !== this.#line.transport ? 'unsure' : 'waiting');
+      this.#become(entry, resuming.missing || kept.missed || kept.transport !== this.#line.transport ? 'unsure' : 'waiting');
     }
     this.flush();
   }

@@ -3,8 +3,9 @@
 /** @typedef {{epoch: string, seq: number, resumed: boolean, members?: number}} Place what a welcome or a joined says of a room; no epoch: its first message tells it */
 
 /**
- * Room is a room that the chat is in. Its messages are numbered without a hole, so
- * that each is given once and in order, whatever comes twice.
+ * Room is a room that the chat is in. The numbers of its messages grow, so that each is given
+ * once and in order, whatever comes twice. Where several servers share a room there are holes:
+ * what is missing the server tells.
  */
 export class Room {
   /** @type {string} */
@@ -16,8 +17,10 @@ export class Room {
   seq = 0; // of the last message that was heard, or passed over
   at = -1; // its time in ms; -1: not known
   begun = 0; // when it was joined on the present connection, by the own clock
+  between = false; // something has come since
   #heard = 0; // of this epoch, before the present connection
   #lost = ''; // an epoch that is over, while the next one is not known
+  #holes = false; // there are some between its numbers: they don't say how many messages are missing
 
   /**
    * @param {string} name
@@ -48,6 +51,7 @@ export class Room {
     this.joined = true;
     this.members = members;
     this.begun = Date.now();
+    this.between = false;
     this.#heard = epoch === this.epoch ? this.seq : 0;
     if (!epoch) return;
     // More may have been heard since the position was sent, on an old connection that came alive.
@@ -62,8 +66,10 @@ export class Room {
    * @param {{from: number, to: number, why: string, epoch?: string}} gap
    */
   miss({ from, to, why, epoch }) {
+    const lost = why === 'history' && this.between; // not because it is too old
+    this.between = true;
     if (epoch) this.epoch = epoch; // the room's memory was lost while it was here
-    if (why === 'epoch') {
+    if (why === 'epoch' && !epoch) {
       if (this.#lost === this.epoch && this.seq === to) return null; // it was told before
       this.#lost = this.epoch;
     }
@@ -72,7 +78,7 @@ export class Room {
     this.at = -1;
     const first = Math.max(from, heard + 1);
     if (why === 'history' && first > to) return null;
-    return { room: this.name, from: first, to, why, count: Math.max(0, to - first + 1) };
+    return { room: this.name, from: first, to, why: lost ? 'lost' : why, count: this.#holes ? 0 : Math.max(0, to - first + 1) };
   }
 
   /**
@@ -86,12 +92,13 @@ export class Room {
   }
 
   /**
-   * hear takes the next message; false if it was heard before. The server must not
-   * leave one out; should it do so, miss is for what is lost.
+   * hear takes the next message; false if it was heard before.
    * @param {{seq: number, at: number}} message
    */
   hear({ seq, at }) {
+    this.between = true;
     if (seq <= this.seq) return false;
+    this.#holes ||= seq > this.seq + 1;
     this.seq = seq;
     this.at = at;
     return true;

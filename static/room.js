@@ -70,7 +70,7 @@ export class RoomView {
   }
 
   gap(gap) {
-    this.#mark();
+    if (gap.why !== 'lost') this.#mark();
     this.log.note(missing(gap));
   }
 

@@ -57,7 +57,8 @@
  * @property {{room: string, members: number, resumed: boolean, again: boolean}} joined a further room
  * @property {{room: string, error?: import('./error.js').ChatError}} left a room; error: it could not be joined again
  * @property {Message} message each once, in order
- * @property {{room: string, from: number, to: number, why: string, count: number}} gap messages that are missing before the next one
+ * @property {{room: string, from: number, to: number, why: string, count: number}} gap messages that are missing before the next one;
+ *   why: as in the protocol, or lost, since the room was joined; count: 0 if nobody knows how many they are
  * @property {{room: string, count: number}} members
  * @property {Who} who also one that nobody asked for
  * @property {{entry: import('./outbox.js').Entry}} entry one is new, or has another state

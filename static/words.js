@@ -59,12 +59,13 @@ const MISSING = {
   lost: 'they were lost on the way',
 };
 
-const COUNTED = new Set(['history', 'lost']); // of the others nobody knows how many they are
+const SURE = new Set(['history', 'lost']); // with the others it may be that nothing is missing
 
 /** missing says what a gap is. */
 export function missing({ count: n, why }) {
   const reason = MISSING[why] ?? why;
-  if (!COUNTED.has(why)) return `Messages may be missing here: ${reason}.`;
+  if (!SURE.has(why)) return `Messages may be missing here: ${reason}.`;
+  if (n === 0) return `Messages are missing here: ${reason}.`;
   return `${count(n, 'message is', 'messages are')} missing here: ${reason}.`;
 }
 

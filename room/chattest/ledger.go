@@ -1,6 +1,7 @@
 package chattest
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 )
@@ -9,6 +10,10 @@ import (
 // each message once, in order, or a gap in their place. It is one goroutine's. The
 // zero value has heard nothing yet.
 type Ledger struct {
+	// Shared says that other servers have the room, too. Then numbers have holes, and
+	// messages may be lost while the client is there. Static.
+	Shared bool
+
 	Heard   []*Event // the messages
 	Gaps    []*Event
 	Resumed int // joins that missed nothing
@@ -65,6 +70,7 @@ func (l *Ledger) join(e *Event) error {
 		l.gap = &gap{e.Epoch, 1, e.Seq, "epoch"}
 	case e.Seq > l.seq:
 		l.gap = &gap{e.Epoch, l.seq + 1, e.Seq, "history"}
+	case e.Seq == l.seq && l.Shared && !e.Resumed: // something is missing further on
 	case e.Seq == l.seq:
 		missing = false
 		l.Resumed++
@@ -79,14 +85,30 @@ func (l *Ledger) join(e *Event) error {
 
 func (l *Ledger) miss(e *Event) error {
 	told := gap{from: e.From, to: e.To, why: e.Why}
-	if l.gap != nil {
-		told.epoch = l.gap.epoch
+	want := l.gap
+	if want != nil {
+		told.epoch = want.epoch
+	} else {
+		told.epoch, want = e.Epoch, l.between(e)
 	}
-	if l.gap == nil || told != *l.gap {
-		return fmt.Errorf("a gap from %d to %d (%s) at %s, expected %+v", e.From, e.To, e.Why, l.Position(), l.gap)
+	if want == nil || told != *want {
+		return fmt.Errorf("a gap from %d to %d (%s) at %s, expected %+v", e.From, e.To, e.Why, l.Position(), want)
 	}
-	l.epoch, l.seq, l.at, l.gap = told.epoch, told.to, 0, nil
+	l.epoch, l.seq, l.at, l.gap = cmp.Or(told.epoch, l.epoch), told.to, 0, nil
 	l.Gaps = append(l.Gaps, e)
+	return nil
+}
+
+// between is what a gap may tell that comes in place of messages, or in front of an epoch
+// that has begun; nil: it can't be one.
+func (l *Ledger) between(e *Event) *gap {
+	switch {
+	case l.epoch == "" || !l.Shared:
+	case e.Epoch == "" && e.To > l.seq: // part of it another server may have told
+		return &gap{from: min(e.From, l.seq+1), to: e.To, why: "history"}
+	case e.Epoch != "" && e.Epoch != l.epoch:
+		return &gap{epoch: e.Epoch, from: 1, to: e.To, why: "epoch"}
+	}
 	return nil
 }
 
@@ -96,7 +118,7 @@ func (l *Ledger) hear(e *Event) error {
 		return fmt.Errorf("message %d before a place", e.Seq)
 	case l.gap != nil:
 		return fmt.Errorf("message %d before %+v", e.Seq, l.gap)
-	case e.Seq != l.seq+1:
+	case e.Seq <= l.seq || e.Seq > l.seq+1 && !l.Shared:
 		return fmt.Errorf("message %d after %d", e.Seq, l.seq)
 	}
 	l.seq, l.at = e.Seq, e.At

@@ -28,6 +28,20 @@ func TestLedgerFindsWhatIsMissingDoubledOrReordered(t *testing.T) {
 		"another epoch, nothing lost":           {"w1.0.false 1 2 w2.0.false g1.0.epoch 1", ""},
 		"another epoch, something lost":         {"w1.0.false 1 2 w2.9.false g1.9.epoch m 10", ""},
 
+		"shared: holes":                         {"s w1.0.false 3 4 9 w1.9.true 12", ""},
+		"shared: a gap between":                 {"s w1.0.false 3 g4.8.history 12 g13.14.history w1.14.true 15", ""},
+		"shared: a gap between, another's edge": {"s w1.0.false 3 g4.8.history g7.9.history 12", ""},
+		"shared: another epoch between":         {"s w1.0.false 3 e2.1.8.epoch 12 w2.12.true 13", ""},
+		"shared: a gap that is further on":      {"s w1.0.false 3 w1.3.false 5 g6.8.history 12", ""},
+
+		"shared: reordered":             {"s w1.0.false 3 2", "message 2 after 3"},
+		"shared: twice":                 {"s w1.0.false 3 3", "message 3 after 3"},
+		"shared: a gap of what was":     {"s w1.0.false 3 g2.3.history", "a gap from 2 to 3"},
+		"shared: a gap that skips some": {"s w1.0.false 3 g5.8.history", "a gap from 5 to 8"},
+		"shared: an epoch without one":  {"s w1.0.false 3 g1.8.epoch", "(epoch)"},
+		"shared: a gap not told":        {"s w1.0.false 3 w1.8.false 9", "before &{"},
+		"a gap between":                 {"w1.0.false 1 g2.3.history", "a gap from 2 to 3"},
+
 		"off by one at the edge":              {"w1.0.false 1 w1.4.false g2.3.history", "a gap from 2 to 3"},
 		"off by one at the other edge":        {"w1.0.false 1 w1.4.false g1.4.history", "a gap from 1 to 4"},
 		"the wrong why":                       {"w1.0.false 1 w1.4.false g2.4.epoch", "(epoch)"},
@@ -53,6 +67,11 @@ func TestLedgerFindsWhatIsMissingDoubledOrReordered(t *testing.T) {
 				fields := strings.Split(word[1:], ".")
 				number := func(i int) (n int) { fmt.Sscan(fields[i], &n); return n }
 				switch word[0] {
+				case 's':
+					l.Shared = true
+					continue
+				case 'e':
+					event = fmt.Sprintf(`{"type":"gap","room":"lobby","from":%d,"to":%d,"why":%q,"epoch":%q}`, number(1), number(2), fields[3], two)
 				case 'w', 'j':
 					kind, epoch := "welcome", one
 					if word[0] == 'j' {

@@ -35,7 +35,7 @@ type Source interface {
 	// called once, until Leave.
 	Enter(name string, room Room)
 	// Publish has m get a place in a room that was entered, or fail. The tag is the
-	// caller's, not 0, and comes back with either.
+	// caller's, not 0, and comes back with either, once, whatever happens meanwhile.
 	Publish(name string, tag uint64, m Message)
 	// Forget says that nobody needs a room's messages up to seq any more.
 	Forget(name string, seq uint64)
@@ -65,7 +65,7 @@ type Room interface {
 // Keeper is a Room that can be asked what it keeps, for another node that has none of
 // it yet.
 type Keeper interface {
-	// Recall has answer called once, soon, by anybody: with the messages that are kept
-	// behind a point, in order.
+	// Recall has answer called once, soon, by anybody, unless the room is left: with the
+	// messages that are kept behind a point, in order.
 	Recall(answer func(behind Point, kept []Message))
 }

@@ -138,6 +138,9 @@ func TestRoomThatIsBehindIsToldToComeAgain(t *testing.T) {
 	if p := problemOf(room.ErrBehind); p.Status != 429 || p.again == 0 {
 		t.Errorf("%+v", p)
 	}
+	if p := problemOf(room.ErrUnavailable); p.Status != 503 || p.again == 0 {
+		t.Errorf("%+v", p)
+	}
 }
 
 // What was acknowledged is what is heard, to the message.

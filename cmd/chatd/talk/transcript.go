@@ -38,12 +38,11 @@ func content(e client.Event) string {
 
 // lost is a gap in words.
 func lost(e client.Event) string {
-	n := int64(e.To) - int64(e.From) + 1
 	switch {
-	case e.Why == "history" && n == 1:
-		return fmt.Sprintf("message %d is missing: it is older than what the server keeps", e.From)
+	case e.Why == "history" && e.From == e.To:
+		return fmt.Sprintf("message %d is missing: the server has it no more", e.From)
 	case e.Why == "history":
-		return fmt.Sprintf("%d messages, %d to %d, are missing: they are older than what the server keeps", n, e.From, e.To)
+		return fmt.Sprintf("messages %d to %d are missing: the server has them no more", e.From, e.To)
 	case e.Why == "epoch":
 		return "the server has begun anew: what it held before is gone"
 	}

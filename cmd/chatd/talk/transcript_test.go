@@ -67,7 +67,7 @@ func TestATranscriptMarksWhatWasMissed(t *testing.T) {
 	r := newReader(t)
 	r.tells(said(-time.Hour, "Ana", "hi"), "── Sunday, 29 November 2026 ──", "11:00 Ana: hi")
 	r.tells(client.Event{Type: client.Welcome, Away: 90 * time.Second}, "      * back after 1m30s")
-	r.tells(client.Event{Type: client.Gap, From: 4, To: 13, Why: "history"}, "      * 10 messages, 4 to 13, are missing: they are older than what the server keeps")
+	r.tells(client.Event{Type: client.Gap, From: 4, To: 13, Why: "history"}, "      * messages 4 to 13 are missing: the server has them no more")
 	r.tells(said(-time.Minute, "Ana", "missed"), "── missed while you were away ──", "11:59 Ana: missed")
 	r.tells(said(-time.Second, "Ana", "too"), "11:59 Ana: too")
 	r.tells(client.Event{Type: client.Welcome, Away: time.Millisecond}, "      * back after 1s")

@@ -153,16 +153,15 @@ func TestACutClientComesBackWithItsPlaceAndSaysAgainWhatIsUnconfirmed(t *testing
 			t.Errorf("query %s, not %s", got, want)
 		}
 		p.heard("1", "2", "3", "4")
-		// 1 and 2 were published before. The answer to 2 comes at once, 9 and 10 in turn.
-		p.say(11, "me", "2", "text 2")
-		u.told("welcome 8 of 3", "11 text 2 mine again")
-		p.say(9, "me", "1", "text 1")
-		p.say(10, "other", "", "between")
-		p.say(11, "me", "2", "text 2")
-		p.say(9, "me", "1", "text 1") // the answer to 1
-		p.say(12, "me", "3", "text 3")
-		p.say(13, "me", "4", "said while offline")
-		u.told("9 text 1 mine", "10 between", "11 text 2", "12 text 3 mine", "13 said while offline mine")
+		// 1 and 2 were published before, and 2 is among what was lost since.
+		p.say(10, "me", "1", "text 1")
+		p.say(12, "other", "", "between") // numbers may have holes
+		p.send(`{"type":"gap","room":"lobby","from":13,"to":15,"why":"history"}`)
+		p.say(10, "me", "1", "text 1") // the answer to 1
+		p.say(13, "me", "2", "text 2") // to 2
+		p.say(17, "me", "3", "text 3")
+		p.say(18, "me", "4", "said while offline")
+		u.told("welcome 8 of 3", "10 text 1 mine", "12 between", "gap 13-15 history", "13 text 2 mine again", "17 text 3 mine", "18 said while offline mine")
 		u.Finish()
 		p.goodbye()
 		u.end(nil)
@@ -194,6 +193,25 @@ func TestAGapAndANewEpochAreANewPlace(t *testing.T) {
 		p = s.next()
 		if got, want := p.query.Encode(), "session=proof+2&since=0000000b.1.1001&token=t"; got != want {
 			t.Errorf("query %s, not %s", got, want)
+		}
+
+		// So is one that comes later.
+		p.welcome(1, true)
+		p.send(`{"type":"gap","room":"lobby","from":2,"to":9,"why":"history"}`)
+		u.told("offline: the connection was cut off", "welcome 1 of 3", "gap 2-9 history")
+		p.cut()
+		p = s.next()
+		if since := p.query.Get("since"); since != "0000000a.9" {
+			t.Errorf("since %s", since)
+		}
+		p.welcome(9, true)
+		p.send(`{"type":"gap","room":"lobby","from":1,"to":3,"why":"epoch","epoch":"0000000c"}`)
+		p.say(4, "other", "", "anew again")
+		u.told("offline: the connection was cut off", "welcome 9 of 3", "gap 1-3 epoch", "4 anew again")
+		p.cut()
+		p = s.next()
+		if since := p.query.Get("since"); since != "0000000c.4.1004" {
+			t.Errorf("since %s", since)
 		}
 		p.cut()
 		u.end(nil)

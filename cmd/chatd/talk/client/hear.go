@@ -43,8 +43,13 @@ func (c *Client) hear(frame []byte) error {
 		if e.Again && !e.Mine {
 			return nil
 		}
+	case Gap:
+		c.place.seq, c.place.at = e.To, 0
+		if e.Epoch != "" {
+			c.place.epoch = e.Epoch
+		}
 	case Error:
-		e.Mine, _ = c.unconfirmed.settle(e.Nonce)
+		e.Mine = c.unconfirmed.settle(e.Nonce)
 	}
 	return c.config.Heard(e)
 }
@@ -73,14 +78,13 @@ func (c *Client) welcome(e Event) error {
 }
 
 // order puts a message into its place. One that was sent again, because a link
-// was lost before it was confirmed, may be heard twice: in its turn, and as the
-// answer to what we sent, which may be ahead of messages that we have yet to hear.
+// was lost before it was confirmed, may be heard twice: in its turn, and later, as
+// the answer to what we sent.
 func (c *Client) order(e *Event) {
-	var resent bool
 	if e.ID == c.id {
-		e.Mine, resent = c.unconfirmed.settle(e.Nonce)
+		e.Mine = c.unconfirmed.settle(e.Nonce)
 	}
-	if e.Seq <= c.place.seq || resent && e.Seq > c.place.seq+1 {
+	if e.Seq <= c.place.seq {
 		e.Again = true
 		return
 	}

@@ -12,8 +12,7 @@ type window struct {
 
 type unconfirmed struct {
 	said
-	frame  []byte
-	resent bool // it went out on an earlier link, so that the server may have it already
+	frame []byte
 }
 
 // maxUnconfirmed bounds the window. The server knows a nonce again as long as the
@@ -36,25 +35,19 @@ func (w *window) next() []byte {
 }
 
 // resend begins anew, on a new link.
-func (w *window) resend() {
-	for i := range w.says[:w.sent] {
-		w.says[i].resent = true
-	}
-	w.sent = 0
-}
+func (w *window) resend() { w.sent = 0 }
 
-// settle takes out what has this nonce, and tells if it was there, and resent.
-func (w *window) settle(nonce string) (found, resent bool) {
+// settle takes out what has this nonce, and tells if it was there.
+func (w *window) settle(nonce string) (found bool) {
 	i := slices.IndexFunc(w.says, func(u unconfirmed) bool { return u.nonce == nonce })
 	if nonce == "" || i < 0 {
-		return false, false
+		return false
 	}
-	resent = w.says[i].resent
 	w.says = slices.Delete(w.says, i, i+1)
 	if i < w.sent {
 		w.sent--
 	}
-	return true, resent
+	return true
 }
 
 // takeLonger takes out the texts of more than limit bytes, of those that are not
