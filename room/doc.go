@@ -69,6 +69,7 @@
 //	what a room is         directory.go, silence.go, hub.go, hub_rosters.go, post.go,
 //	                       change.go, rate.go
 //	whose its order is     ordered.go, ordered_publish.go, numbering.go; package order
+//	who else has it        nodes.go
 //	what it keeps          archive.go, history.go, place.go, translate.go, dialect.go
 //	who writes to whom     shard.go, shards.go, roster.go, membership.go, join.go,
 //	                       farewell.go, pass.go, outbox.go, notice.go, reply.go,

@@ -85,6 +85,8 @@ type hub struct {
 //	hubHeard      set and cleared by the Task: there are members who are told that
 //	hubDeflating  set and cleared by the Task: sessions are to compress messages
 //	hubKeeps      set and cleared by the Task: there is history
+//	hubElsewhere  set by anybody, cleared by the Task: its members elsewhere are to be
+//	              counted
 const (
 	hubStalled uint32 = 1 << iota
 	hubEmptied
@@ -93,6 +95,7 @@ const (
 	hubHeard
 	hubDeflating
 	hubKeeps
+	hubElsewhere
 )
 
 // has reports whether a flag is set.
@@ -128,6 +131,9 @@ func newHub(s *Server, name string) *hub {
 	h.log.Init()
 	if s.config.Order != nil {
 		h.order = newOrdered(h)
+		if s.config.Nodes != nil {
+			h.flags.Store(hubElsewhere)
+		}
 	} else {
 		h.epoch.Store(newEpoch())
 	}
@@ -173,6 +179,9 @@ func (h *hub) congested(c *client) bool {
 // Run implements poller.Runner.
 func (h *hub) Run(w *poller.Worker) {
 	h.server.answer(&h.Task)
+	if h.order != nil {
+		h.order.hearCount()
+	}
 	if h.order == nil || h.order.admits(w) {
 		h.joins.Each(func(ch *change) { h.admit(w, ch) })
 	}
@@ -198,6 +207,9 @@ func (h *hub) Run(w *poller.Worker) {
 	}
 	if h.has(hubCounted) {
 		h.announce(w)
+	}
+	if h.order != nil {
+		h.order.tellCount()
 	}
 	if second := h.server.now.Load() / ticksPerSecond; second != h.second {
 		h.second = second

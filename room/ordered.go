@@ -41,8 +41,12 @@ type ordered struct {
 	seq atomic.Uint64
 	at  atomic.Int64
 
-	mu   sync.Mutex // guards left: nothing is forgotten for a room of the same name that came later
-	left bool       // the room has left the Source; set by the directory
+	elsewhere atomic.Int32 // members on other servers; from the Task to anybody
+
+	// What is told of the room's name is for a room of that name, which may have come later.
+	mu      sync.Mutex // guards what follows
+	left    bool       // the room has left the Source; set by the directory
+	counted int        // members here, as the other servers know; the Task reads it without the lock
 
 	begun     bool       // what is kept has come: the room may be entered
 	coming    coming     // what the Source has told, and is not in the logs
@@ -143,6 +147,9 @@ func (o *ordered) leave() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.left = true
+	if o.counted > 0 { // its Task may not have come to it
+		o.hub.server.config.Nodes.Count(o.hub.name, 0)
+	}
 	o.hub.server.config.Order.Leave(o.hub.name)
 }
 
