@@ -69,12 +69,15 @@ func (c Config) options(name string) []nats.Option {
 
 // Dial connects once, or says why it can't: for commands.
 func Dial(c Config) (*nats.Conn, error) {
-	nc, err := nats.Connect(strings.Join(c.URLs, ","), append(c.options("chatd"), nats.MaxReconnects(0))...)
+	nc, err := nats.Connect(strings.Join(c.URLs, ","), append(c.options("chatd"), nats.MaxReconnects(0), nats.ErrorHandler(ignore))...)
 	if err != nil {
 		return nil, fmt.Errorf("NATS at %s: %w", c.urls(), unconnected(err))
 	}
 	return nc, nil
 }
+
+// ignore is for a connection whose user finds out what is wrong.
+func ignore(*nats.Conn, *nats.Subscription, error) {}
 
 // unconnected says what to do about an error of connecting, if that is known.
 func unconnected(err error) error {
@@ -96,6 +99,7 @@ func unconnected(err error) error {
 // connect makes both connections; they are made in the background if nobody is there.
 func (s *Source) connect() (err error) {
 	servers := strings.Join(s.config.URLs, ",")
+	reported := "" // the last error; nats.go tells of one at a time
 	options := append(s.config.options("chatd "+s.node),
 		nats.RetryOnFailedConnect(true),
 		nats.ConnectHandler(func(*nats.Conn) { s.connected() }),
@@ -115,7 +119,10 @@ func (s *Source) connect() (err error) {
 				s.stats.slow.Add(1) // what was dropped will be missing, and read
 				return
 			}
-			s.config.Log.Warn("NATS reports an error", "err", err)
+			if text := err.Error(); text != reported { // what is not allowed is tried each second
+				reported = text
+				s.config.Log.Warn("NATS reports an error", "err", err)
+			}
 		}),
 		nats.ReconnectToServer(s.rebalance.choose),
 	)
@@ -126,7 +133,7 @@ func (s *Source) connect() (err error) {
 		nats.RetryOnFailedConnect(true),
 		nats.ConnectHandler(func(*nats.Conn) { s.look() }),
 		nats.ReconnectHandler(func(*nats.Conn) { s.look() }),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // who asked finds out
+		nats.ErrorHandler(ignore),
 	)
 	if s.reads, err = nats.Connect(servers, readOptions...); err != nil {
 		s.nc.Close()

@@ -31,9 +31,9 @@ type nodeCounts struct {
 	rooms map[string]int
 	beat  uint64
 	heard time.Time
-	whole bool            // all its rooms are known
-	told  map[string]bool // while it tells all: those that it has told; else nil
-	at    string          // the server that it is connected to
+	whole bool           // all its rooms are known
+	stale map[string]int // those that it has not told again since it began to tell all
+	at    string         // the server that it is connected to
 }
 
 // Beats.
@@ -54,11 +54,29 @@ const (
 type beat struct {
 	Node   string         `json:"node"`
 	Number uint64         `json:"number"`
-	All    bool           `json:"all,omitempty"`  // rooms that are not in it, and in those that follow, have no members
-	More   bool           `json:"more,omitempty"` // the next one goes on with it
+	All    bool           `json:"all,omitempty"`  // rooms that are not in it, or in those that follow, have no members
+	More   bool           `json:"more,omitempty"` // the next one belongs to it
 	Rooms  map[string]int `json:"rooms,omitempty"`
 	Server string         `json:"server,omitempty"` // that it is connected to
 }
+
+// credible reports whether a node may have told that. What it tells is kept as long as it
+// tells something, so it must not be anything.
+func (b beat) credible() bool {
+	for room, n := range b.Rooms {
+		if len(room) > maxRoom || n < 0 || n > maxMembers {
+			return false
+		}
+	}
+	return b.Node != "" && len(b.Node) <= maxNode
+}
+
+// What a node may tell.
+const (
+	maxMembers = 1 << 30
+	maxNode    = 64 // bytes of its name
+	maxRoom    = 64
+)
 
 func newCounts(s *Source) *counts {
 	return &counts{s: s, here: make(map[string]int), changed: make(map[string]int), nodes: make(map[string]*nodeCounts), sum: make(map[string]int), all: true}
@@ -150,6 +168,9 @@ func (c *counts) farewell() []byte {
 // hear takes another node's beat. It returns the rooms whose count has changed, and
 // whether that node has to tell all, because something of it was lost.
 func (c *counts) hear(b beat, now time.Time) (changed []string, lost bool) {
+	if !b.credible() {
+		return nil, false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	node := c.nodes[b.Node]
@@ -159,35 +180,30 @@ func (c *counts) hear(b beat, now time.Time) (changed []string, lost bool) {
 	}
 	node.whole = b.All || node.whole && b.Number == node.beat+1
 	node.heard, node.beat, node.at = now, b.Number, b.Server
-	set := func(room string, n int) {
-		by := n - node.rooms[room]
-		if node.rooms[room] = n; n == 0 {
-			delete(node.rooms, room)
-		}
-		if by != 0 {
+	switch {
+	case b.All:
+		node.stale = maps.Clone(node.rooms)
+	case !node.whole:
+		node.stale = nil // what is missing may have told them
+	}
+	for room, n := range b.Rooms {
+		delete(node.stale, room)
+		if by := n - node.rooms[room]; by != 0 {
+			node.rooms[room] = n
 			c.change(room, by)
 			changed = append(changed, room)
 		}
-	}
-	switch {
-	case b.All:
-		node.told = make(map[string]bool)
-	case !node.whole:
-		node.told = nil
-	}
-	for room, n := range b.Rooms {
-		set(room, n)
-		if node.told != nil {
-			node.told[room] = true
+		if n == 0 {
+			delete(node.rooms, room)
 		}
 	}
-	if node.told != nil && !b.More {
-		for room := range node.rooms {
-			if !node.told[room] {
-				set(room, 0)
-			}
+	if !b.More {
+		for room, n := range node.stale {
+			c.change(room, -n)
+			changed = append(changed, room)
+			delete(node.rooms, room)
 		}
-		node.told = nil
+		node.stale = nil
 	}
 	return changed, !node.whole
 }

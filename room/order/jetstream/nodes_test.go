@@ -82,24 +82,59 @@ func TestBeatsOfManyRoomsAreSeveral(t *testing.T) {
 	for i := range 2*roomsABeat + 1 {
 		s.Count(fmt.Sprint(i), 1)
 	}
-	told, other := c.beats(""), newCounts(&Source{node: "there"})
-	if len(told) != 3 {
-		t.Errorf("%d messages", len(told))
-	}
-	for _, body := range told {
-		var b beat
-		if err := json.Unmarshal(body, &b); err != nil {
-			t.Fatal(err)
-		}
-		if _, lost := other.hear(b, time.Now()); lost {
-			t.Errorf("%d is lost", b.Number)
-		}
-	}
-	if len(other.sum) != 2*roomsABeat+1 {
-		t.Errorf("%d rooms", len(other.sum))
+	if n := len(c.beats("")); n != 3 {
+		t.Errorf("%d messages", n)
 	}
 	if n := len(c.beats("")); n != 1 || len(c.here) != 2*roomsABeat+1 {
 		t.Errorf("%d messages, %d rooms", n, len(c.here))
+	}
+}
+
+func TestCountsThatAreToldAgainInPartsDoNotFlicker(t *testing.T) {
+	here := &Source{node: "here"}
+	from, to := newCounts(&Source{node: "there"}), newCounts(here)
+	here.counts = to
+	const rooms = 2*roomsABeat + 1
+	for i := range rooms {
+		from.here[fmt.Sprint(i)] = 1
+	}
+	from.here["left"] = 1
+	hear := func() (changed []string) {
+		for _, body := range from.beats("") {
+			var b beat
+			if err := json.Unmarshal(body, &b); err != nil {
+				t.Fatal(err)
+			}
+			more, lost := to.hear(b, time.Now())
+			if lost {
+				t.Errorf("something of %d is missed", b.Number)
+			}
+			changed = append(changed, more...)
+		}
+		return changed
+	}
+	if n := len(hear()); n != rooms+1 {
+		t.Errorf("%d rooms", n)
+	}
+	delete(from.here, "left") // and that was not heard
+	from.tellAll()
+	if changed := hear(); len(changed) != 1 || changed[0] != "left" || here.Elsewhere("7") != 1 || here.Elsewhere("left") != 0 {
+		t.Error(changed)
+	}
+}
+
+func TestCountsThatCanNotBeAreNotHeard(t *testing.T) {
+	c := newCounts(&Source{node: "here"})
+	for _, b := range []beat{
+		{All: true, Rooms: map[string]int{"a": 1}},
+		{Node: strings.Repeat("x", 100), All: true, Rooms: map[string]int{"a": 1}},
+		{Node: "there", All: true, Rooms: map[string]int{"a": -1}},
+		{Node: "there", All: true, Rooms: map[string]int{"a": 1 << 40}},
+		{Node: "there", All: true, Rooms: map[string]int{strings.Repeat("x", 100): 1}},
+	} {
+		if _, lost := c.hear(b, time.Now()); lost || len(c.nodes) > 0 {
+			t.Errorf("%+v is heard", b)
+		}
 	}
 }
 
@@ -151,6 +186,12 @@ func TestRemovalsThatAreToldAgainAreKnown(t *testing.T) {
 		t.Errorf("%d messages", len(m))
 	}
 	r.tellAll()
+	for i := range maxLasting + 1 {
+		r.hear(removalsTold{All: []removal{{"a", fmt.Sprint(i), 1}}}, now)
+	}
+	if len(r.until) != maxLasting || told[len(told)-1] != fmt.Sprintf("a%d1ms", maxLasting) {
+		t.Errorf("%d are known, the last one told is %s", len(r.until), told[len(told)-1])
+	}
 	if m := r.messages(now.Add(2 * time.Hour)); len(m) != 0 || len(r.until) != 0 {
 		t.Errorf("%d messages, %d are known that are over", len(m), len(r.until))
 	}

@@ -36,6 +36,7 @@ type removalsTold struct {
 
 // Limits.
 const (
+	maxLasting   = 1 << 16              // that are known: of more, others are not told again
 	removalBytes = 64 << 10             // of rooms and ids in a message, about
 	longestBan   = 366 * 24 * time.Hour // nobody means more
 	sameBan      = time.Second          // bans of one client that end within it are the same one, told again
@@ -88,7 +89,7 @@ func (r *removals) hear(told removalsTold, now time.Time) {
 		if told.Again && until.Before(known.Add(sameBan)) {
 			continue
 		}
-		if until.After(known) && for_ > 0 {
+		if until.After(known) && for_ > 0 && len(r.until) < maxLasting {
 			r.until[b] = until
 		}
 		if r.tell != nil {
