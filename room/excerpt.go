@@ -28,8 +28,7 @@ type Excerpt struct {
 // the messages are encoded by who asked.
 func (s *Server) Messages(ctx context.Context, room string, since position.Since, limit int) (*Excerpt, error) {
 	x := new(Excerpt)
-	e := &errand{room: room, post: newPost(false), visit: func(h *hub) { h.excerpt(x, since, uint64(limit)) }}
-	if err := s.run(ctx, e); err != nil {
+	if err := s.look(ctx, room, func(h *hub) { h.excerpt(x, since, uint64(limit)) }); err != nil {
 		return nil, err
 	}
 	return x, nil

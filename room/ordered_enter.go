@@ -16,6 +16,9 @@ func (o *ordered) leave() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.left = true
+	if o.counted > 0 { // its Task may not have come to it
+		o.hub.server.config.Nodes.Count(o.hub.name, 0)
+	}
 	o.hub.server.config.Order.Leave(o.hub.name)
 }
 

@@ -148,8 +148,8 @@ func TestNobodyComesInBeforeTheOrderHasBegun(t *testing.T) {
 	late.welcomed(event{"type": "welcome", "seq": 5, "resumed": false})
 	late.hears(event{"type": "gap", "from": 4, "to": 5, "why": "history"})
 	late.hears(event{"type": "say", "seq": 7})
-	if f, ok := s.Figures("a"); !ok || f.Seq != 9 || f.Epoch != 0xaa {
-		t.Error(f, ok)
+	if f, err := s.Figures(t.Context(), "a"); err != nil || f.Seq != 9 || f.Epoch != 0xaa {
+		t.Error(f, err)
 	}
 	if st := s.Stats(); st.Messages != 0 || st.KeptMessages != 2 {
 		t.Errorf("%+v: what was there is not new", st)

@@ -134,7 +134,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	case store != nil:
 		config.Order = store
 	case shared != nil:
-		config.Order, config.OrderGrace = shared, sharedGrace
+		config.Order, config.Nodes, config.OrderGrace = shared, shared, sharedGrace
 	}
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()

@@ -6,7 +6,8 @@
 //	    ──Enter────▶        ──Begin──▶
 //
 // A message that is published is told by nobody before its copy has come back: that
-// is the one order that all have.
+// is the one order that all have. What servers that share their rooms tell each other
+// besides goes through [Nodes].
 package order
 
 // Message is one of a room's.

@@ -48,6 +48,5 @@
 //	read.go, history.go,    what is read: for a room that is entered, of all rooms,
 //	scan.go, fill.go        for a gap
 //	peers.go                history that another node has
-//	nodes.go, counts.go,    what else nodes tell each other
-//	removals.go
+//	counts.go, removals.go  what else nodes tell each other
 package jetstream

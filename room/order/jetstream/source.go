@@ -15,7 +15,7 @@ import (
 	"chatd/room/order"
 )
 
-// Source is an [order.Source]. Its methods may be called by anybody.
+// Source is an [order.Source], and [order.Nodes]. Its methods may be called by anybody.
 type Source struct {
 	config      Config
 	node        string     // tells what this one published
@@ -28,8 +28,8 @@ type Source struct {
 	dispatchers []*dispatcher
 	partitions  []*partition
 	peers       *peers
-	counts      *Counts
-	removals    *Removals
+	counts      *counts
+	removals    *removals
 	stats       stats
 	rebalance   rebalance
 
@@ -45,7 +45,10 @@ type Source struct {
 	away      atomic.Int64 // since when NATS is not connected, ns since 1970; 0: it is
 }
 
-var _ order.Source = (*Source)(nil)
+var (
+	_ order.Source = (*Source)(nil)
+	_ order.Nodes  = (*Source)(nil)
+)
 
 // errAway is why a message has no place that waited for one.
 var errAway = errors.New("the order's servers take no messages at present")
@@ -152,12 +155,6 @@ func (s *Source) Ready() error {
 	}
 	return nil
 }
-
-// Counts are the members that rooms have elsewhere.
-func (s *Source) Counts() *Counts { return s.counts }
-
-// Removals are of clients who are sent away from a room on all nodes.
-func (s *Source) Removals() *Removals { return s.removals }
 
 // Close implements order.Source. It takes no longer than a message may wait.
 func (s *Source) Close() error {
