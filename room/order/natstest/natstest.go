@@ -66,8 +66,8 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, os.Rename(path+".new", path)
 })
 
-// Program is the path of nats-server.
-func Program(t testing.TB) string {
+// Binary is the program, for who runs it by himself.
+func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -134,7 +134,7 @@ func port(t testing.TB) string {
 // connections.
 func (s *Server) Restart() {
 	s.t.Helper()
-	path := Program(s.t)
+	path := Binary(s.t)
 	s.log, s.done = new(bytes.Buffer), make(chan struct{})
 	s.cmd = exec.Command(path, s.args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
