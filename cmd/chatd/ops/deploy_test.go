@@ -42,7 +42,7 @@ func unit(t *testing.T, key string) (value string) {
 }
 
 func TestVariablesOfTheEnvironmentAreFlags(t *testing.T) {
-	for _, file := range []string{"chatd.service", "Dockerfile", "README.md"} {
+	for _, file := range []string{"chatd.service", "Dockerfile", "README.md", "cluster/chatd.conf", "cluster/compose.yaml"} {
 		names := regexp.MustCompile(`\bCHATD_([A-Z_]*[A-Z])\b`).FindAllStringSubmatch(string(readFile(t, file)), -1)
 		if len(names) < 2 {
 			t.Errorf("%s: only %d variables were found", file, len(names))
