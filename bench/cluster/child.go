@@ -112,7 +112,7 @@ func (c *child) stop() error {
 		c.cmd = nil
 		var status *exec.ExitError
 		if errors.As(err, &status) {
-			return fmt.Errorf("%s ends with %w:\n%s", c.name, err, c.tail())
+			return fmt.Errorf("%s ends with %w", c.name, err)
 		}
 		return err
 	case <-time.After(endTime):

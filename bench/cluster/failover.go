@@ -23,7 +23,8 @@ type Failover struct {
 type FailoverResult struct {
 	Failover
 	Gone     float64         // until all knew that they were cut off
-	CaughtUp float64         // from then on, until the last had heard all that was due before it began to connect; 0: never
+	Back     int             // clients that came back and heard all that they had missed
+	CaughtUp float64         // from then on, until the last who had missed something had heard it
 	Each     *result.Latency // the same for each, from its own beginning
 	Stayed   *result.Latency // of deliveries to those who stayed, from the death until all were caught up
 	Sent     uint64          // messages
@@ -135,11 +136,11 @@ func (f Failover) die(ctx context.Context, c *Cluster, staying, herd *load.Fleet
 	staying.MeasureUntil(load.Now())
 	found := herd.Comeback()
 	r.Each = found.Latency()
-	if herd.Counts().Back == f.Clients {
-		r.CaughtUp = float64(found.CaughtUp-found.Began) / 1e9
-		return <-returning
+	if r.Back = herd.Counts().Back; r.Back < f.Clients {
+		return nil
 	}
-	return nil
+	r.CaughtUp = float64(found.CaughtUp-found.Began) / 1e9
+	return <-returning
 }
 
 // judge holds what all have heard against what was sent.
@@ -182,10 +183,10 @@ func (r *FailoverResult) Write(w io.Writer) error {
 	text := fmt.Sprintf("## A node's death\n\nOne of %d nodes, with %d clients, is killed; %d are at the others, and %g messages a second are said there.\n\n| | |\n|---|---|\n",
 		r.Cluster.Nodes, r.Clients, r.Staying, r.Rate)
 	text += row("all knew of it after", "%.2f s", r.Gone)
-	if r.CaughtUp > 0 {
+	if r.Back == r.Clients {
 		text += row("from then on, all were caught up after", "%.2f s", r.CaughtUp)
 	} else {
-		text += row("all were caught up", "never")
+		text += row("of them, came back and heard all that they had missed", "only %d", r.Back)
 	}
 	latency := func(what string, l *result.Latency) {
 		if l != nil {
