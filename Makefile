@@ -22,7 +22,7 @@ INSTALL = $(SUDO); \
 	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz corpus cover screenshot idle bench compare compare-quick hostile soak million interop tools clean
+.PHONY: help run build test lint fuzz corpus cover screenshot idle bench compare compare-quick hostile soak cluster cluster-soak cluster-planted million interop tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -90,6 +90,17 @@ million: build ## hold N (default 1000000) connections in one process, in a User
 
 soak: bench ## everything at random for SOAK (default 10m) from SEED (default: a new one), chatd's counts held against its clients'
 	bin/chatbench soak -duration $(SOAK) -seed $(SEED) -out $(if $(filter 10m,$(SOAK)),bench/soak/SUMMARY.md,bin/report/soak.md)
+
+cluster: build bin/tools/nats-server ## three nodes that share their rooms by three NATS servers, the page on ADDR, until Ctrl-C
+	go build -o bin/ ./bench/chatbench
+	bin/chatbench cluster -serve -addr $(ADDR)
+
+cluster-soak: build bin/tools/nats-server ## harm to such a cluster at random for SOAK (default 10m) from SEED: each message accounted for
+	go build -o bin/ ./bench/chatbench
+	bin/chatbench cluster -duration $(SOAK) -seed $(SEED) -out bin/report/cluster.md
+
+cluster-planted: bin/tools/nats-server ## faults that are planted in chatd: a short run of that finds each: 5 minutes
+	CHATD_PLANTED=1 go test -count 1 -timeout 30m -v -run Planted ./bench/cluster
 
 interop: build ## clients and tools that others wrote, each in a short run: 4 minutes, and once 1 GB to install
 	go build -o bin/ ./bench/chatbench
