@@ -228,13 +228,14 @@ func (m *model) placed(i int, ch *change) {
 		welcome := !c.welcomed
 		c.welcomed = true
 		c.counts[room] = -1
+		epoch := r.epoch // it may be another one when this is written
 		if c.stream.speaks() {
 			c.rest = append(c.rest, item{room: room, event: func(members int) []byte {
 				if !welcome {
-					return eventFrame(chat.AppendJoined(nil, room, r.epoch, r.seq(p.begin), p.resumed, members))
+					return eventFrame(chat.AppendJoined(nil, room, epoch, r.seq(p.begin), p.resumed, members))
 				}
 				w := m.clients[i].chat().welcome()
-				w.Room, w.Epoch, w.Seq, w.Resumed, w.Members = room, r.epoch, r.seq(p.begin), p.resumed, members
+				w.Room, w.Epoch, w.Seq, w.Resumed, w.Members = room, epoch, r.seq(p.begin), p.resumed, members
 				return eventFrame(chat.AppendWelcome(nil, w))
 			}})
 		}
