@@ -93,7 +93,8 @@
 // where connections of an address are limited or proxies speak for clients
 // (sources.go), when a client is sent away (disconnects.go), when a room needs a
 // shard (shards.go), and by others that look a room up (directory.go): those are
-// no matters of messages.
+// no matters of messages. Only a hub whose order is a Source's locks one of its own
+// when it hands a message over (ordered_enter.go).
 //
 // What time is, and when each deadline comes, is said in time.go.
 //

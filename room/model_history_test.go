@@ -95,7 +95,7 @@ func (x stream) frame(kind string, event []byte) []byte {
 // say adds a message, and returns it.
 func (r *refRoom) say(m *model, room string, said chat.Message) *refMessage {
 	said.Seq, said.At = m.seqAfter(max(r.again, r.seq(len(r.messages)))), m.clock
-	message := refMessage{seq: said.Seq, at: m.clock, timed: r.timing, id: said.ID, nonce: said.Nonce}
+	message := refMessage{seq: said.Seq, at: m.clock, timed: r.timing || m.source != nil, id: said.ID, nonce: said.Nonce}
 	op := ws.OpText
 	if said.Binary {
 		op = ws.OpBinary
@@ -213,11 +213,11 @@ func (m *model) placed(i int, ch *change) {
 		return
 	}
 	r := m.rooms[room]
-	if r == nil || r.epoch != ch.hub.epoch.Load() && r.floor(m, len(r.messages)) == len(r.messages) { // it may have died meanwhile
+	if r == nil || r.epoch != ch.hub.epoch.Load() && (m.shared() || r.floor(m, len(r.messages)) == len(r.messages)) { // it may have died meanwhile
 		r = &refRoom{epoch: ch.hub.epoch.Load()}
 		m.rooms[room] = r
 	}
-	r.timing = r.timing || m.source != nil || c.stream != rawStream || m.server.config.History > 0
+	r.timing = r.timing || c.stream != rawStream || m.server.config.History > 0
 	head := int(ch.place.head)
 	p := r.place(m, c.stream.told(), ch.since, head)
 	if p.live {
@@ -228,13 +228,14 @@ func (m *model) placed(i int, ch *change) {
 		welcome := !c.welcomed
 		c.welcomed = true
 		c.counts[room] = -1
+		epoch := r.epoch // it may be another one when this is written
 		if c.stream.speaks() {
 			c.rest = append(c.rest, item{room: room, event: func(members int) []byte {
 				if !welcome {
-					return eventFrame(chat.AppendJoined(nil, room, r.epoch, r.seq(p.begin), p.resumed, members))
+					return eventFrame(chat.AppendJoined(nil, room, epoch, r.seq(p.begin), p.resumed, members))
 				}
 				w := m.clients[i].chat().welcome()
-				w.Room, w.Epoch, w.Seq, w.Resumed, w.Members = room, r.epoch, r.seq(p.begin), p.resumed, members
+				w.Room, w.Epoch, w.Seq, w.Resumed, w.Members = room, epoch, r.seq(p.begin), p.resumed, members
 				return eventFrame(chat.AppendWelcome(nil, w))
 			}})
 		}
@@ -280,15 +281,21 @@ func (m *model) compareHistory() string {
 // compareRooms returns what is wrong with the rooms, which have so many members.
 func (m *model) compareRooms(members map[string]int) string {
 	d := &m.server.directory
+	d.rooms.Scan(func(name string, h *hub) bool {
+		if m.shared() && m.rooms[name] == nil { // nobody got into it, or could say something
+			m.rooms[name] = &refRoom{epoch: h.epoch.Load()}
+		}
+		return true
+	})
 	for name, r := range m.rooms {
 		h := d.room(name)
 		floor := r.floor(m, len(r.messages))
 		switch {
 		case h != nil && int(h.population.Load()) != members[name]:
 			return fmt.Sprintf("room %s should have %d members: %+v", name, members[name], h)
-		case h == nil && (members[name] > 0 || floor < len(r.messages)):
+		case h == nil && (members[name] > 0 || floor < len(r.messages) && !m.shared()):
 			return fmt.Sprintf("room %s is gone, with %d members and %d messages", name, members[name], len(r.messages)-floor)
-		case h != nil && members[name] == 0 && floor == len(r.messages) && !m.mayBeKept(r):
+		case h != nil && members[name] == 0 && floor == len(r.messages) && !m.mayBeKept(r) && !m.shared():
 			return fmt.Sprintf("room %s is still there", name)
 		case h == nil:
 			delete(m.rooms, name)
@@ -310,6 +317,9 @@ func (m *model) compareRooms(members map[string]int) string {
 	}
 	return ""
 }
+
+// shared reports whether rooms are left though they have history, and only after a while.
+func (m *model) shared() bool { return m.server.config.OrderGrace > 0 }
 
 // mayBeKept reports whether a room in which all is too old may not know it yet.
 func (m *model) mayBeKept(r *refRoom) bool {

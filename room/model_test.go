@@ -336,6 +336,9 @@ func (m *model) do(o op) {
 		if len(m.clients) == 0 {
 			m.server.config.History = [...]int{0, 1, 3, 10}[o.n%4]
 			m.server.config.HistoryAge = [...]time.Duration{0, 2 * time.Second}[o.n/4%2]
+			if m.source != nil {
+				m.server.config.OrderGrace = [...]time.Duration{0, time.Second}[o.n/8%2]
+			}
 		}
 	case opMiss:
 		if m.source != nil && m.hub(room) != nil {

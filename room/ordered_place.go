@@ -1,6 +1,8 @@
 package room
 
 import (
+	"unicode/utf8"
+
 	"github.com/gobwas/ws"
 
 	"chatd/poller"
@@ -80,7 +82,7 @@ func (o *ordered) say(w *poller.Worker, tag uint64, m *order.Message, old bool) 
 		}
 	}
 	op := ws.OpText
-	if m.Binary {
+	if m.Binary || !utf8.Valid(m.Payload) { // such a text would cost all their connections (RFC 6455 §8.1)
 		op = ws.OpBinary
 	}
 	x := translators.Get().(*translator)
