@@ -194,9 +194,16 @@ func (h *hub) Run(w *poller.Worker) {
 		h.order.hearCount()
 	}
 	if h.order == nil || h.order.admits(w) {
-		h.joins.Each(func(ch *change) { h.admit(w, ch) })
+		h.joins.Each(func(ch *change) {
+			if h.order == nil || !h.order.holds(ch) {
+				h.admit(w, ch)
+			}
+		})
 	}
 	appended, answered := h.append(w)
+	if h.order != nil {
+		h.order.admitHeld(w)
+	}
 	if answered {
 		runtime.Gosched() // who waits for it would else wait for the passes, too, if there are as many as cores
 	}

@@ -1,6 +1,11 @@
 package room
 
-import "time"
+import (
+	"time"
+
+	"chatd/poller"
+	"chatd/room/position"
+)
 
 // This file is what servers that share their rooms tell each other besides messages: how
 // many members a room has on each, and who is sent away from all. See [order.Nodes].
@@ -76,5 +81,52 @@ func (o *ordered) tellCount() {
 	if !o.left { // else a room of the same name may have told its own
 		nodes.Count(o.hub.name, n)
 		o.counted = n
+	}
+}
+
+// aheadTime is how long one waits who has heard on another server what is not here yet. A
+// lost copy is found within a few seconds.
+const aheadTime = 5 * time.Second
+
+// held is one who does.
+type held struct {
+	change *change
+	until  uint32 // the tick at which it comes in all the same: then there is no such message
+}
+
+// holds has a newcomer wait who is ahead of this server. The hub's Task calls it.
+func (o *ordered) holds(ch *change) bool {
+	if o.hub.server.config.Nodes == nil || !o.isAhead(ch) {
+		return false
+	}
+	o.held = append(o.held, held{ch, o.hub.server.after(aheadTime)})
+	return true
+}
+
+// isAhead reports whether a newcomer knows of a message that is not here yet.
+func (o *ordered) isAhead(ch *change) bool {
+	at := ch.since.Position
+	return ch.since.Kind == position.At && at.Epoch == o.hub.epoch.Load() && at.Seq > o.top
+}
+
+// admitHeld lets those in for whom the server has caught up, or who have waited for long
+// enough. The hub's Task calls it.
+func (o *ordered) admitHeld(w *poller.Worker) {
+	if len(o.held) == 0 {
+		return
+	}
+	h := o.hub
+	now, serves := h.server.now.Load(), h.server.stage.Load() == serving
+	waiting := o.held
+	o.held = nil
+	for _, x := range waiting {
+		if serves && now < x.until && o.isAhead(x.change) {
+			o.held = append(o.held, x)
+		} else {
+			h.admit(w, x.change)
+		}
+	}
+	if len(o.held) > 0 {
+		h.signal(w, hubActive)
 	}
 }

@@ -208,3 +208,42 @@ func TestRoomThatOthersHaveIsFetchedForWhoLooks(t *testing.T) {
 	}
 	s.until(func() bool { s.Tick(); return s.Stats().Rooms == 0 })
 }
+
+func TestWhoHasHeardMoreElsewhereWaits(t *testing.T) {
+	s, o, _ := startShared(t)
+	stays := s.asks("/a")
+	r := o.room("a").inside
+	r.Begin(0xaa, order.Point{}, []order.Message{elsewhere(1, "one")})
+	stays.welcomed(event{"seq": 0})
+	ana, eve := s.asks("/a?since=000000aa.3.1003"), s.asks("/a?since=000000aa.9")
+	held := func() (n int) {
+		h := s.directory.room("a")
+		if err := s.ask(t.Context(), &h.Task, func() { n = len(h.order.held) }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	s.until(func() bool { return held() == 2 })
+	parts := make(chan error)
+	go func() {
+		at, _ := position.ParseSince("000000aa.3.1003")
+		x, err := s.Messages(t.Context(), "a", at, 10)
+		if err == nil && x.Missing {
+			err = fmt.Errorf("%+v is missing", x.Gap)
+		}
+		parts <- err
+	}()
+	r.Place(0, elsewhere(2, "two"))
+	stays.hearsText("one", "two")
+	if n := held(); n != 2 {
+		t.Errorf("%d wait", n)
+	}
+	r.Place(0, elsewhere(3, "three"))
+	ana.welcomed(event{"seq": 3, "resumed": true})
+	if err := <-parts; err != nil {
+		t.Error(err)
+	}
+	s.until(func() bool { s.Tick(); return held() == 0 }) // there is no such message
+	eve.welcomed(event{"resumed": false})
+	eve.hears(event{"type": "gap", "from": 1, "why": "future"})
+}

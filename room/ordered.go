@@ -56,6 +56,7 @@ type ordered struct {
 	forgotten uint64 // up to this one it was told to forget
 	window    transit
 	waits     []*change // those that want to come in, and can't yet
+	held      []held    // those that have heard more than is here yet
 	refuseAt  uint32    // the tick at which all is refused that waits for the Source to begin; 0: nothing does
 	leaveAt   uint32    // the tick at which a room without members may leave; 0: not known
 }
