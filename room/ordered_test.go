@@ -435,6 +435,40 @@ func TestRoomThatOthersShareIsLeftAfterAWhile(t *testing.T) {
 	o.room("a").inside.Begin(1, order.Point{}, nil)
 }
 
+// All that was said in a room may have become too old while the process was down: who
+// was there before comes back to its number.
+func TestRoomOfWhichNothingIsKeptWaitsForItsMembersAfterAStart(t *testing.T) {
+	s, o := startOrdered(t, withHistory(10))
+	if err := s.Open(t.Context(), []string{"a", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	a, b := o.room("a"), o.room("b")
+	s.setClock(1005 + 25*time.Hour.Milliseconds())
+	left := func(r *heldRoom) bool {
+		s.Tick()
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return r.left
+	}
+	for _, r := range []*heldRoom{a, b} {
+		r.inside.Begin(7, order.Point{Seq: 4, At: 1004}, []order.Message{elsewhere(5, "old")})
+		s.until(func() bool { f, ok := s.Figures(r.name); return ok && f.Epoch == 7 && f.Seq == 5 })
+	}
+	for range returnGrace / TickInterval / 2 {
+		if left(a) {
+			t.Fatal("nobody had time to come back")
+		}
+	}
+	ana := s.asks("/a?since=00000007.5.1005")
+	ana.welcomed(event{"type": "welcome", "seq": 5, "resumed": true})
+	s.until(func() bool { return left(b) })
+	if left(a) {
+		t.Error("it was left while somebody was there")
+	}
+	ana.leaves()
+	s.until(func() bool { return left(a) })
+}
+
 func TestRoomWhoseOrderCannotBeReachedIsRefused(t *testing.T) {
 	s, o := startOrdered(t)
 	c := s.asks("/a")

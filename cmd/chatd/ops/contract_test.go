@@ -63,7 +63,7 @@ func gather() (map[string]family, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	store, err := stored.Open(dir, time.Second)
+	store, err := stored.Open(dir, time.Second, log)
 	if err != nil {
 		return nil, err
 	}
