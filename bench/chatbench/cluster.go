@@ -116,6 +116,9 @@ func serveCluster(ctx context.Context, config cluster.Config, out io.Writer) err
 	return nil // it was interrupted, perhaps while it started
 }
 
+// patience is for everybody to have heard everything, on a machine that is busy.
+const patience = 2 * time.Minute
+
 // streams are fewer than usual: each has three replicas, on a machine that they share.
 const streams = 4
 
@@ -152,7 +155,7 @@ func (o *clusterOptions) harm(ctx context.Context, out io.Writer) error {
 	p := newProgress(os.Stderr, fmt.Sprintf("seed %d, ", o.seed))
 	report, err := cluster.Run(ctx, cluster.Options{
 		Cluster: o.cluster, Schedule: cluster.NewSchedule(o.seed, o.duration, o.cluster.Nodes, o.cluster.Servers, streams),
-		Clients: o.clients, Publishers: max(1, o.clients/9), Rooms: o.rooms, Rate: o.rate, Patience: time.Minute, Progress: p.show,
+		Clients: o.clients, Publishers: max(1, o.clients/9), Rooms: o.rooms, Rate: o.rate, Patience: patience, Progress: p.show,
 	})
 	p.done()
 	if err := report.Write(out); err != nil {

@@ -67,7 +67,7 @@ func TestClusterIsServedUntilItIsInterrupted(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		t.Fatal("it does not end")
 	}
 	for _, addr := range addrs {

@@ -25,9 +25,9 @@ type child struct {
 
 const (
 	// startTime is for a process to take connections, on a machine that is busy.
-	startTime = 60 * time.Second
+	startTime = 3 * time.Minute
 	// endTime is for one to end that was asked to.
-	endTime = 30 * time.Second
+	endTime = time.Minute
 	polling = 10 * time.Millisecond
 )
 

@@ -28,9 +28,12 @@ type Deed struct {
 
 // harm does what a schedule says.
 type harm struct {
-	cluster  *Cluster
-	nc       *nats.Conn  // to all servers
-	restored atomic.Bool // Restore has begun: what has a place may be lost
+	cluster *Cluster
+	nc      *nats.Conn // to all servers
+
+	// What was said between these times, in ms since 1970, may be lost by a Restore; 0: not
+	// yet.
+	kept, back atomic.Int64
 
 	mu    sync.Mutex
 	deeds []Deed // guarded by mu
@@ -207,7 +210,7 @@ func (h *harm) stepDown(ctx context.Context, streams []int) {
 
 // restore keeps what the servers have stored, and has the undoing set them back to it.
 func (h *harm) restore(ctx context.Context) (undo func() error, err error) {
-	h.restored.Store(true)
+	h.kept.Store(time.Now().UnixMilli())
 	var all []*child
 	for _, s := range h.cluster.Servers {
 		all = append(all, &s.child)
@@ -227,6 +230,7 @@ func (h *harm) restore(ctx context.Context) (undo func() error, err error) {
 	return func() error {
 		h.note("the servers are set back now")
 		return between(func(s *Server) error {
+			h.back.Store(time.Now().UnixMilli())
 			if err := os.RemoveAll(s.dir); err != nil {
 				return err
 			}

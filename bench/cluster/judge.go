@@ -44,10 +44,13 @@ func (c *court) add(what string, n int) {
 	c.counts[what] += n
 }
 
-// restored reports whether NATS was set back to an earlier state.
-func (c *court) restored() bool {
+// restored reports whether NATS is set back to an earlier state, or will be.
+func (c *court) restored() bool { return c.harm.Load().kept.Load() != 0 }
+
+// mayBeLost reports whether what was said at a time is from before that.
+func (c *court) mayBeLost(at int64) bool {
 	h := c.harm.Load()
-	return h != nil && h.restored.Load()
+	return at >= h.kept.Load() && at <= h.back.Load()
 }
 
 // found is all that was found.

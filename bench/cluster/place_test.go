@@ -128,7 +128,7 @@ func TestWhatIsSetBackMayBeLostIfThatIsTold(t *testing.T) {
 	} {
 		t.Run(told, func(t *testing.T) {
 			h := newHearing(t)
-			h.room.court.harm.Load().restored.Store(true)
+			h.room.court.harm.Load().kept.Store(1000)
 			for _, word := range strings.Fields(told) {
 				h.tell(word)
 			}

@@ -65,7 +65,7 @@ var planted = []struct {
 	{
 		"a stream that is taken for the one that it was by when it was created", "subject.go",
 		"	binary.BigEndian.PutUint64(b[8:], l.generation)\n", "",
-		setBack(), 6, 60, "behind",
+		setBack(), 6, 60, "in room",
 	},
 }
 

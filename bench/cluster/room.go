@@ -86,7 +86,7 @@ func (r *room) top(epoch string) uint64 {
 	return 0
 }
 
-// between are the messages behind from up to to, in order.
+// between are the messages behind from up to to that there must be, in order.
 func (r *room) between(epoch string, from, to uint64) (all []*said) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,7 +95,7 @@ func (r *room) between(epoch string, from, to uint64) (all []*said) {
 		return nil
 	}
 	for seq, m := range l.said {
-		if seq > from && seq <= to && (l.split == 0 || seq < l.split) {
+		if seq > from && seq <= to && (l.split == 0 || seq < l.split) && !r.court.mayBeLost(m.at) {
 			all = append(all, m)
 		}
 	}
