@@ -50,5 +50,13 @@ func (p *proxy) setAll(decide func(subject string) int) {
 	p.Decide(func(subject string) natsproxy.Fate { return natsproxy.Fate(decide(subject)) })
 }
 
+// setPublish has what the node publishes decided on.
+func (p *proxy) setPublish(decide func(subject string) int) {
+	p.DecideSent(func(subject string) natsproxy.Fate { return natsproxy.Fate(decide(subject)) })
+}
+
+// setAway has nobody get through, or everybody again.
+func (p *proxy) setAway(away bool) { p.Refuse(away) }
+
 // cut ends all connections.
 func (p *proxy) cut() { p.Cut() }

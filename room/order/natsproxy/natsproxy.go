@@ -8,13 +8,15 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Fate is what becomes of a message on its way to the client.
+// Fate is what becomes of a message on its way.
 type Fate int
 
 // The fates.
@@ -34,7 +36,9 @@ type Proxy struct {
 	running  sync.WaitGroup
 
 	mu      sync.Mutex
-	decide  func(subject string) Fate // nil: all pass
+	decide  func(subject string) Fate // on what the server sends; nil: all pass
+	sent    func(subject string) Fate // on what the client sends, likewise
+	version string                    // that the server says it has; empty: its own
 	delay   time.Duration
 	open    chan struct{} // closed: bytes pass
 	refuses bool
@@ -82,6 +86,20 @@ func (p *Proxy) Decide(decide func(subject string) Fate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.decide = decide
+}
+
+// DecideSent has the fate of messages from the client decided on, likewise.
+func (p *Proxy) DecideSent(decide func(subject string) Fate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sent = decide
+}
+
+// Pretend has the server say that it is of a version.
+func (p *Proxy) Pretend(version string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.version = version
 }
 
 // Delay has all that is sent, either way, arrive later by so much.
@@ -161,8 +179,8 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	var both sync.WaitGroup
-	both.Go(func() { p.pipe(l, up, chunks(client)); l.end() })
-	both.Go(func() { p.pipe(l, client, p.messages(up)); l.end() })
+	both.Go(func() { p.pipe(l, up, p.messages(client, &p.sent, "PUB", "HPUB")) })
+	both.Go(func() { p.pipe(l, client, p.messages(up, &p.decide, "MSG", "HMSG")) })
 	both.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -232,34 +250,27 @@ func (p *Proxy) arrives(l *link, due time.Time) bool {
 	}
 }
 
-// chunks reads whatever comes.
-func chunks(from io.Reader) func() ([]byte, error) {
-	return func() ([]byte, error) {
-		b := make([]byte, 32<<10)
-		n, err := from.Read(b)
-		if n > 0 {
-			return b[:n], nil
-		}
-		return nil, err
-	}
-}
-
-// messages reads what the server says, without what is lost, and with what is doubled.
-func (p *Proxy) messages(from io.Reader) func() ([]byte, error) {
+// messages reads what one side says, without what is lost, and with what is doubled. Messages
+// are of these kinds.
+func (p *Proxy) messages(from io.Reader, decide *func(string) Fate, kinds ...string) func() ([]byte, error) {
 	in := bufio.NewReaderSize(from, 1<<20)
 	var late []byte
 	return func() ([]byte, error) {
 		for {
-			b, fate, err := p.message(in)
-			switch {
-			case err != nil:
+			b, subject, err := message(in, kinds)
+			if err != nil {
 				return nil, err
-			case fate == Drop:
+			}
+			if bytes.HasPrefix(b, []byte("INFO ")) {
+				b = p.info(b)
+			}
+			switch p.fate(subject, decide) {
+			case Drop:
 				continue
-			case fate == Late:
+			case Late:
 				late = append(late, b...)
 				continue
-			case fate == Double:
+			case Double:
 				b = append(b, bytes.Clone(b)...)
 			}
 			b = append(b, late...)
@@ -269,29 +280,44 @@ func (p *Proxy) messages(from io.Reader) func() ([]byte, error) {
 	}
 }
 
+// info is what a server says of itself.
+func (p *Proxy) info(b []byte) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.version == "" {
+		return b
+	}
+	return versions.ReplaceAll(b, []byte(`"version":"`+p.version+`"`))
+}
+
+var versions = regexp.MustCompile(`"version":"[^"]*"`)
+
+// fate is that of what has the subject; empty: it is no message.
+func (p *Proxy) fate(subject string, decide *func(string) Fate) Fate {
+	p.mu.Lock()
+	f := *decide
+	p.mu.Unlock()
+	if f == nil || subject == "" {
+		return Pass
+	}
+	return f(subject)
+}
+
 // message reads a line of the protocol, and what belongs to it.
-func (p *Proxy) message(in *bufio.Reader) (b []byte, fate Fate, err error) {
+func message(in *bufio.Reader, kinds []string) (b []byte, subject string, err error) {
 	if b, err = in.ReadBytes('\n'); err != nil {
-		return nil, Pass, err
+		return nil, "", err
 	}
 	fields := strings.Fields(string(b))
-	if len(fields) < 4 || fields[0] != "HMSG" && fields[0] != "MSG" {
-		return b, Pass, nil
+	if len(fields) < 3 || !slices.Contains(kinds, fields[0]) {
+		return b, "", nil
 	}
 	size, err := strconv.Atoi(fields[len(fields)-1])
 	if err != nil {
-		return nil, Pass, err
+		return nil, "", err
 	}
 	head := len(b)
 	b = append(b, make([]byte, size+2)...)
-	if _, err := io.ReadFull(in, b[head:]); err != nil {
-		return nil, Pass, err
-	}
-	p.mu.Lock()
-	decide := p.decide
-	p.mu.Unlock()
-	if decide != nil {
-		fate = decide(fields[1])
-	}
-	return b, fate, nil
+	_, err = io.ReadFull(in, b[head:])
+	return b, fields[1], err
 }
