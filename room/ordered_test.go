@@ -223,6 +223,46 @@ func TestMessageIsToldWhenItHasItsPlace(t *testing.T) {
 	ana.expectCloseAfterEvents(ws.StatusNormalClosure)
 }
 
+func TestWhatOneSaysIsKnownToBeHis(t *testing.T) {
+	s, o := startOrdered(t, withHistory(10))
+	ana, raw := s.asks("/a?since=now"), s.dial()
+	raw.say(strings.Replace(upgradeRequest, "/ws", "/ws/a", 1))
+	r := o.room("a")
+	r.inside.Begin(1, order.Point{}, nil)
+	ana.welcomed(event{"type": "welcome"})
+	raw.joined()
+	seq := uint64(0)
+	by := func() uintptr {
+		t.Helper()
+		p := r.take()
+		seq++
+		p.m.Seq, p.m.At = seq, int64(seq)
+		r.inside.Place(p.tag, p.m)
+		return p.m.By
+	}
+	ana.sends(`{"type":"say","text":"1"}`)
+	anas := by()
+	ana.sends(`{"type":"name","name":"Anna"}`)
+	ana.sends(`{"type":"say","text":"2"}`)
+	again := by()
+	raw.say(masked(ws.OpText, true, "3"))
+	raws := by()
+	raw.say(masked(ws.OpText, true, "4"))
+	rawAgain := by()
+	answered := make(chan error)
+	go func() {
+		_, err := s.NewPublisher("token").Publish(t.Context(), "a", chat.Publication{Text: []byte("5")})
+		answered <- err
+	}()
+	outside := by()
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	if anas == 0 || anas != again || raws == 0 || raws != rawAgain || anas == raws || outside != 0 {
+		t.Errorf("%x %x, %x %x, %x", anas, again, raws, rawAgain, outside)
+	}
+}
+
 func TestMessageWithoutAPlaceIsToldToItsAuthor(t *testing.T) {
 	s, o := startOrdered(t, withHistory(10))
 	ana, raw := s.asks("/a"), s.dial()

@@ -17,6 +17,8 @@ type Message struct {
 	Binary   bool   // it is no text
 	Payload  []byte // not to be changed
 
+	By uintptr // who publishes it here: what one publishes in a room keeps its order; 0: that does not matter
+
 	// Its place, which the Source gives.
 
 	Seq uint64 // grows in a room with each message, from 1 on; there may be holes

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -184,6 +185,13 @@ func (s *Source) look() {
 func (s *Source) disconnected() {
 	s.away.CompareAndSwap(0, time.Now().UnixNano())
 	s.publisher.mail.put(s.publisher.disconnected)
+}
+
+// flush waits until what NATS had for this node, and heard of it, has come.
+func (s *Source) flush() error {
+	ctx, cancel := context.WithTimeout(s.ctx, requestTime)
+	defer cancel()
+	return s.nc.FlushWithContext(ctx)
 }
 
 // lastError is why NATS is not connected.

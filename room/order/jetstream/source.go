@@ -32,6 +32,7 @@ type Source struct {
 	removals    *removals
 	stats       stats
 	rebalance   rebalance
+	scans       chan struct{} // has an element for each partition that is read as a whole
 
 	ctx     context.Context // ends with the Source
 	cancel  context.CancelFunc
@@ -56,12 +57,15 @@ var errAway = errors.New("the order's servers take no messages at present")
 // errBusy is why a message has no place if very many wait.
 var errBusy = errors.New("too many messages wait for the order's servers")
 
+// errClosed is why a message has no place that is published too late.
+var errClosed = errors.New("the connection to the order's servers is closed")
+
 // Open connects to NATS, makes the streams that are not there, and returns when all is
 // well, or with what is wrong. If NATS is not there it returns when ctx ends: with a
 // Source that is not ready, and goes on trying.
 func Open(ctx context.Context, c Config) (*Source, error) {
 	c = c.withDefaults()
-	s := &Source{config: c, node: rand.Text()[:12]}
+	s := &Source{config: c, node: rand.Text()[:12], scans: make(chan struct{}, scansAtOnce)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.away.Store(time.Now().UnixNano())
 	s.pending.init()

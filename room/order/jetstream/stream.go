@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,10 @@ func (c Config) stream(partition int, clustered bool) jetstream.StreamConfig {
 	case replicas == 0:
 		replicas = 1
 	}
+	largest := int32(-1) // any
+	if c.MaxMessage > 0 {
+		largest = c.largest()
+	}
 	return jetstream.StreamConfig{
 		Name:              streamName(partition),
 		Description:       "rooms of chatd",
@@ -51,7 +56,7 @@ func (c Config) stream(partition int, clustered bool) jetstream.StreamConfig {
 		MaxAge:            c.Age,
 		MaxMsgs:           -1,
 		MaxBytes:          -1,
-		MaxMsgSize:        -1,
+		MaxMsgSize:        largest,
 		MaxConsumers:      -1,
 		Duplicates:        c.duplicates(),
 		AllowDirect:       true,
@@ -59,6 +64,9 @@ func (c Config) stream(partition int, clustered bool) jetstream.StreamConfig {
 		Metadata:          map[string]string{metaPartitions: strconv.Itoa(c.Partitions)},
 	}
 }
+
+// largest is how large the largest message is with its headers, in bytes.
+func (c Config) largest() int32 { return int32(min(c.MaxMessage+headersMost, math.MaxInt32)) }
 
 // duplicates is the time for which a stream knows what it has; it can't be longer than
 // messages are kept.
@@ -131,8 +139,8 @@ func (c Config) faults(partition int, is jetstream.StreamConfig) (faults []Fault
 	if is.Duplicates < want.Duplicates {
 		add(mendInit, "knows duplicates for %s, not for %s", is.Duplicates, want.Duplicates)
 	}
-	if is.MaxMsgSize > 0 && c.MaxMessage > 0 && int(is.MaxMsgSize) < c.MaxMessage {
-		add(mendInit, "takes messages of %d bytes, fewer than -max-message", is.MaxMsgSize)
+	if is.MaxMsgSize > 0 && c.MaxMessage > 0 && is.MaxMsgSize < c.largest() {
+		add(mendInit, "takes messages of %d bytes, with headers: too few for -max-message %d", is.MaxMsgSize, c.MaxMessage)
 	}
 	return faults
 }
@@ -163,7 +171,7 @@ func (c Config) mended(partition int, is jetstream.StreamConfig) jetstream.Strea
 		is.Duplicates = min(is.Duplicates, c.Age)
 	}
 	if is.MaxMsgSize > 0 && c.MaxMessage > 0 {
-		is.MaxMsgSize = max(is.MaxMsgSize, int32(c.MaxMessage))
+		is.MaxMsgSize = max(is.MaxMsgSize, c.largest())
 	}
 	if c.Replicas != 0 {
 		is.Replicas = c.Replicas
@@ -171,11 +179,18 @@ func (c Config) mended(partition int, is jetstream.StreamConfig) jetstream.Strea
 	return is
 }
 
-// ensure is the stream of a partition, which is made if it is not there. It refuses one
-// that would break the order.
-func (c Config) ensure(ctx context.Context, js jetstream.JetStream, partition int) (*jetstream.StreamInfo, bool, error) {
+// errFirst is that a stream is not made, because the first one is not there, or not as it
+// must be: a node with another number of streams must not leave some behind.
+var errFirst = errors.New("the first stream is not known to be well")
+
+// ensure is the stream of a partition, which is made if it is not there and may be. It
+// refuses one that would break the order.
+func (c Config) ensure(ctx context.Context, js jetstream.JetStream, partition int, may bool) (*jetstream.StreamInfo, bool, error) {
 	made := false
 	stream, err := js.Stream(ctx, streamName(partition))
+	if errors.Is(err, jetstream.ErrStreamNotFound) && !may {
+		return nil, false, errFirst
+	}
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, c.stream(partition, js.Conn().ConnectedClusterName() != ""))
 		made = err == nil
@@ -214,7 +229,7 @@ func (c Config) Init(ctx context.Context, nc *nats.Conn, tell func(stream, what 
 
 func (c Config) init(ctx context.Context, js jetstream.JetStream, partition int, tell func(stream, what string)) error {
 	name := streamName(partition)
-	info, made, err := c.ensure(ctx, js, partition)
+	info, made, err := c.ensure(ctx, js, partition, true)
 	var fault Fault
 	switch {
 	case made:
@@ -348,6 +363,8 @@ func explained(nc *nats.Conn, err error) error {
 		return fmt.Errorf("there may be no more of them: raise max_streams of the account's jetstream limits, or have fewer by -nats-partitions, on all nodes and for good (%w)", err)
 	case errors.As(err, &api) && api.ErrorCode == codeNoStorage:
 		return fmt.Errorf("there is no storage left: raise max_file_store of nats-server, or max_file of the account's jetstream limits (%w)", err)
+	case errors.As(err, &api) && api.ErrorCode == codeOverlap:
+		return fmt.Errorf("another stream has subjects that begin with %s: it has to go, or chatd needs an account of its own (%w)", publishedIn, err)
 	}
 	return err
 }
@@ -355,7 +372,7 @@ func explained(nc *nats.Conn, err error) error {
 // lasting reports whether an error of a stream does not go away by itself.
 func lasting(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, new(Fault)) || errors.As(err, &api) && api.ErrorCode == codeNoReplicas ||
+	return errors.As(err, new(Fault)) || errors.As(err, &api) && (api.ErrorCode == codeNoReplicas || api.ErrorCode == codeOverlap) ||
 		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
 
@@ -366,4 +383,5 @@ const (
 	codeNoStreams   = 10027
 	codeNoStorage   = 10047
 	codeNoReplicas  = 10074
+	codeOverlap     = 10065
 )
