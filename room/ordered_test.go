@@ -492,7 +492,7 @@ func TestRoomOfWhichNothingIsKeptWaitsForItsMembersAfterAStart(t *testing.T) {
 	}
 	for _, r := range []*heldRoom{a, b} {
 		r.inside.Begin(7, order.Point{Seq: 4, At: 1004}, []order.Message{elsewhere(5, "old")})
-		s.until(func() bool { f, ok := s.Figures(r.name); return ok && f.Epoch == 7 && f.Seq == 5 })
+		s.until(func() bool { f, err := s.Figures(t.Context(), r.name); return err == nil && f.Epoch == 7 && f.Seq == 5 })
 	}
 	for range returnGrace / TickInterval / 2 {
 		if left(a) {
