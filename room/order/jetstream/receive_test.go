@@ -316,7 +316,7 @@ func TestWhatWasDroppedWhileTheConnectionWasCutIsMissed(t *testing.T) {
 		d.mail.put(func() { checked <- d.rooms[0]["lobby"].checked })
 		return <-checked
 	})
-	p.Refuse(true)
+	p.setAway(true)
 	say(a, "lobby", "b", 4, 5)
 	good.untilSaid(t, 8)
 	_, js := admin(t, url)
@@ -327,7 +327,7 @@ func TestWhatWasDroppedWhileTheConnectionWasCutIsMissed(t *testing.T) {
 	if err := stream.Purge(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p.Refuse(false)
+	p.setAway(false)
 	cut.until(t, "a gap", func() bool { return len(cut.misses) > 0 })
 	say(a, "lobby", "c", 9, 1)
 	cut.untilSaid(t, 4)
