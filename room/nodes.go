@@ -120,13 +120,16 @@ func (o *ordered) admitHeld(w *poller.Worker) {
 	waiting := o.held
 	o.held = nil
 	for _, x := range waiting {
-		if serves && now < x.until && o.isAhead(x.change) {
+		switch {
+		case !o.begun: // it begins anew
+			o.waits = append(o.waits, x.change)
+		case serves && now < x.until && o.isAhead(x.change):
 			o.held = append(o.held, x)
-		} else {
+		default:
 			h.admit(w, x.change)
 		}
 	}
-	if len(o.held) > 0 {
-		h.signal(w, hubActive)
+	if len(o.held) > 0 || len(o.waits) > 0 {
+		h.keepActive(w)
 	}
 }

@@ -246,4 +246,11 @@ func TestWhoHasHeardMoreElsewhereWaits(t *testing.T) {
 	s.until(func() bool { s.Tick(); return held() == 0 }) // there is no such message
 	eve.welcomed(event{"resumed": false})
 	eve.hears(event{"type": "gap", "from": 1, "why": "future"})
+
+	bob := s.asks("/a?since=000000aa.9")
+	s.until(func() bool { return held() == 1 })
+	r.Begin(0xbb, order.Point{}, []order.Message{elsewhere(1, "anew")})
+	bob.welcomed(event{"epoch": "000000bb", "resumed": false})
+	bob.hears(event{"type": "gap", "from": 1, "to": 0, "why": "epoch"})
+	bob.hearsText("anew")
 }

@@ -97,7 +97,7 @@ func (o *ordered) tick(w *poller.Worker) {
 }
 
 // needed reports whether somebody is in the room, or waits to be.
-func (o *ordered) needed() bool { return o.hub.rosters != nil || len(o.waits) > 0 }
+func (o *ordered) needed() bool { return o.hub.rosters != nil || len(o.waits) > 0 || len(o.held) > 0 }
 
 // forget tells the Source up to which message the room needs none any more. What is
 // kept of a room that others share is not for one of them to say.
