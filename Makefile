@@ -10,6 +10,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook handshake:FuzzLastEventID deflate:FuzzInflate deflate:FuzzAppend proxy:FuzzClient proxy:FuzzReadHeader \
 	chat:FuzzDecode chat:FuzzSay chat:FuzzName sse:FuzzEvents position:FuzzPosition identity:FuzzSession token:FuzzToken
 
+# Those that take longest begin first, so that none is the only one in the end.
+LONGEST := ./cmd/chatd ./room
+
 # Programs that only the tests need, of packages whose services nobody asked for.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
@@ -19,7 +22,7 @@ INSTALL = $(SUDO); \
 	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz corpus cover screenshot idle bench compare compare-quick hostile soak million interop tools clean
+.PHONY: help run build test lint fuzz corpus cover screenshot idle bench compare compare-quick hostile soak cluster cluster-soak cluster-planted million interop tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,7 +34,7 @@ build: ## build the static binary bin/chatd
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/chatd
 
 test: tools ## run all tests, with the race detector, and fuzz for a few seconds
-	CGO_ENABLED=1 go test -race -timeout 20m ./...
+	CGO_ENABLED=1 go test -race -timeout 20m $(LONGEST) ./...
 	cd bench/peers && go test ./...
 	@$(MAKE) --no-print-directory fuzz
 
@@ -40,6 +43,7 @@ lint: ## gofmt, go vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	cd bench/peers && go vet ./... && go run $(STATICCHECK) ./...
+	cd bench/stores && go vet ./... && go run $(STATICCHECK) ./...
 	cd bench/interop/clients/go && go vet ./... && go run $(STATICCHECK) ./...
 
 # Before 1.27 Go's fuzzer may fail because its time is over (golang/go#75804).
@@ -87,6 +91,17 @@ million: build ## hold N (default 1000000) connections in one process, in a User
 
 soak: bench ## everything at random for SOAK (default 10m) from SEED (default: a new one), chatd's counts held against its clients'
 	bin/chatbench soak -duration $(SOAK) -seed $(SEED) -out $(if $(filter 10m,$(SOAK)),bench/soak/SUMMARY.md,bin/report/soak.md)
+
+cluster: build bin/tools/nats-server ## three nodes that share their rooms by three NATS servers, the page on ADDR, until Ctrl-C
+	go build -o bin/ ./bench/chatbench
+	bin/chatbench cluster -serve -addr $(ADDR)
+
+cluster-soak: build bin/tools/nats-server ## harm to such a cluster at random for SOAK (default 10m) from SEED: each message accounted for
+	go build -o bin/ ./bench/chatbench
+	bin/chatbench cluster -duration $(SOAK) -seed $(SEED) -out bin/report/cluster.md
+
+cluster-planted: bin/tools/nats-server ## faults that are planted in chatd: a short run of that finds each: 5 minutes
+	CHATD_PLANTED=1 go test -count 1 -timeout 30m -v -run Planted ./bench/cluster
 
 interop: build ## clients and tools that others wrote, each in a short run: 4 minutes, and once 1 GB to install
 	go build -o bin/ ./bench/chatbench

@@ -2,12 +2,14 @@ package room
 
 import (
 	"hash/maphash"
+	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 )
 
-// maxBans is how many there are at most: one more, and the oldest ends. Each takes
-// about 50 bytes.
+// maxBans is how many there are at most: one more, and the first to end ends now. Each
+// takes about 50 bytes.
 const maxBans = 1 << 16
 
 // bans are who may not come into which room, for a while. They outlive the room.
@@ -18,7 +20,7 @@ type bans struct {
 
 	mu    sync.Mutex
 	until map[banned]uint32 // the tick at which each ends
-	order []ban             // as they will end, since all last equally long; one that was renewed is there twice
+	order []ban             // as they will end
 }
 
 // banned is the hash of a room and an id. Names are as long as their givers like.
@@ -37,7 +39,7 @@ func bannedFrom(room, id string) banned {
 	return banned(maphash.Comparable(banSeed, [2]string{room, id}))
 }
 
-// add keeps the id out of the room until a tick, which is now over.
+// add keeps the id out of the room until a tick, or for longer if it was to be so.
 func (b *bans) add(room, id string, now, until uint32) {
 	who := bannedFrom(room, id)
 	b.mu.Lock()
@@ -46,12 +48,25 @@ func (b *bans) add(room, id string, now, until uint32) {
 	if b.until == nil {
 		b.until = make(map[banned]uint32)
 	}
+	if before, has := b.until[who]; has {
+		if before >= until {
+			return
+		}
+		at := b.behind(before - 1)
+		at += slices.Index(b.order[at:], ban{who, before})
+		b.order = slices.Delete(b.order, at, at+1)
+	}
 	b.until[who] = until
-	b.order = append(b.order, ban{who, until})
+	b.order = slices.Insert(b.order, b.behind(until), ban{who, until}) // the last, but for those that other servers tell of
 	for len(b.order) > maxBans {
 		b.end()
 	}
 	b.some.Store(true)
+}
+
+// behind is the first place of the order behind those that end at a tick.
+func (b *bans) behind(tick uint32) int {
+	return sort.Search(len(b.order), func(i int) bool { return b.order[i].until > tick })
 }
 
 // has reports whether the id may not come into the room now.
@@ -77,11 +92,8 @@ func (b *bans) expire(now uint32) {
 	}
 }
 
-// end is the first one's, unless it was renewed.
+// end is the first one's.
 func (b *bans) end() {
-	first := b.order[0]
+	delete(b.until, b.order[0].who)
 	b.order = b.order[1:]
-	if b.until[first.who] == first.until {
-		delete(b.until, first.who)
-	}
 }

@@ -52,6 +52,8 @@ type Config struct {
 	Order      order.Source  // where rooms' orders come from; nil: from their hubs
 	OrderGrace time.Duration // for which a room without members stays there, whatever it keeps: others share it; 0: as long as it has history
 
+	Nodes order.Nodes // other servers that have the same rooms, in the same Order; nil: there are none
+
 	Ban time.Duration // for which one who was removed from a room may not come back
 
 	HandshakeTimeout time.Duration // for the whole HTTP head, and for a body

@@ -150,15 +150,13 @@ func (d *directory) remove(h *hub) {
 	}
 }
 
-// Open opens rooms, of those that there can be: so what the Config.Order keeps of them is
-// there for all who ask.
+// Open opens rooms: so what the Config.Order keeps of them is there for all who ask. Those
+// into which nobody can come (Config.Rooms) go when what is kept of them is too old.
 func (s *Server) Open(ctx context.Context, rooms []string) error {
-	d, allowed := &s.directory, s.handshake.Rooms
+	d := &s.directory
 	return s.ask(ctx, &d.Task, func() {
 		for _, name := range rooms {
-			if allowed == nil || allowed[name] {
-				d.open(nil, name)
-			}
+			d.open(nil, name)
 		}
 	})
 }

@@ -19,6 +19,7 @@ type errand struct {
 	room    string     // static
 	post    *post      // the way to the hub; with what is to be published, if visit is nil
 	visit   func(*hub) // is called on the hub's Task, unless there is no such room; nil: the errand is to publish
+	fetches bool       // a visit's: the room is fetched if it is not here
 	receipt Receipt    // set by the hub
 	done    chan error // has room for what comes of it: no worker waits
 }
@@ -46,6 +47,24 @@ func (s *Server) run(ctx context.Context, e *errand) error {
 	}
 }
 
+// look has what done on the Task of the room's hub. Where rooms are shared, one that only
+// others have is fetched for it.
+func (s *Server) look(ctx context.Context, room string, what func(*hub)) error {
+	there := false
+	e := &errand{room: room, post: newPost(false), fetches: s.config.Nodes != nil, visit: func(h *hub) {
+		if there = h.exists(); there {
+			what(h)
+		}
+	}}
+	if err := s.run(ctx, e); err != nil {
+		return err
+	}
+	if !there {
+		return ErrNoRoom
+	}
+	return nil
+}
+
 // begin sends e on its way.
 func (s *Server) begin(e *errand) {
 	e.done = make(chan error, 1)
@@ -55,14 +74,14 @@ func (s *Server) begin(e *errand) {
 }
 
 // send sends e on to its room, which is made if something is to be published
-// there. A hub that is behind gets no more to publish from outside: members' sockets
+// there, or it is to be fetched. A hub that is behind gets no more to publish from outside: members' sockets
 // can wait to be read, a back end has to come again.
 func (d *directory) send(w *poller.Worker, e *errand) {
 	h, err := (*hub)(nil), error(nil)
-	if e.visit == nil {
+	if e.visit == nil || e.fetches {
 		if h = d.open(w, e.room); h == nil {
 			err = ErrTooManyRooms
-		} else if h.backlog.Load() > maxBacklog {
+		} else if e.visit == nil && h.backlog.Load() > maxBacklog {
 			err = ErrBehind
 		}
 	} else if h, _ = d.rooms.Get(e.room); h == nil {

@@ -86,6 +86,8 @@ type hub struct {
 //	hubListed     set and cleared by the Task: the directory was told, since the second
 //	              began, that it is active
 //	hubAppended   set and cleared by the Task: something was appended, since then
+//	hubElsewhere  set by anybody, cleared by the Task: its members elsewhere are to be
+//	              counted
 const (
 	hubStalled uint32 = 1 << iota
 	hubEmptied
@@ -96,6 +98,7 @@ const (
 	hubKeeps
 	hubListed
 	hubAppended
+	hubElsewhere
 )
 
 // has reports whether a flag is set.
@@ -131,6 +134,9 @@ func newHub(s *Server, name string) *hub {
 	h.log.Init()
 	if s.config.Order != nil {
 		h.order, h.archive = newOrdered(h), newArchive(h)
+		if s.config.Nodes != nil {
+			h.flags.Or(hubElsewhere)
+		}
 	} else {
 		h.epoch.Store(newEpoch())
 	}
@@ -184,10 +190,20 @@ func (h *hub) congested(c *client) bool {
 // Run implements poller.Runner.
 func (h *hub) Run(w *poller.Worker) {
 	h.server.answer(&h.Task)
+	if h.order != nil {
+		h.order.hearCount()
+	}
 	if h.order == nil || h.order.admits(w) {
-		h.joins.Each(func(ch *change) { h.admit(w, ch) })
+		h.joins.Each(func(ch *change) {
+			if h.order == nil || !h.order.holds(ch) {
+				h.admit(w, ch)
+			}
+		})
 	}
 	appended, answered := h.append(w)
+	if h.order != nil {
+		h.order.admitHeld(w)
+	}
 	if answered {
 		runtime.Gosched() // who waits for it would else wait for the passes, too, if there are as many as cores
 	}
@@ -206,6 +222,9 @@ func (h *hub) Run(w *poller.Worker) {
 	}
 	if h.has(hubCounted) {
 		h.announce(w)
+	}
+	if h.order != nil {
+		h.order.tellCount()
 	}
 	if second := h.server.now.Load() / ticksPerSecond; second != h.second {
 		h.second = second

@@ -57,6 +57,9 @@ func (h *hub) addRoster(s *shard, x stream) *roster {
 func (h *hub) left(w *poller.Worker, r *roster) {
 	h.population.Add(-1)
 	h.counted(w)
+	if h.server.config.Nodes != nil {
+		h.ScheduleOn(w) // they are told
+	}
 	if r.population.Add(-1) == 0 {
 		h.flags.Or(hubEmptied)
 		h.ScheduleOn(w)

@@ -9,7 +9,7 @@ import (
 // RoomInfo is what is known of a room.
 type RoomInfo struct {
 	Name        string  `json:"name"`
-	Members     int     `json:"members"`  // and clients on their way to it
+	Members     int     `json:"members"`  // here, and clients on their way to it
 	Messages    uint64  `json:"messages"` // since it was made
 	Rate        float64 `json:"rate"`     // messages a second, over the last ten
 	LogSegments int     `json:"log_segments"`

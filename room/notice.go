@@ -47,7 +47,7 @@ func (h *hub) untold(w *poller.Worker) {
 // recount has the members be told even if in the end they are as many as before: a
 // newcomer may have been told of a number between. The Task calls it.
 func (h *hub) recount() {
-	if first := int(h.population.Load()); first != h.archive.told || h.has(hubCounted) {
+	if first := h.members(); first != h.archive.told || h.has(hubCounted) {
 		h.archive.told = -1
 		h.flags.Or(hubCounted)
 	}
@@ -66,8 +66,8 @@ func (h *hub) announce(w *poller.Worker) {
 	}
 	a.waiting = false
 	flags := h.flags.And(^(hubCounted | hubUntold)) // before they are counted: one who leaves now tells again
-	n := int(h.population.Load())
-	if n == a.told && flags&hubUntold == 0 || n == 0 {
+	n := h.members()
+	if n == a.told && flags&hubUntold == 0 || h.population.Load() == 0 {
 		return
 	}
 	a.told = n

@@ -38,8 +38,12 @@ type ordered struct {
 	seq atomic.Uint64
 	at  atomic.Int64
 
-	mu   sync.Mutex // guards left: nothing is asked for a room of the same name that came later
-	left bool       // the room has left the Source; set by the directory
+	elsewhere atomic.Int32 // members on other servers; from the Task to anybody
+
+	// What is told of the room's name is for a room of that name, which may have come later.
+	mu      sync.Mutex // guards what follows
+	left    bool       // the room has left the Source; set by the directory
+	counted int        // members here, as the other servers know; the Task reads it without the lock
 
 	begun     bool       // what is kept has come: the room may be entered
 	coming    coming     // what the Source has told, and is not in the logs
@@ -52,7 +56,9 @@ type ordered struct {
 	forgotten uint64 // up to this one it was told to forget
 	window    transit
 	waits     []*change // those that want to come in, and can't yet
+	held      []held    // those that have heard more than is here yet
 	refuseAt  uint32    // the tick at which all is refused that waits for the Source to begin; 0: nothing does
+	past      bool      // it had messages when it began
 	leaveAt   uint32    // the tick at which a room without members may leave; 0: not known
 }
 

@@ -1,6 +1,8 @@
 package room
 
 import (
+	"time"
+
 	"chatd/poller"
 	"chatd/room/order"
 )
@@ -16,6 +18,9 @@ func (o *ordered) leave() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.left = true
+	if o.counted > 0 { // its Task may not have come to it
+		o.hub.server.config.Nodes.Count(o.hub.name, 0)
+	}
 	o.hub.server.config.Order.Leave(o.hub.name)
 }
 
@@ -80,7 +85,7 @@ func (o *ordered) admits(w *poller.Worker) bool {
 func (o *ordered) tick(w *poller.Worker) {
 	h := o.hub
 	o.forget()
-	if o.needed() {
+	if o.needed() || h.keeps() && h.server.config.OrderGrace == 0 {
 		o.leaveAt = 0
 	}
 	if o.leaveAt != 0 {
@@ -107,14 +112,23 @@ func (o *ordered) forget() {
 	}
 }
 
+// returnGrace is for how long a room of which nothing is kept any more waits, after a
+// start, for the first of those who were there before: by its epoch and number they know
+// whether they have missed anything.
+const returnGrace = time.Minute
+
 // mayLeave reports whether a room without members may leave the Source: nothing is under
-// way, and nobody has come for Config.OrderGrace. It may even if it never began.
+// way, and nobody has come for Config.OrderGrace, or returnGrace. It may even if it never
+// began.
 func (o *ordered) mayLeave(w *poller.Worker) bool {
 	h := o.hub
 	if o.window.busy() || h.posts != nil || o.needed() || !o.begun && h.epoch.Load() != 0 {
 		return false
 	}
 	grace, now := h.server.config.OrderGrace, h.server.now.Load()
+	if grace == 0 && o.past && !h.keeps() && h.taken.Load() == 0 {
+		grace = returnGrace
+	}
 	if grace == 0 {
 		return true
 	}

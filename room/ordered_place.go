@@ -22,7 +22,7 @@ var missing = new(author)
 func (o *ordered) begin(w *poller.Worker, e *placement) (told bool) {
 	h := o.hub
 	again := h.epoch.Swap(e.epoch) != 0
-	o.begun = false
+	o.begun, o.past = false, e.point.Seq > 0 || len(e.kept) > 0
 	if again {
 		// The numbers begin with the gap's, in front of which is nothing of this epoch.
 		o.numbers.begin(h.log.Head().Seq, 0)

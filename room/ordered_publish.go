@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/gobwas/ws"
 
@@ -172,7 +173,11 @@ func (o *ordered) handOver(w *poller.Worker, p *post) bool {
 		out.begun = time.Now()
 	}
 	op, payload := frame.Split(f)
-	m := order.Message{Nonce: s.nonce, Binary: op == ws.OpBinary, Payload: bytes.Clone(payload)} // the post is used again
+	m := order.Message{
+		Nonce: s.nonce, Binary: op == ws.OpBinary,
+		Payload: bytes.Clone(payload),          // the post is used again
+		By:      uintptr(unsafe.Pointer(p.by)), // to be compared: it keeps nobody
+	}
 	if s.author != nil {
 		m.ID, m.Name = s.author.id(), s.author.name()
 	}

@@ -148,8 +148,8 @@ func TestNobodyComesInBeforeTheOrderHasBegun(t *testing.T) {
 	late.welcomed(event{"type": "welcome", "seq": 5, "resumed": false})
 	late.hears(event{"type": "gap", "from": 4, "to": 5, "why": "history"})
 	late.hears(event{"type": "say", "seq": 7})
-	if f, ok := s.Figures("a"); !ok || f.Seq != 9 || f.Epoch != 0xaa {
-		t.Error(f, ok)
+	if f, err := s.Figures(t.Context(), "a"); err != nil || f.Seq != 9 || f.Epoch != 0xaa {
+		t.Error(f, err)
 	}
 	if st := s.Stats(); st.Messages != 0 || st.KeptMessages != 2 {
 		t.Errorf("%+v: what was there is not new", st)
@@ -221,6 +221,46 @@ func TestMessageIsToldWhenItHasItsPlace(t *testing.T) {
 	r.place(10, 3001)
 	ana.hears(event{"type": "say", "seq": 10, "text": "bye"})
 	ana.expectCloseAfterEvents(ws.StatusNormalClosure)
+}
+
+func TestWhatOneSaysIsKnownToBeHis(t *testing.T) {
+	s, o := startOrdered(t, withHistory(10))
+	ana, raw := s.asks("/a?since=now"), s.dial()
+	raw.say(strings.Replace(upgradeRequest, "/ws", "/ws/a", 1))
+	r := o.room("a")
+	r.inside.Begin(1, order.Point{}, nil)
+	ana.welcomed(event{"type": "welcome"})
+	raw.joined()
+	seq := uint64(0)
+	by := func() uintptr {
+		t.Helper()
+		p := r.take()
+		seq++
+		p.m.Seq, p.m.At = seq, int64(seq)
+		r.inside.Place(p.tag, p.m)
+		return p.m.By
+	}
+	ana.sends(`{"type":"say","text":"1"}`)
+	anas := by()
+	ana.sends(`{"type":"name","name":"Anna"}`)
+	ana.sends(`{"type":"say","text":"2"}`)
+	again := by()
+	raw.say(masked(ws.OpText, true, "3"))
+	raws := by()
+	raw.say(masked(ws.OpText, true, "4"))
+	rawAgain := by()
+	answered := make(chan error)
+	go func() {
+		_, err := s.NewPublisher("token").Publish(t.Context(), "a", chat.Publication{Text: []byte("5")})
+		answered <- err
+	}()
+	outside := by()
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	if anas == 0 || anas != again || raws == 0 || raws != rawAgain || anas == raws || outside != 0 {
+		t.Errorf("%x %x, %x %x, %x", anas, again, raws, rawAgain, outside)
+	}
 }
 
 func TestMessageWithoutAPlaceIsToldToItsAuthor(t *testing.T) {
@@ -433,6 +473,40 @@ func TestRoomThatOthersShareIsLeftAfterAWhile(t *testing.T) {
 	s.asks("/a")
 	s.until(func() bool { return o.room("a") != r })
 	o.room("a").inside.Begin(1, order.Point{}, nil)
+}
+
+// All that was said in a room may have become too old while the process was down: who
+// was there before comes back to its number.
+func TestRoomOfWhichNothingIsKeptWaitsForItsMembersAfterAStart(t *testing.T) {
+	s, o := startOrdered(t, withHistory(10))
+	if err := s.Open(t.Context(), []string{"a", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	a, b := o.room("a"), o.room("b")
+	s.setClock(1005 + 25*time.Hour.Milliseconds())
+	left := func(r *heldRoom) bool {
+		s.Tick()
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return r.left
+	}
+	for _, r := range []*heldRoom{a, b} {
+		r.inside.Begin(7, order.Point{Seq: 4, At: 1004}, []order.Message{elsewhere(5, "old")})
+		s.until(func() bool { f, err := s.Figures(t.Context(), r.name); return err == nil && f.Epoch == 7 && f.Seq == 5 })
+	}
+	for range returnGrace / TickInterval / 2 {
+		if left(a) {
+			t.Fatal("nobody had time to come back")
+		}
+	}
+	ana := s.asks("/a?since=00000007.5.1005")
+	ana.welcomed(event{"type": "welcome", "seq": 5, "resumed": true})
+	s.until(func() bool { return left(b) })
+	if left(a) {
+		t.Error("it was left while somebody was there")
+	}
+	ana.leaves()
+	s.until(func() bool { return left(a) })
 }
 
 func TestRoomWhoseOrderCannotBeReachedIsRefused(t *testing.T) {

@@ -107,14 +107,21 @@ func TestBansEndAndAreBounded(t *testing.T) {
 	if b.some.Load() || b.until != nil || b.order != nil {
 		t.Errorf("%+v is left", &b)
 	}
+	b.add("lobby", "ana", 16, 40)
+	b.add("lobby", "bob", 17, 30) // another server's
+	b.add("lobby", "ana", 18, 20) // to be no shorter for it
+	has("bob", 29, true)
+	has("bob", 30, false)
+	has("ana", 39, true)
+	has("ana", 40, false)
 	for i := range 3 * maxBans {
-		b.add("lobby", fmt.Sprint(i), 20, 30)
+		b.add("lobby", fmt.Sprint(i), 50, 60)
 	}
 	if len(b.until) != maxBans || cap(b.order) > 3*maxBans {
 		t.Errorf("%d bans, memory for %d", len(b.until), cap(b.order))
 	}
-	has(fmt.Sprint(2*maxBans-1), 20, false)
-	has(fmt.Sprint(2*maxBans), 20, true)
+	has(fmt.Sprint(2*maxBans-1), 50, false)
+	has(fmt.Sprint(2*maxBans), 50, true)
 }
 
 func TestFiguresAreListedUpToALimit(t *testing.T) {
@@ -129,7 +136,7 @@ func TestFiguresAreListedUpToALimit(t *testing.T) {
 	if rooms, more = s.Rooms("b", 2); len(rooms) != 1 || rooms[0].Name != "c" || more {
 		t.Error(rooms, more)
 	}
-	if _, ok := s.Figures("d"); ok {
-		t.Error("there is no d")
+	if _, err := s.Figures(t.Context(), "d"); !errors.Is(err, ErrNoRoom) {
+		t.Error(err)
 	}
 }

@@ -162,6 +162,6 @@ func (h *hub) find(x stream, seq uint64) framelog.Cursor {
 func (h *hub) arrival(p *place) *arrival {
 	return &arrival{
 		room: h.name, epoch: p.epoch, seq: p.seq, resumed: p.resumed, gap: p.gap, missing: p.missing,
-		members: int(h.population.Load()),
+		members: h.members(),
 	}
 }

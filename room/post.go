@@ -19,7 +19,8 @@ type post struct {
 	frames encodings
 	count  int     // of frames that the log has not
 	says   []said  // what is known of each message; empty for those of a raw client
-	sayer  *client // who said them; nil: somebody outside
+	by     *client // whose session it is; nil: somebody outside
+	sayer  *client // who said them; nil: a raw client, or somebody outside
 	asker  *client // who asks who is in the room; or nil
 	errand *errand // from outside; or nil
 	leave  *change // out of the room, of a client that stays connected; or nil

@@ -2,6 +2,8 @@ package room
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"chatd/poller"
 )
@@ -14,12 +16,31 @@ type removal struct {
 	done    chan struct{} // closed when there are none left; who asked waits for it, and no worker
 }
 
+func newRemoval(id string) *removal { return &removal{id: id, done: make(chan struct{})} }
+
+// errand is its way to the room.
+func (x *removal) errand(room string) *errand {
+	return &errand{room: room, post: newPost(false), visit: x.begin}
+}
+
 // Remove sends all connections of the id away that are in the room, and for
 // Config.Ban lets none of them in again. Who is on the way into the room meanwhile
-// is sent away when it is there.
+// is sent away when it is there. Other servers that have the room are told to do so, too,
+// whether it is here or not.
 func (s *Server) Remove(ctx context.Context, room, id string) error {
-	x := &removal{id: id, done: make(chan struct{})}
-	if err := s.run(ctx, &errand{room: room, post: newPost(false), visit: x.begin}); err != nil {
+	nodes := s.config.Nodes
+	if nodes == nil && s.directory.room(room) == nil {
+		return ErrNoRoom
+	}
+	s.keepOut(room, id, s.config.Ban)
+	if nodes != nil {
+		nodes.Remove(room, id, s.config.Ban)
+	}
+	x := newRemoval(id)
+	switch err := s.run(ctx, x.errand(room)); {
+	case errors.Is(err, ErrNoRoom): // nobody is in it here
+		return nil
+	case err != nil:
 		return err
 	}
 	select {
@@ -30,12 +51,16 @@ func (s *Server) Remove(ctx context.Context, room, id string) error {
 	}
 }
 
+// keepOut lets nobody with the id into the room for a while.
+func (s *Server) keepOut(room, id string, ban time.Duration) {
+	if ban > 0 {
+		now := s.now.Load()
+		s.bans.add(room, id, now, now+past(ban))
+	}
+}
+
 // begin finds out where members are. It is called on the hub's Task.
 func (x *removal) begin(h *hub) {
-	if s := h.server; s.config.Ban > 0 {
-		now := s.now.Load()
-		s.bans.add(h.name, x.id, now, now+past(s.config.Ban))
-	}
 	for r := h.rosters; r != nil; r = r.sibling {
 		x.rosters = append(x.rosters, r)
 	}

@@ -130,7 +130,7 @@ func (l *roll) next(w *poller.Worker, r *reply) {
 	}
 	c := r.client
 	r.roll = nil
-	r.bytes = c.stream().dialect().who(nil, l.hub.name, int(l.hub.population.Load()), l.names)
+	r.bytes = c.stream().dialect().who(nil, l.hub.name, l.hub.members(), l.names)
 	c.roster.Load().shard.give(w, r)
 }
 

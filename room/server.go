@@ -82,6 +82,7 @@ func New(config Config, pool *poller.Pool, p *poller.Poller, freed func()) *Serv
 	s := &Server{poller: p, freed: freed}
 	s.init(config, pool)
 	s.web = newWeb(s)
+	s.joinNodes()
 	return s
 }
 

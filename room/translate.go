@@ -145,7 +145,7 @@ func (h *hub) open(w *poller.Worker, x stream) {
 	if x.told() && h.flags.Or(hubHeard)&hubHeard == 0 {
 		a.told = -1
 		if x.speaks() {
-			a.told = int(h.population.Load()) + 1 // who opens it, too, as its welcome says
+			a.told = h.members() + 1 // who opens it, too, as its welcome says
 		}
 	}
 }

@@ -25,7 +25,11 @@ type addressed struct {
 	hub  *hub
 }
 
-func address(h *hub) addressed { return addressed{newPost(h != nil && h.has(hubDeflating)), h} }
+func (c *client) address(h *hub) addressed {
+	p := newPost(h != nil && h.has(hubDeflating))
+	p.by = c
+	return addressed{p, h}
+}
 
 func (a addressed) publish(w *poller.Worker) {
 	if a.post.count > 0 {
@@ -36,7 +40,7 @@ func (a addressed) publish(w *poller.Worker) {
 }
 
 func (c *client) newTurn(w *poller.Worker) turn {
-	return turn{c: c, w: w, addressed: address(c.speaksIn())}
+	return turn{c: c, w: w, addressed: c.address(c.speaksIn())}
 }
 
 // speakIn has what is said from now on go to the room h.
@@ -48,7 +52,7 @@ func (t *turn) speakIn(h *hub) {
 	if i := slices.IndexFunc(t.others, func(a addressed) bool { return a.hub == h }); i >= 0 {
 		t.addressed, t.others[i] = t.others[i], before
 	} else {
-		t.addressed, t.others = address(h), append(t.others, before)
+		t.addressed, t.others = t.c.address(h), append(t.others, before)
 	}
 	// The message that is being looked at may be there.
 	t.post.inflated, before.post.inflated = before.post.inflated, t.post.inflated
@@ -58,7 +62,7 @@ func (t *turn) speakIn(h *hub) {
 func (t *turn) flush() {
 	t.publishOthers()
 	t.publish(t.w)
-	t.addressed = address(t.hub)
+	t.addressed = t.c.address(t.hub)
 	if t.told != nil {
 		t.c.tell(t.w, t.told)
 		t.told = nil

@@ -80,7 +80,7 @@ func runSoak(ctx context.Context, command string, schedule *soak.Schedule, file 
 	return nil
 }
 
-func writeReport(file string, report *soak.Report) error {
+func writeReport(file string, report interface{ Write(io.Writer) error }) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 type client struct {
 	poller.Conn
 	fleet   *Fleet
+	target  *Target
 	number  int
 	slot    int // in fleet.clients
 	phase   phase
@@ -93,8 +94,7 @@ func (c *client) begin(w *poller.Worker) {
 		c.lost(err)
 		return
 	}
-	t := c.fleet.target
-	request := c.dialect.request(t, c.roomName(), &c.place)
+	request := c.dialect.request(c.target, c.roomName(), &c.place)
 	if n := w.Send(c.FD(), request); n != len(request) {
 		c.lost(errors.New("can't send the handshake"))
 	}
@@ -242,6 +242,11 @@ func (c *client) message(m message, now int64) uint64 {
 // the fleet is closing.
 func (c *client) lost(why error) {
 	f := c.fleet
+	if f.losing && c.phase == open && c.sender == nil {
+		c.close()
+		c.phase = cut
+		return
+	}
 	if !f.ending {
 		f.note(why)
 		switch {

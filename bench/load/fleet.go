@@ -28,6 +28,7 @@ type Fleet struct {
 	pool    *poller.Pool
 	poller  *poller.Poller
 	permits chan struct{} // for handshakes in flight
+	targets []*Target     // of who connects from now on; none: target. Owned by who connects
 
 	// Written by the worker, read by all.
 	open      atomic.Int64  // clients that are connected
@@ -41,6 +42,8 @@ type Fleet struct {
 
 	// Owned by the worker.
 	clients []*client
+	sparse  bool     // messages' numbers may have holes
+	losing  bool     // whom the server disconnects comes back
 	ending  bool     // disconnects are ours
 	newest  []*event // by room, from rooms.First on: what who comes new comes after
 	posts   []*post
@@ -64,6 +67,21 @@ func NewFleet(target *Target, rooms Rooms, size, atOnce, senders int) (*Fleet, e
 		return nil, err
 	}
 	return f, nil
+}
+
+// Spread has who connects from now on do so to servers that share their rooms, in turn.
+// Their messages' numbers may have holes. Who connects calls it.
+func (f *Fleet) Spread(targets ...*Target) {
+	f.targets = targets
+	f.Do(func() { f.sparse = true })
+}
+
+// targetOf is the server of a client. Those of a room take turns, too.
+func (f *Fleet) targetOf(number int) *Target {
+	if n := len(f.targets); n > 0 {
+		return f.targets[(number+number/f.rooms.Len())%n]
+	}
+	return f.target
 }
 
 // Close disconnects everybody.
@@ -120,12 +138,13 @@ const (
 // decides its room and its source address.
 func (f *Fleet) Connect(number int, kind Kind) error {
 	f.permits <- struct{}{}
-	fd, err := f.target.connect(number, kind)
+	target := f.targetOf(number)
+	fd, err := target.connect(number, kind)
 	if err != nil {
 		<-f.permits
 		return err
 	}
-	c := &client{fleet: f, number: number, kind: kind, room: f.rooms.of(number), dialect: f.target.dialect}
+	c := &client{fleet: f, target: target, number: number, kind: kind, room: f.rooms.of(number), dialect: target.dialect}
 	if number < f.senders {
 		c.dialect = c.dialect.speaker()
 	}

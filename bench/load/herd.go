@@ -23,6 +23,10 @@ func (f *Fleet) Cut() {
 	})
 }
 
+// Lose has clients that the server disconnects from now on, and that do not send, keep their
+// places for Return, or not any more.
+func (f *Fleet) Lose(lose bool) { f.Do(func() { f.losing = lose }) }
+
 // Return has those that were cut connect again, each from its place on. It
 // returns when the last is under way.
 func (f *Fleet) Return() error {
@@ -33,8 +37,9 @@ func (f *Fleet) Return() error {
 	})
 	for _, former := range away {
 		f.permits <- struct{}{}
-		c := &client{fleet: f, number: former.number, kind: former.kind, room: former.room, dialect: former.dialect, former: former, back: comeback{began: Now()}}
-		fd, err := f.target.connect(c.number, c.kind)
+		target := f.targetOf(former.number)
+		c := &client{fleet: f, target: target, number: former.number, kind: former.kind, room: former.room, dialect: former.dialect, former: former, back: comeback{began: Now()}}
+		fd, err := target.connect(c.number, c.kind)
 		if err != nil {
 			<-f.permits
 			return err

@@ -50,7 +50,17 @@ func TestPageInSeveralRooms(t *testing.T) {
 	b := open(t, browser, chatd, "open", `{
 		const Socket = window.WebSocket;
 		window.sockets = 0;
-		window.WebSocket = class extends Socket { constructor(...args) { super(...args); sockets++; } };
+		window.joined = []; // the rooms after the first
+		window.WebSocket = class extends Socket {
+			constructor(...args) {
+				super(...args);
+				sockets++;
+				this.addEventListener('message', ({ data }) => {
+					const { type, room } = JSON.parse(data);
+					if (type === 'joined') joined.push(room);
+				});
+			}
+		};
 	}`)
 	lobby, side := chatd.dialRoom(t, "lobby"), chatd.dialRoom(t, "side")
 
@@ -78,6 +88,7 @@ func TestPageInSeveralRooms(t *testing.T) {
 	run(b, chromedp.Reload())
 	b.waitForRoom("lobby")
 	b.wait(`[...rooms.querySelectorAll('.label')].map((room) => room.textContent).join() === 'lobby,side'`)
+	b.wait(`joined.join() === 'side'`) // what is said before is no news there
 	b.expect(`sockets === 1 && input.value === 'a draft' && [...recent.options].map(({ value }) => value).sort().join() === 'lobby,side'`)
 	side.flood("more", 1)
 	b.wait(`rooms.querySelector('li:last-child .badge').textContent === '1 new'`)

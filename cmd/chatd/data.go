@@ -59,7 +59,7 @@ func (o options) store(log *slog.Logger) (*stored.Store, error) {
 		return nil, nil
 	}
 	begun := time.Now()
-	s, err := stored.Open(o.data, time.Duration(o.sync))
+	s, err := stored.Open(o.data, time.Duration(o.sync), log)
 	if err != nil {
 		return nil, fmt.Errorf("-data: %w", err)
 	}
@@ -68,20 +68,30 @@ func (o options) store(log *slog.Logger) (*stored.Store, error) {
 	return s, nil
 }
 
-// openRooms has the server open what the store keeps.
-func openRooms(server *room.Server, s *stored.Store) error {
+// openRooms has the server open what the store keeps. What are more than there may be
+// lose their histories, those first that were silent longest.
+func openRooms(server *room.Server, s *stored.Store, maxRooms int, log *slog.Logger) error {
 	if s == nil {
 		return nil
 	}
-	return server.Open(context.Background(), s.Rooms())
+	names := s.Rooms()
+	if more := len(names) - maxRooms; maxRooms > 0 && more > 0 {
+		log.Warn("more rooms were kept than there may be: those that were silent longest are forgotten", "rooms", len(names), "max_rooms", maxRooms)
+		for _, name := range names[:more] {
+			s.Leave(name)
+		}
+		names = names[more:]
+	}
+	return server.Open(context.Background(), names)
 }
 
-// closeStore ends the store behind the last message.
-func closeStore(s *stored.Store, log *slog.Logger) {
+// closeStore ends the store behind the last message, and adds to err why that is not on
+// disk.
+func closeStore(s *stored.Store, err *error) {
 	if s == nil {
 		return
 	}
-	if err := s.Close(); err != nil {
-		log.Error("history was not written to its end", "err", err)
+	if failed := s.Close(); failed != nil && *err == nil {
+		*err = fmt.Errorf("-data: %w", failed)
 	}
 }

@@ -264,10 +264,9 @@ func checkHistory(t *testing.T, dir, sync, epoch string, acked *acknowledged, su
 	}
 }
 
-// While its disk is full a chatd takes no messages, and says so; it goes on by itself.
-func TestFullDiskIsToldAndGoesOnByItself(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
+// mount makes the directory a small disk.
+func mount(t *testing.T, dir string) {
+	t.Helper()
 	if err := unix.Mount("none", dir, "tmpfs", 0, "size=2m"); err != nil {
 		t.Skip("no file system of its own: ", err)
 	}
@@ -276,6 +275,19 @@ func TestFullDiskIsToldAndGoesOnByItself(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// While its disk is full a chatd takes no messages, and says so; it goes on by itself.
+func TestFullDiskIsToldAndGoesOnByItself(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mount(t, dir)
+	fill, free := ballast(t, dir)
+	fill()
+	if _, stderr, status := runChatd(t, nil, "-addr", "127.0.0.1:0", "-data", dir); status == 0 || !strings.HasSuffix(stderr, "rooms.db can't be made: no space left on device\n") {
+		t.Errorf("exit status %d: %s", status, stderr)
+	}
+	free()
 	p := startChatd(t, "-data", dir, "-sync", "always", "-admin", "127.0.0.1:0")
 	c, err := chattest.Dial(p.Addr, chattest.Options{Room: "a"})
 	if err != nil {
@@ -284,26 +296,12 @@ func TestFullDiskIsToldAndGoesOnByItself(t *testing.T) {
 	defer c.Close()
 	say := func(nonce string) *chattest.Event {
 		t.Helper()
-		if err := c.Send(map[string]string{"type": "say", "text": strings.Repeat(nonce, 10_000), "nonce": nonce}); err != nil {
-			t.Fatal(err)
-		}
-		for {
-			e, err := c.Next()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if e.Nonce == nonce {
-				return e
-			}
-		}
+		return p.says(c, nonce, strings.Repeat(nonce, 10_000))
 	}
 	if e := say("a"); e.Type != "say" {
 		t.Fatalf("%+v", e)
 	}
-	ballast := filepath.Join(dir, "ballast")
-	if out, err := exec.Command("dd", "if=/dev/zero", "of="+ballast, "bs=4k").CombinedOutput(); err == nil {
-		t.Fatalf("the disk is not full: %s", out)
-	}
+	fill()
 	n := 0
 	until(t, func() bool { // pages that are free in the file are used first
 		n++
@@ -317,14 +315,153 @@ func TestFullDiskIsToldAndGoesOnByItself(t *testing.T) {
 	if m := p.metrics(); !strings.Contains(m, "chatd_order_available 0\n") || strings.Contains(m, "chatd_publish_failures_total 0\n") {
 		t.Error(m)
 	}
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
+	free()
 	until(t, func() bool {
 		n++
 		return say(fmt.Sprint("c", n)).Type == "say"
 	})
 	if status, body := p.admin("/readyz"); status != http.StatusOK {
 		t.Error(body)
+	}
+	p.Stop()
+	for _, line := range []string{"history can't be written", "history is written again"} {
+		if !strings.Contains(p.log.String(), line) {
+			t.Errorf("the log does not say that %s", line)
+		}
+	}
+}
+
+// ballast fills the disk of dir, and frees it.
+func ballast(t *testing.T, dir string) (fill, free func()) {
+	path := filepath.Join(dir, "ballast")
+	fill = func() {
+		t.Helper()
+		if out, err := exec.Command("dd", "if=/dev/zero", "of="+path, "bs=4k").CombinedOutput(); err == nil {
+			t.Fatalf("the disk is not full: %s", out)
+		}
+	}
+	free = func() {
+		t.Helper()
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fill, free
+}
+
+// What a chatd keeps when it is started with other flags.
+func TestRoomsOnDiskAreBoundByTheFlagsOfTheStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	begin := func(args ...string) *process { return startChatd(t, append([]string{"-data", dir}, args...)...) }
+	epochs := make(map[string]string)
+	p := begin()
+	for _, name := range []string{"a", "b", "c"} {
+		c, err := chattest.Dial(p.Addr, chattest.Options{Room: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		epochs[name] = c.Welcome.Epoch
+		p.says(c, "n", "hi "+name)
+		c.Close()
+	}
+	p.Stop()
+	resumes := func(name string) bool {
+		t.Helper()
+		c, err := chattest.Dial(p.Addr, chattest.Options{Room: name, Since: epochs[name] + ".0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.Welcome.Resumed && c.Welcome.Epoch == epochs[name]
+	}
+	p = begin("-rooms", "c") // the others are kept
+	if !resumes("c") {
+		t.Error("c is not as it was")
+	}
+	p.Stop()
+	p = begin("-max-rooms", "2")
+	for _, name := range []string{"b", "c"} {
+		if !resumes(name) {
+			t.Errorf("%s is not as it was", name)
+		}
+	}
+	p.Stop()
+	if !strings.Contains(p.log.String(), "those that were silent longest are forgotten") {
+		t.Error("the log says nothing of rooms that are forgotten")
+	}
+	p = begin()
+	if resumes("a") || !resumes("b") || !resumes("c") {
+		t.Error("the rooms are not those that were in use last")
+	}
+}
+
+// says says something and waits until it has its place, or fails.
+func (p *process) says(c *chattest.Conn, nonce, text string) *chattest.Event {
+	p.t.Helper()
+	if err := c.Send(map[string]string{"type": "say", "text": text, "nonce": nonce}); err != nil {
+		p.t.Fatal(err)
+	}
+	for {
+		e, err := c.Next()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if e.Nonce == nonce {
+			return e
+		}
+	}
+}
+
+// Without a history there is still each room's number: who comes back after a crash knows
+// whether something is missing.
+func TestRoomWithoutAHistoryIsResumedAfterAKill(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := startChatd(t, "-data", dir, "-sync", "always", "-history", "0")
+	c, err := chattest.Dial(p.Addr, chattest.Options{Room: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	first, last := p.says(c, "1", "first"), p.says(c, "2", "last")
+	p.kill()
+	p = startChatd(t, "-data", dir, "-sync", "always", "-history", "0")
+	for since, resumes := range map[*chattest.Event]bool{first: false, last: true} {
+		again, err := chattest.Dial(p.Addr, chattest.Options{Room: "a", Since: fmt.Sprintf("%s.%d.%d", c.Welcome.Epoch, since.Seq, since.At)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Close()
+		if w := again.Welcome; w.Epoch != c.Welcome.Epoch || w.Seq != last.Seq || w.Resumed != resumes {
+			t.Errorf("behind %d: %+v", since.Seq, w)
+		}
+	}
+}
+
+// What can't be written at the end is told, by the exit status, too.
+func TestEndOnAFullDiskIsAFailure(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mount(t, dir)
+	p := startChatd(t, "-data", dir, "-sync", "1h")
+	c, err := chattest.Dial(p.Addr, chattest.Options{Room: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fill, _ := ballast(t, dir)
+	fill()
+	for i := range 5 {
+		p.says(c, strconv.Itoa(i), strings.Repeat("x", 60_000))
+	}
+	p.ending = true
+	if err := p.cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.done
+	_ = p.cmd.Wait() // the exit status, below
+	if status := p.cmd.ProcessState.ExitCode(); status != 1 || !strings.HasSuffix(p.log.String(), "no space left on device\n") || !strings.Contains(p.log.String(), "messages could not be written") {
+		t.Errorf("exit status %d: %s", status, &p.log)
 	}
 }

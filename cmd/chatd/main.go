@@ -81,7 +81,7 @@ func exit(out *logging.Writer, status int) {
 
 // serve runs the server until the first of signals, and then sends everybody
 // away. Its log is written to out.
-func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer) error {
+func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer) (err error) {
 	page, err := static.Handler(opts.assets, static.Facts{
 		MaxMessage:   opts.maxMessage,
 		RateMessages: opts.rateMessages,
@@ -134,7 +134,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	case store != nil:
 		config.Order = store
 	case shared != nil:
-		config.Order, config.OrderGrace = shared, sharedGrace
+		config.Order, config.Nodes, config.OrderGrace = shared, shared, sharedGrace
 	}
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
@@ -147,11 +147,11 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return err
 	}
 	defer epoll.Close()
-	defer closeStore(store, log) // before the pool, which hears of it
+	defer closeStore(store, &err) // before the pool, which hears of it
 	defer closeShared(shared, log)
 
 	server := room.New(config, pool, epoll, listener.Resume)
-	if err := openRooms(server, store); err != nil {
+	if err := openRooms(server, store, maxRooms, log); err != nil {
 		return err
 	}
 	programs.Begin(server)

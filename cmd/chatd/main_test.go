@@ -64,7 +64,7 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"more connections than descriptors", nil, []string{"-max-conns", "1000000000"}, 1, "ulimit -n"},
 		{"directory of another process", nil, []string{"-data", locked}, 2, "is another process's"},
 		{"file that is another program's", nil, []string{"-data", foreign}, 2, "-data: " + path.Join(foreign, "rooms.db") + " is damaged, or no file of chatd's"},
-		{"directory that is a file", nil, []string{"-data", "main_test.go"}, 2, "-data: mkdir main_test.go: not a directory"},
+		{"directory that is a file", nil, []string{"-data", "main_test.go"}, 2, "-data: main_test.go is no directory"},
 		{"directory that can't be made", nil, []string{"-data", "/proc/nonsense"}, 2, "-data: mkdir /proc/nonsense"},
 		{"directory without a name", nil, []string{"-data", ""}, 2, "-data is empty"},
 		{"NATS and data", nil, []string{"-nats", "a", "-data", "x"}, 2, "-nats and -data are both given"},

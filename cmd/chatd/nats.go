@@ -33,6 +33,9 @@ func (o options) shared(log *slog.Logger) (*jetstream.Source, *admin.NATS, error
 	if len(o.nats.URLs) == 0 {
 		return nil, nil, nil
 	}
+	if o.secret == "" && o.secretFile == "" {
+		log.Warn("-nats without -secret or -secret-file: a client that comes back to another node is somebody else there, and may say twice what it was not sure of; give all nodes the same")
+	}
 	shown := admin.NewNATS()
 	c := o.nats.Config(o.history, o.historyAge, o.maxMessage)
 	c.Log, c.PublishTime = log, shown.PublishTime

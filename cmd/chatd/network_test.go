@@ -20,10 +20,10 @@ type network struct {
 	Addr string
 
 	listener net.Listener
-	target   string
 	running  sync.WaitGroup
 
 	mu       sync.Mutex
+	target   string
 	changed  *sync.Cond
 	up, down mood
 	conns    map[net.Conn]bool
@@ -50,7 +50,10 @@ func (n *network) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", n.target)
+		n.mu.Lock()
+		target := n.target
+		n.mu.Unlock()
+		server, err := net.Dial("tcp", target)
 		if err != nil { // the client is told as by a host without the server
 			client.Close()
 			continue
@@ -122,6 +125,13 @@ func (n *network) become(up, down mood) {
 	defer n.mu.Unlock()
 	n.up, n.down = up, down
 	n.changed.Broadcast()
+}
+
+// lead has new connections go to another server.
+func (n *network) lead(to *process) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.target = to.Addr
 }
 
 // reset breaks all connections.

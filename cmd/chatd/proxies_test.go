@@ -190,21 +190,21 @@ func TestHealthChecksOfHAProxyFindTheServerReady(t *testing.T) {
 			}
 			overdue := time.After(patience)
 			for again := time.NewTicker(10 * time.Millisecond); ; {
-				if state := serverState(t, socket); strings.Contains(state, ",UP,") && strings.Contains(state, ",L7OK,") {
+				if state := serverState(t, socket, "chatd"); strings.Contains(state, ",UP,") && strings.Contains(state, ",L7OK,") {
 					return
 				}
 				select {
 				case <-again.C:
 				case <-overdue:
-					t.Fatalf("HAProxy says %s", serverState(t, socket))
+					t.Fatalf("HAProxy says %s", serverState(t, socket, "chatd"))
 				}
 			}
 		})
 	}
 }
 
-// serverState is what HAProxy says of chatd, nothing before it can be asked.
-func serverState(t *testing.T, socket string) string {
+// serverState is what HAProxy says of a server, nothing before it can be asked.
+func serverState(t *testing.T, socket, name string) string {
 	t.Helper()
 	c, err := net.Dial("unix", socket)
 	if err != nil {
@@ -219,7 +219,7 @@ func serverState(t *testing.T, socket string) string {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(b)) {
-		if strings.HasPrefix(line, "chatd,chatd,") {
+		if strings.HasPrefix(line, "chatd,"+name+",") {
 			return line
 		}
 	}

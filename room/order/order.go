@@ -6,7 +6,8 @@
 //	    ──Enter────▶        ──Begin──▶
 //
 // A message that is published is told by nobody before its copy has come back: that
-// is the one order that all have.
+// is the one order that all have. What servers that share their rooms tell each other
+// besides goes through [Nodes].
 package order
 
 // Message is one of a room's.
@@ -15,6 +16,8 @@ type Message struct {
 	Nonce    string // that its author gave it; empty: none
 	Binary   bool   // it is no text
 	Payload  []byte // not to be changed
+
+	By uintptr // who publishes it here: what one publishes in a room keeps its order; 0: that does not matter
 
 	// Its place, which the Source gives.
 

@@ -64,7 +64,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	connections = desc("chatd_connections", "Open connections.")
-	members     = desc("chatd_members", "Members of rooms; a client that is in several counts in each.")
+	members     = desc("chatd_members", "Members of rooms on this node; a client that is in several counts in each.")
 	rooms       = desc("chatd_rooms", "Rooms.")
 	handshakes  = desc("chatd_handshakes_in_flight", "Connections whose handshake is not done.")
 	maxConns    = desc("chatd_max_connections", "Connections that are taken at a time.")

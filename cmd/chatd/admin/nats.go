@@ -22,6 +22,7 @@ func NewNATS() *NATS {
 
 var (
 	natsConnected  = desc("chatd_nats_connected", "1 while NATS is connected.")
+	natsNodes      = desc("chatd_nats_nodes", "Other nodes that are heard.")
 	natsWaiting    = desc("chatd_nats_waiting_messages", "Messages that were published and have not come back.")
 	natsFailed     = desc("chatd_nats_failed_messages_total", "Messages that no stream has taken in time.")
 	natsCopies     = desc("chatd_nats_copies_total", "Copies of messages that came from the streams.")
@@ -40,7 +41,7 @@ type natsCollector struct{ n *NATS }
 
 // Describe implements prometheus.Collector.
 func (c natsCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{natsConnected, natsWaiting, natsFailed, natsCopies, natsDuplicates, natsFilled, natsResets, natsTailChecks, natsHistories, natsAnswered, natsReconnects, natsSlow} {
+	for _, d := range []*prometheus.Desc{natsConnected, natsNodes, natsWaiting, natsFailed, natsCopies, natsDuplicates, natsFilled, natsResets, natsTailChecks, natsHistories, natsAnswered, natsReconnects, natsSlow} {
 		ch <- d
 	}
 }
@@ -49,6 +50,7 @@ func (c natsCollector) Describe(ch chan<- *prometheus.Desc) {
 func (c natsCollector) Collect(ch chan<- prometheus.Metric) {
 	st := c.n.Stats()
 	ch <- prometheus.MustNewConstMetric(natsConnected, prometheus.GaugeValue, oneIf(st.Connected))
+	ch <- prometheus.MustNewConstMetric(natsNodes, prometheus.GaugeValue, float64(st.Nodes))
 	ch <- prometheus.MustNewConstMetric(natsWaiting, prometheus.GaugeValue, float64(st.Waiting))
 	count := func(d *prometheus.Desc, v uint64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)

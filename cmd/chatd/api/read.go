@@ -52,9 +52,11 @@ func (a *API) rooms(w http.ResponseWriter, r *http.Request, _ *room.Publisher) e
 
 // room tells what there is to tell of one.
 func (a *API) room(w http.ResponseWriter, r *http.Request, _ *room.Publisher) error {
-	f, ok := a.server.Figures(r.PathValue("room"))
-	if !ok {
-		return room.ErrNoRoom
+	ctx, cancel := a.wait(r)
+	defer cancel()
+	f, err := a.server.Figures(ctx, r.PathValue("room"))
+	if err != nil {
+		return err
 	}
 	answerJSON(w, jsonText, http.StatusOK, figuresOf(f))
 	return nil

@@ -18,6 +18,7 @@ import (
 	"chatd/cmd/chatd/api"
 	"chatd/poller"
 	"chatd/room"
+	"chatd/room/order/jetstream"
 	"chatd/room/order/stored"
 	"chatd/room/token"
 )
@@ -62,7 +63,7 @@ func gather() (map[string]family, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	store, err := stored.Open(dir, time.Second)
+	store, err := stored.Open(dir, time.Second, log)
 	if err != nil {
 		return nil, err
 	}
@@ -85,9 +86,11 @@ func gather() (map[string]family, error) {
 	if err != nil {
 		return nil, err
 	}
+	nats := admin.NewNATS()
+	nats.Stats = func() jetstream.Stats { return jetstream.Stats{} }
 	r := admin.Registry(admin.Source{
 		Server: server, Pool: pool, Listener: listener, API: api.New(tokens, 1), PassTime: admin.NewPassTime(), PlaceTime: admin.NewPlaceTime(), Lag: admin.NewLag(),
-		LogLinesLost: func() uint64 { return 0 }, TokenKey: key, APITokens: tokens, Store: store,
+		LogLinesLost: func() uint64 { return 0 }, TokenKey: key, APITokens: tokens, Store: store, NATS: nats,
 	})
 	gathered, err := r.Gather()
 	if err != nil {

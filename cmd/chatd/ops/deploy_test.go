@@ -42,7 +42,7 @@ func unit(t *testing.T, key string) (value string) {
 }
 
 func TestVariablesOfTheEnvironmentAreFlags(t *testing.T) {
-	for _, file := range []string{"chatd.service", "Dockerfile", "README.md"} {
+	for _, file := range []string{"chatd.service", "Dockerfile", "README.md", "cluster/chatd.conf", "cluster/compose.yaml"} {
 		names := regexp.MustCompile(`\bCHATD_([A-Z_]*[A-Z])\b`).FindAllStringSubmatch(string(readFile(t, file)), -1)
 		if len(names) < 2 {
 			t.Errorf("%s: only %d variables were found", file, len(names))
@@ -133,7 +133,8 @@ func TestUnitAllowsTheSystemCallsOfTheServer(t *testing.T) {
 		io_uring_register io_uring_setup listen madvise mmap mprotect munmap nanosleep openat poll prlimit64 read
 		readv recvfrom rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity sendmsg sendto setitimer
 		newfstatat setrlimit setsockopt shutdown sigaltstack socket tgkill timer_create timer_settime
-		timer_delete umask uname unlinkat write writev`) {
+		timer_delete umask uname unlinkat write writev
+		fdatasync flock fstat fsync ftruncate mkdirat pread64 pwrite64 renameat`) { // for -data
 		if !calls[call] {
 			t.Errorf("the unit denies %s", call)
 		}

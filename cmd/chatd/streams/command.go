@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,9 +23,6 @@ const (
 	exitFailed = 1 // something is wrong with the streams, or can't be changed
 	exitUsage  = 2 // a flag is wrong
 )
-
-// commandTime is how long a command may take.
-const commandTime = time.Minute
 
 const usage = `chatd nats makes the streams of rooms that span nodes, and shows them.
 
@@ -80,8 +79,7 @@ func Run(args []string, out, errs io.Writer) int {
 		return fail(exitFailed, err)
 	}
 	defer nc.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
-	defer cancel()
+	ctx := context.Background() // each request has its own end
 	if command == "init" {
 		err := c.Init(ctx, nc, func(stream, what string) { fmt.Fprintln(out, stream, what) })
 		if err != nil {
@@ -104,7 +102,8 @@ func Run(args []string, out, errs io.Writer) int {
 func printStates(out io.Writer, states []jetstream.State) (wrong int) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "STREAM\tMESSAGES\tROOMS\tBYTES\tOF A ROOM\tAGE\tREPLICAS\tLEADER")
-	var lines []string
+	var lines, leaderless []string
+	away, behind := make(map[string][]string), make(map[string][]string) // streams by server
 	missing := 0
 	for _, s := range states {
 		if s.Missing {
@@ -118,15 +117,33 @@ func printStates(out io.Writer, states []jetstream.State) (wrong int) {
 			leader = i.Cluster.Leader
 		}
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\t%d\t%s\n", s.Name, i.State.Msgs, i.State.NumSubjects, i.State.Bytes, i.Config.MaxMsgsPerSubject, i.Config.MaxAge, i.Config.Replicas, leader)
-		if len(s.Faults) > 0 {
+		if len(s.Faults) > 0 || s.NoLeader || len(s.Away) > 0 || len(s.Behind) > 0 {
 			wrong++
 		}
 		for _, f := range s.Faults {
 			lines = append(lines, "WRONG: "+f.Error())
 		}
+		if s.NoLeader {
+			leaderless = append(leaderless, s.Name)
+		}
+		for _, server := range s.Away {
+			away[server] = append(away[server], s.Name)
+		}
+		for _, server := range s.Behind {
+			behind[server] = append(behind[server], s.Name)
+		}
 		if len(s.Differs) > 0 {
 			lines = append(lines, fmt.Sprintf("stream %s keeps %s: chatd nats init changes that", s.Name, strings.Join(s.Differs, "; ")))
 		}
+	}
+	if len(leaderless) > 0 {
+		lines = append(lines, "WRONG: half or more of the servers of "+strings.Join(leaderless, ", ")+" are away, or they are choosing a leader, which takes some seconds: until they have one, nothing is kept")
+	}
+	for _, server := range slices.Sorted(maps.Keys(away)) {
+		lines = append(lines, fmt.Sprintf("WRONG: the server %s is away, which has copies of %s: start nats-server there", server, strings.Join(away[server], ", ")))
+	}
+	for _, server := range slices.Sorted(maps.Keys(behind)) {
+		lines = append(lines, fmt.Sprintf("WRONG: the server %s has not all of %s yet: stop no other one before it has", server, strings.Join(behind[server], ", ")))
 	}
 	if missing > 0 {
 		lines = append(lines, fmt.Sprintf("%d streams are not there: chatd makes them when it starts, or chatd nats init", missing))

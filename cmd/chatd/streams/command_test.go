@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	order "chatd/room/order/jetstream"
 	"chatd/room/order/natstest"
 )
 
@@ -85,10 +86,41 @@ func TestCommandsSayWhatIsWrong(t *testing.T) {
 	expect(t, "init -nats 127.0.0.1:1", exitFailed, "chatd nats: NATS at nats://127.0.0.1:1: ")
 }
 
-func TestJetStreamThatIsOffIsReported(t *testing.T) {
+func TestWhatIsWrongWithNATSIsReportedOnce(t *testing.T) {
 	var out bytes.Buffer
 	wrong, err := Report(&out, &Flags{URLs: URLs{natstest.StartWithoutJetStream(t).URL}, Partitions: 1})
-	if wrong == 0 || err == nil && !strings.Contains(out.String(), "JetStream is off") {
+	if told := out.String(); wrong != 1 || err != nil || strings.Count(told, "JetStream is off") != 1 || strings.Contains(told, "replicas") || strings.Contains(told, "kept") {
 		t.Errorf("%d, %v:\n%s", wrong, err, &out)
+	}
+	locked := natstest.Start(t, "--user", "chatd", "--pass", "right")
+	for _, user := range []string{"", "chatd:wrong@"} {
+		url := strings.Replace(locked.URL, "//", "//"+user, 1)
+		if _, err := Report(&out, &Flags{URLs: URLs{url}, Partitions: 1}); err == nil || !strings.Contains(err.Error(), "these credentials are refused") || strings.Contains(err.Error(), "wrong") {
+			t.Error(err)
+		}
+	}
+	expect(t, "show -nats "+strings.Replace(locked.URL, "nats://", "tls://chatd:right@", 1), exitFailed, "it speaks no TLS")
+}
+
+func TestServersThatAreAwayAreTold(t *testing.T) {
+	info := &jetstream.StreamInfo{Config: jetstream.StreamConfig{Replicas: 3}}
+	var out bytes.Buffer
+	wrong := printStates(&out, []order.State{
+		{Name: "chat-0", Info: info, Away: []string{"n2", "n3"}, NoLeader: true},
+		{Name: "chat-1", Info: info, Away: []string{"n3"}, Behind: []string{"n2"}},
+		{Name: "chat-2", Info: info},
+	})
+	for _, line := range []string{
+		"half or more of the servers of chat-0 are away",
+		"the server n2 is away, which has copies of chat-0: start",
+		"the server n3 is away, which has copies of chat-0, chat-1: start",
+		"the server n2 has not all of chat-1 yet",
+	} {
+		if !strings.Contains(out.String(), "WRONG: "+line) {
+			t.Errorf("%q is not told", line)
+		}
+	}
+	if wrong != 2 {
+		t.Errorf("%d are wrong:\n%s", wrong, &out)
 	}
 }

@@ -17,7 +17,10 @@ type Config struct {
 	Age        time.Duration
 	MaxMessage int // bytes of the largest message; 0: not checked
 
-	patience time.Duration // tests change it; 0: defaultPatience
+	// Tests change these.
+
+	patience time.Duration // 0: defaultPatience
+	behind   int           // copies that a dispatcher may be behind; 0: copiesQueued
 
 	PublishTime Observer     // seconds from Publish until a stream has it; nil: not timed
 	Log         *slog.Logger // nil: nowhere
@@ -34,7 +37,8 @@ const MaxPartitions = 1024
 
 func (c Config) withDefaults() Config {
 	c.Partitions = cmp.Or(c.Partitions, DefaultPartitions)
-	c.patience = cmp.Or(c.patience, defaultPatience)
+	c.patience = min(cmp.Or(c.patience, defaultPatience), c.duplicates()*5/6)
+	c.behind = cmp.Or(c.behind, copiesQueued)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -46,13 +50,14 @@ func (c Config) withDefaults() Config {
 func (c Config) perRoom() int { return max(1, c.History) }
 
 // Times. What was published is sent again for a while, and the streams know it again
-// for a good while longer.
+// for longer: where messages are kept for less than that, it is not sent again for as long.
 const (
 	defaultPatience = 10 * time.Second // for a message to be kept
 	answerTime      = 2 * time.Second  // for a stream to acknowledge
 	duplicateWindow = 30 * time.Second
 	requestTime     = 5 * time.Second        // for everything else that is asked
 	peerTime        = 500 * time.Millisecond // for another node's history
+	peerSilence     = 5 * time.Second        // for which none is asked when one did not answer
 	tailInterval    = 3 * time.Second
 	grace           = 5 * time.Second // a room that was left may be entered again
 	unreadyAfter    = 5 * time.Second // without NATS
@@ -60,14 +65,17 @@ const (
 
 // Limits.
 const (
-	laneMessages  = 1024    // of a partition that may be under way
-	laneBytes     = 4 << 20 // of these
-	maxUnsent     = 1 << 16 // messages that wait
-	copiesQueued  = 1 << 16 // that a dispatcher may be behind; more are dropped, and then read
-	maxWaiting    = 4096    // copies of a room that is being read; more are read, too
-	readsAtOnce   = 4       // of a partition
-	manyRooms     = 50      // that wait for their history: the whole partition is read
-	peersAtOnce   = 32
-	dispatchers   = 4
-	multiLastMost = 1024 // rooms in one question; the server's limit
+	laneMessages    = 1024      // of a partition that may be under way
+	laneBytes       = 4 << 20   // of these
+	maxUnsent       = 1 << 16   // messages that wait
+	maxUnsentBytes  = 256 << 20 // of these
+	copiesQueued    = 1 << 16   // that a dispatcher may be behind; more are dropped, and then read
+	maxWaiting      = 4096      // copies of a room that is being read; more are read, too
+	maxWaitingBytes = 64 << 20  // of a dispatcher's rooms
+	readsAtOnce     = 4         // of a partition
+	manyRooms       = 50        // that wait for their history: the whole partition is read
+	scansAtOnce     = 2         // of all partitions
+	peersAtOnce     = 32
+	dispatchers     = 4
+	multiLastMost   = 1024 // rooms in one question; the server's limit
 )

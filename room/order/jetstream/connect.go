@@ -1,6 +1,8 @@
 package jetstream
 
 import (
+	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -68,16 +70,37 @@ func (c Config) options(name string) []nats.Option {
 
 // Dial connects once, or says why it can't: for commands.
 func Dial(c Config) (*nats.Conn, error) {
-	nc, err := nats.Connect(strings.Join(c.URLs, ","), append(c.options("chatd"), nats.MaxReconnects(0))...)
+	nc, err := nats.Connect(strings.Join(c.URLs, ","), append(c.options("chatd"), nats.MaxReconnects(0), nats.ErrorHandler(ignore))...)
 	if err != nil {
-		return nil, fmt.Errorf("NATS at %s: %w", c.urls(), err)
+		return nil, fmt.Errorf("NATS at %s: %w", c.urls(), unconnected(err))
 	}
 	return nc, nil
+}
+
+// ignore is for a connection whose user finds out what is wrong.
+func ignore(*nats.Conn, *nats.Subscription, error) {}
+
+// unconnected says what to do about an error of connecting, if that is known.
+func unconnected(err error) error {
+	switch {
+	case errors.Is(err, nats.ErrNoServers):
+		return errors.New("nobody answers: is nats-server running, and is this its address?")
+	case errors.Is(err, nats.ErrAuthorization):
+		return errors.New("these credentials are refused: give others by -nats-creds, or in the URL, as nats://user:password@host")
+	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
+		return fmt.Errorf("the credentials of -nats-creds are not valid any more: make new ones (%w)", err)
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return errors.New("it speaks no TLS: write nats:// in place of tls://, or give nats-server a certificate")
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return fmt.Errorf("its certificate is signed by nobody who is known here: name the file of its authority's with -nats-ca (%w)", err)
+	}
+	return err
 }
 
 // connect makes both connections; they are made in the background if nobody is there.
 func (s *Source) connect() (err error) {
 	servers := strings.Join(s.config.URLs, ",")
+	reported := "" // the last error; nats.go tells of one at a time
 	options := append(s.config.options("chatd "+s.node),
 		nats.RetryOnFailedConnect(true),
 		nats.ConnectHandler(func(*nats.Conn) { s.connected() }),
@@ -97,7 +120,10 @@ func (s *Source) connect() (err error) {
 				s.stats.slow.Add(1) // what was dropped will be missing, and read
 				return
 			}
-			s.config.Log.Warn("NATS reports an error", "err", err)
+			if text := err.Error(); text != reported { // what is not allowed is tried each second
+				reported = text
+				s.config.Log.Warn("NATS reports an error", "err", err)
+			}
 		}),
 		nats.ReconnectToServer(s.rebalance.choose),
 	)
@@ -108,7 +134,7 @@ func (s *Source) connect() (err error) {
 		nats.RetryOnFailedConnect(true),
 		nats.ConnectHandler(func(*nats.Conn) { s.look() }),
 		nats.ReconnectHandler(func(*nats.Conn) { s.look() }),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // who asked finds out
+		nats.ErrorHandler(ignore),
 	)
 	if s.reads, err = nats.Connect(servers, readOptions...); err != nil {
 		s.nc.Close()
@@ -144,7 +170,7 @@ func (s *Source) subscribe() (err error) {
 func (s *Source) connected() {
 	s.away.Store(0)
 	s.publisher.mail.put(s.publisher.connected)
-	s.removals.again()
+	s.removals.tellAll()
 	s.peers.answers.put(func() { _ = s.nc.Publish(beginSubject, nil) }) // or counts come with the beats
 	s.look()
 }
@@ -161,10 +187,17 @@ func (s *Source) disconnected() {
 	s.publisher.mail.put(s.publisher.disconnected)
 }
 
+// flush waits until what NATS had for this node, and heard of it, has come.
+func (s *Source) flush() error {
+	ctx, cancel := context.WithTimeout(s.ctx, requestTime)
+	defer cancel()
+	return s.nc.FlushWithContext(ctx)
+}
+
 // lastError is why NATS is not connected.
 func (s *Source) lastError() error {
 	if err := s.nc.LastError(); err != nil {
-		return err
+		return unconnected(err)
 	}
-	return nats.ErrNoServers
+	return unconnected(nats.ErrNoServers)
 }

@@ -9,10 +9,14 @@
 //
 // What a room's messages are published on is kept in one of P streams; the server
 // sends a copy of what it has stored to the nodes that have the room. A message has
-// its place when its copy has come, on the node that published it, too. Copies come
+// its place when its copy has come, on the node that published it, too. Of one author in a
+// room one message is under way at a time, so his keep their order. Copies come
 // at most once, and may be lost or doubled: each says its number and that of the one
 // before it in its room, so what is missing is known, and read from the stream.
 // A lost last copy is found by asking for the rooms' last messages every few seconds.
+//
+// What comes is what anybody said who may publish there: what a node would not say counts
+// for nothing, what nobody can read is skipped, and what is too large is missed.
 //
 // # Owners
 //
@@ -48,6 +52,5 @@
 //	read.go, history.go,    what is read: for a room that is entered, of all rooms,
 //	scan.go, fill.go        for a gap
 //	peers.go                history that another node has
-//	nodes.go, counts.go,    what else nodes tell each other
-//	removals.go
+//	counts.go, removals.go  what else nodes tell each other
 package jetstream

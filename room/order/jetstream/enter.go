@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -30,8 +31,9 @@ func (d *dispatcher) leave(p *partition, token string) {
 		return
 	}
 	m.room, m.left = nil, time.Now()
-	m.state, m.waiting = opening, nil
-	m.round++
+	m.state = opening
+	d.waited(m)
+	m.round.Add(1)
 	if m.asked != nil {
 		d.s.opener.drop(m.asked)
 		m.asked = nil
@@ -39,22 +41,31 @@ func (d *dispatcher) leave(p *partition, token string) {
 }
 
 // begin has the member's history read, and then told. Before the stream is known there
-// is nothing to read.
+// is nothing to read. Copies that have come until now may be from the stream's life before.
 func (d *dispatcher) begin(m *member) {
 	if m.copies == nil || m.room == nil {
 		return
 	}
-	m.state, m.waiting, m.missed, m.checked = opening, nil, false, false
-	m.round++
+	d.drain()
+	m.state, m.missed, m.checked = opening, false, false
+	d.waited(m)
+	round := m.round.Add(1)
 	if l, known := m.partition.lifeNow(); known {
-		d.s.peers.ask(m, m.round, l)
+		m.life = l
+		d.s.peers.ask(m, round, l)
 	}
 }
 
 // began tells the room what is kept.
-func (d *dispatcher) began(m *member, round int, l life, behind order.Point, kept []entry) {
-	if m.round != round || m.state != opening {
+func (d *dispatcher) began(m *member, round int64, l life, behind order.Point, kept []entry) {
+	if m.round.Load() != round || m.state != opening {
 		return
+	}
+	for i, e := range slices.Backward(kept) {
+		if d.s.tooLarge(e) {
+			behind, kept = e.point(), kept[i+1:]
+			break
+		}
 	}
 	// What this node published is not history to it, but comes with its tag.
 	own := len(kept)
@@ -150,7 +161,7 @@ func (o *opener) run() {
 // flush waits until the server knows of the subscriptions, and has the rooms begin. It
 // reports whether the Source goes on.
 func (o *opener) flush() bool {
-	for len(o.entered) > 0 && o.s.nc.FlushTimeout(requestTime) != nil {
+	for len(o.entered) > 0 && o.s.flush() != nil {
 		select { // subscriptions are made again with the connection
 		case <-o.s.ctx.Done():
 			return false

@@ -1,14 +1,16 @@
 package jetstream
 
 import (
+	"math"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/nats-io/nats.go"
 
+	"chatd/room/chat"
 	"chatd/room/order"
 )
 
@@ -40,6 +42,9 @@ type entry struct {
 	id     string // of its publication: node.number
 }
 
+// size is its memory in bytes, about.
+func (e entry) size() int { return int(unsafe.Sizeof(e)) + len(e.Payload) + len(e.Name) + 64 }
+
 func (e entry) point() order.Point { return order.Point{Seq: e.Seq, At: e.At} }
 
 // newMsg is m as it is published. Names and nonces may have bytes that headers can't.
@@ -59,41 +64,45 @@ func newMsg(subject, id string, m order.Message) *nats.Msg {
 	return &nats.Msg{Subject: subject, Header: h, Data: m.Payload}
 }
 
-// parseEntry reads a copy, or what was read from a stream.
+// parseEntry reads a copy, or what was read from a stream. What says who said it was
+// perhaps set by somebody else than a node, and counts for as much as a client's own word.
 func parseEntry(m *nats.Msg) (e entry, ok bool) {
 	h := m.Header
 	if e.Seq, ok = number(h, headerSequence); !ok || e.Seq == 0 {
 		return entry{}, false
 	}
-	at, err := time.Parse(time.RFC3339Nano, h.Get(headerTime))
+	at, err := time.Parse(time.RFC3339Nano, theServers(h, headerTime))
 	if err != nil {
 		return entry{}, false
 	}
 	e.before, _ = number(h, headerBefore)
 	e.At = at.UnixMilli()
 	e.id = h.Get(nats.MsgIdHdr)
-	e.ID, e.Name, e.Nonce = text(h, headerID), text(h, headerName), text(h, headerNonce)
-	if len(e.ID) > maxID {
-		e.ID = ""
-	}
+	e.ID, e.Nonce = text(h, headerID, maxID), text(h, headerNonce, chat.MaxNonce)
+	e.Name, _ = chat.CleanName(text(h, headerName, math.MaxInt))
 	e.Payload = m.Data
-	// Anybody who may publish there can say anything.
 	e.Binary = h.Get(headerBinary) != "" || !utf8.Valid(m.Data)
 	return e, true
 }
 
+// theServers is a header that the server adds, behind all that the message has.
+func theServers(h nats.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[len(values)-1]
+	}
+	return ""
+}
+
+// number is one that the server adds.
 func number(h nats.Header, name string) (n uint64, ok bool) {
-	n, err := strconv.ParseUint(h.Get(name), 10, 64)
+	n, err := strconv.ParseUint(theServers(h, name), 10, 64)
 	return n, err == nil
 }
 
-func text(h nats.Header, name string) string {
-	escaped := h.Get(name)
-	if !strings.Contains(escaped, "%") {
-		return escaped
-	}
-	s, err := url.PathUnescape(escaped)
-	if err != nil || !utf8.ValidString(s) {
+// text is what newMsg has set; empty if that can't be.
+func text(h nats.Header, name string, most int) string {
+	s, err := url.PathUnescape(h.Get(name))
+	if err != nil || len(s) > most || !utf8.ValidString(s) {
 		return ""
 	}
 	return s

@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"math"
 
 	"chatd/room/order"
 )
@@ -9,22 +10,21 @@ import (
 // fill has what m has missed read, up to a number at least.
 func (d *dispatcher) fill(m *member, until uint64) {
 	m.state = filling
-	m.round++
-	r, round, from := m.partition.reader, m.round, m.last
-	told := m.told
+	r, round, from := m.partition.reader, m.round.Add(1), m.last
+	told, suspicion := m.told, m.doubt()
 	tries := 0
 	j := &job{m: m, round: round}
 	j.read = func(ctx context.Context) error {
-		found, err := r.p.after(ctx, m.token, max(1, from.Seq))
+		found, last, err := r.p.after(ctx, m.token, max(1, from.Seq), everything)
 		if err != nil {
 			return err
 		}
 		if told && len(found) > 0 && found[0].Seq == from.Seq && found[0].At != from.At {
-			r.p.suspect(doubt{m.token, from})
+			r.p.suspect(suspicion)
 			return errReplaced
 		}
 		// A replica may not have all yet. Only the leader knows that something is gone.
-		if len(found) == 0 || found[len(found)-1].Seq < until {
+		if last < until {
 			if tries++; tries < fillTries {
 				return errBehind
 			}
@@ -41,12 +41,18 @@ func (d *dispatcher) fill(m *member, until uint64) {
 				return err
 			}
 			lost = k.lost(from.Seq, len(found))
+			if told && !lost && k.first <= from.Seq {
+				r.p.suspect(suspicion) // what was told is gone, and not because it was old
+			}
 		}
-		d.mail.put(func() { d.filled(m, round, found, lost, until) })
+		d.mail.put(func() { d.filled(m, round, found, lost, last, until) })
 		return nil
 	}
 	r.add(j)
 }
+
+// everything is so many messages that none is left out.
+const everything = math.MaxInt / 2
 
 // fillTries is how often a replica is asked before the leader is.
 const fillTries = 6
@@ -61,9 +67,10 @@ const (
 	errBehind   failure = "the stream does not have it yet"
 )
 
-// filled tells the room what it has missed: found, and, if some were lost, that.
-func (d *dispatcher) filled(m *member, round int, found []entry, lost bool, until uint64) {
-	if m.round != round || m.state != filling {
+// filled tells the room what it has missed: found, up to last, and, if some were lost,
+// that.
+func (d *dispatcher) filled(m *member, round int64, found []entry, lost bool, last, until uint64) {
+	if m.round.Load() != round || m.state != filling {
 		return
 	}
 	if lost && len(found) > 0 && found[0].Seq-1 > m.last.Seq {
@@ -73,8 +80,11 @@ func (d *dispatcher) filled(m *member, round int, found []entry, lost bool, unti
 	for _, e := range found {
 		d.place(m, e)
 	}
-	if until > m.last.Seq { // nobody has it any more
+	switch {
+	case until > max(last, m.last.Seq): // nobody has it any more
 		d.miss(m, until)
+	case last > m.last.Seq: // nobody can read it
+		m.last, m.told = order.Point{Seq: last}, false
 	}
 	d.goOn(m)
 }

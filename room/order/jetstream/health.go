@@ -14,11 +14,13 @@ import (
 type Health struct {
 	Version, URL, Cluster string
 	Servers               int // that are known
-	Replicas              int // of a stream, at most
+	Replicas              int // of a stream, at most; 0: not known
 	MaxPayload            int64
-	RoundTrip, Publish    time.Duration
-	Stored                uint64 // bytes
-	StoreLimit            int64  // -1: none
+	RoundTrip             time.Duration
+	Publish               time.Duration // 0: not known
+	Account               bool          // what follows is known
+	Stored                uint64        // bytes
+	StoreLimit            int64         // -1: none
 	Wrong                 []string
 }
 
@@ -44,12 +46,15 @@ func (c Config) Examine(ctx context.Context, nc *nats.Conn) (h Health, err error
 	}
 	account, err := js.AccountInfo(ctx)
 	if err != nil {
-		h.Wrong = append(h.Wrong, explained(err).Error())
+		h.Wrong = append(h.Wrong, explained(nc, err).Error())
 		return h, nil
 	}
-	h.Stored, h.StoreLimit = account.Store, account.Limits.MaxStore
+	h.Account, h.Stored, h.StoreLimit = true, account.Store, account.Limits.MaxStore
 	if h.StoreLimit > 0 && h.Stored > uint64(h.StoreLimit)/10*9 {
 		h.Wrong = append(h.Wrong, "the account's disk is nearly full: raise max_file of its jetstream limits, or keep less with -history, -history-age and chatd nats init")
+	}
+	if most := account.Limits.MaxStreams; most > 0 && most < c.Partitions {
+		h.Wrong = append(h.Wrong, fmt.Sprintf("the account may have %d streams, and chatd makes %d: raise max_streams of its jetstream limits, or have fewer by -nats-partitions, on all nodes and for good", most, c.Partitions))
 	}
 	for _, replicas := range []int{3, 1} {
 		stream := jetstream.StreamConfig{Name: probeStream, Subjects: []string{"chat.check"}, Storage: jetstream.FileStorage, Replicas: replicas}
@@ -58,13 +63,12 @@ func (c Config) Examine(ctx context.Context, nc *nats.Conn) (h Health, err error
 			h.Replicas = replicas
 			break
 		}
-		var api *jetstream.APIError
-		if !errors.As(err, &api) {
-			return h, fmt.Errorf("a stream can't be made: %w", err)
+		if !errors.As(err, new(*jetstream.APIError)) {
+			break
 		}
 	}
 	if err != nil {
-		h.Wrong = append(h.Wrong, fmt.Sprintf("no stream can be made: %v", explained(err)))
+		h.Wrong = append(h.Wrong, fmt.Sprintf("no stream can be made: %v", explained(nc, err)))
 		return h, nil
 	}
 	defer func() { _ = js.DeleteStream(context.WithoutCancel(ctx), probeStream) }() // it is empty but for a few messages
@@ -75,7 +79,7 @@ func (c Config) Examine(ctx context.Context, nc *nats.Conn) (h Health, err error
 	const messages = 10
 	for range messages {
 		if _, err := js.Publish(ctx, "chat.check", nil); err != nil {
-			h.Wrong = append(h.Wrong, fmt.Sprintf("what is published is not kept: %v", explained(err)))
+			h.Wrong = append(h.Wrong, fmt.Sprintf("what is published is not kept: %v", explained(nc, err)))
 			return h, nil
 		}
 	}

@@ -2,12 +2,13 @@ package jetstream
 
 import (
 	"context"
+	"math"
 
 	"chatd/room/order"
 )
 
 // history has m's history read from the stream.
-func (r *reader) history(m *member, round int, l life) {
+func (r *reader) history(m *member, round int64, l life) {
 	j := &job{m: m, round: round, life: l, cold: true}
 	j.read = func(ctx context.Context) error {
 		// A replica may not have all yet, and one who comes back with a later position
@@ -19,18 +20,19 @@ func (r *reader) history(m *member, round int, l life) {
 				return err
 			}
 		}
-		kept, err := r.p.after(ctx, m.token, 1)
+		n := r.p.s.config.perRoom()
+		kept, last, err := r.p.after(ctx, m.token, 1, n)
 		if err != nil {
 			return err
 		}
-		if top.seq > 0 && (len(kept) == 0 || kept[len(kept)-1].Seq < top.seq) {
+		if last < top.seq {
 			return errBehind
 		}
 		k, err := r.p.keeps(ctx)
 		if err != nil {
 			return err
 		}
-		behind, kept := k.behind(kept, r.p.s.config.perRoom())
+		behind, kept := k.behind(kept, n)
 		r.p.s.stats.read.Add(1)
 		d := r.p.dispatcher
 		d.mail.put(func() { d.began(m, round, l, behind, kept) })
@@ -39,18 +41,28 @@ func (r *reader) history(m *member, round int, l life) {
 	r.add(j)
 }
 
-// after is all that the stream has of a room, from a number on.
-func (p *partition) after(ctx context.Context, token string, seq uint64) (kept []entry, err error) {
+// after is what the stream has of a room from a number on, or at least the last n, and one
+// more if there are more; and the number of the last one.
+func (p *partition) after(ctx context.Context, token string, seq uint64, n int) (kept []entry, last uint64, err error) {
 	subj := subject(publishedIn, p.number, token)
 	for {
-		pending, _, err := p.direct(ctx, question{Seq: seq, Next: subj, Batch: p.s.config.perRoom() + 1}, func(_ string, e entry) {
-			kept = append(kept, e)
+		a, err := p.direct(ctx, question{Seq: seq, Next: subj, Batch: p.s.config.perRoom() + 1}, func(_ string, e entry) {
+			kept = appendLast(kept, e, n)
 		})
-		if err != nil || pending == 0 || len(kept) == 0 {
-			return kept, err
+		last = max(last, a.last)
+		if err != nil || a.pending == 0 || a.last < seq {
+			return kept, last, err
 		}
-		seq = kept[len(kept)-1].Seq + 1
+		seq = a.last + 1
 	}
+}
+
+// appendLast appends e; at least n of those before are kept.
+func appendLast(kept []entry, e entry, n int) []entry {
+	if len(kept) > 2*n {
+		kept = append(kept[:0:0], kept[len(kept)-n:]...)
+	}
+	return append(kept, e)
 }
 
 // keeps is what the stream keeps at present.
@@ -68,7 +80,11 @@ func (p *partition) keeps(ctx context.Context) (keeps, error) {
 		return keeps{}, err
 	}
 	info := stream.CachedInfo()
-	return keeps{first: info.State.FirstSeq, last: info.State.LastSeq, perRoom: int(info.Config.MaxMsgsPerSubject), replicas: info.Config.Replicas}, nil
+	k := keeps{first: info.State.FirstSeq, last: info.State.LastSeq, perRoom: int(info.Config.MaxMsgsPerSubject), replicas: info.Config.Replicas}
+	if k.perRoom <= 0 { // any number
+		k.perRoom = math.MaxInt
+	}
+	return k, nil
 }
 
 // behind is the place behind which all of a room's messages are kept, and these, of

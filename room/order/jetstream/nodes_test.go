@@ -1,7 +1,10 @@
 package jetstream
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,21 +16,21 @@ func TestMembersAreCountedOnAllNodes(t *testing.T) {
 	url := server(t).URL
 	a, b := open(t, url, single), open(t, url, single)
 	told := make(chan string, 100)
-	a.Counts().Tell(func(room string, n int) { told <- fmt.Sprint(room, " ", n) })
-	b.Counts().Set("lobby", 3)
-	if got := <-told; got != "lobby 3" {
-		t.Error(got)
+	a.Tell(func(room string) { told <- room }, func(string, string, time.Duration) {})
+	b.Count("lobby", 3)
+	if got := <-told; got != "lobby" || a.Elsewhere("lobby") != 3 {
+		t.Error(got, a.Elsewhere("lobby"))
 	}
-	b.Counts().Set("lobby", 2)
-	if got := <-told; got != "lobby 2" {
-		t.Error(got)
+	b.Count("lobby", 2)
+	if got := <-told; got != "lobby" || a.Elsewhere("lobby") != 2 {
+		t.Error(got, a.Elsewhere("lobby"))
 	}
-	a.Counts().Set("lobby", 7)
+	a.Count("lobby", 7)
 	c := open(t, url, single) // it comes later, and is told
-	eventually(t, "the others' members", func() bool { return c.Counts().Elsewhere("lobby") == 9 })
+	eventually(t, "the others' members", func() bool { return c.Elsewhere("lobby") == 9 })
 	b.Close()
-	if got := <-told; got != "lobby 0" {
-		t.Error(got)
+	if got := <-told; got != "lobby" || a.Elsewhere("lobby") != 0 {
+		t.Error(got, a.Elsewhere("lobby"))
 	}
 }
 
@@ -37,7 +40,7 @@ func TestCountsThatWereLostAreToldAgain(t *testing.T) {
 	hear := func(lost bool, b beat) {
 		t.Helper()
 		b.Node = "there"
-		if c.hear(b, now) != lost {
+		if _, l := c.hear(b, now); l != lost {
 			t.Errorf("%+v: %t", b, !lost)
 		}
 	}
@@ -46,12 +49,25 @@ func TestCountsThatWereLostAreToldAgain(t *testing.T) {
 	hear(false, beat{Number: 7, Rooms: map[string]int{"a": 0, "c": 1}})
 	hear(true, beat{Number: 9, Rooms: map[string]int{"c": 2}})
 	hear(true, beat{Number: 10})
-	if a, b, c := c.Elsewhere("a"), c.Elsewhere("b"), c.Elsewhere("c"); a != 0 || b != 1 || c != 2 {
+	if a, b, c := c.sum["a"], c.sum["b"], c.sum["c"]; a != 0 || b != 1 || c != 2 {
 		t.Error(a, b, c)
 	}
-	hear(false, beat{Number: 11, All: true, Rooms: map[string]int{"c": 5}})
-	if b, c := c.Elsewhere("b"), c.Elsewhere("c"); b != 0 || c != 5 {
+	hear(false, beat{Number: 11, All: true, More: true, Rooms: map[string]int{"c": 5}})
+	if b, c := c.sum["b"], c.sum["c"]; b != 1 || c != 5 {
 		t.Error(b, c)
+	}
+	hear(true, beat{Number: 13, Rooms: map[string]int{"d": 1}}) // what is missing may be of b
+	if b, d := c.sum["b"], c.sum["d"]; b != 1 || d != 1 {
+		t.Error(b, d)
+	}
+	hear(false, beat{Number: 14, All: true, More: true, Rooms: map[string]int{"c": 5}})
+	hear(false, beat{Number: 15, Rooms: map[string]int{"d": 2}})
+	if b, c, d := c.sum["b"], c.sum["c"], c.sum["d"]; b != 0 || c != 5 || d != 2 {
+		t.Error(b, c, d)
+	}
+	hear(false, beat{Number: 16, Rooms: map[string]int{"e": 1}})
+	if c, e := c.sum["c"], c.sum["e"]; c != 5 || e != 1 {
+		t.Error(c, e)
 	}
 	c.expire(now.Add(nodeSilence + 1))
 	if len(c.sum) != 0 || len(c.nodes) != 0 {
@@ -60,9 +76,11 @@ func TestCountsThatWereLostAreToldAgain(t *testing.T) {
 }
 
 func TestBeatsOfManyRoomsAreSeveral(t *testing.T) {
-	c := newCounts(&Source{node: "here"})
+	s := &Source{node: "here"}
+	s.counts = newCounts(s)
+	c := s.counts
 	for i := range 2*roomsABeat + 1 {
-		c.Set(fmt.Sprint(i), 1)
+		s.Count(fmt.Sprint(i), 1)
 	}
 	if n := len(c.beats("")); n != 3 {
 		t.Errorf("%d messages", n)
@@ -72,22 +90,110 @@ func TestBeatsOfManyRoomsAreSeveral(t *testing.T) {
 	}
 }
 
+func TestCountsThatAreToldAgainInPartsDoNotFlicker(t *testing.T) {
+	here := &Source{node: "here"}
+	from, to := newCounts(&Source{node: "there"}), newCounts(here)
+	here.counts = to
+	const rooms = 2*roomsABeat + 1
+	for i := range rooms {
+		from.here[fmt.Sprint(i)] = 1
+	}
+	from.here["left"] = 1
+	hear := func() (changed []string) {
+		for _, body := range from.beats("") {
+			var b beat
+			if err := json.Unmarshal(body, &b); err != nil {
+				t.Fatal(err)
+			}
+			more, lost := to.hear(b, time.Now())
+			if lost {
+				t.Errorf("something of %d is missed", b.Number)
+			}
+			changed = append(changed, more...)
+		}
+		return changed
+	}
+	if n := len(hear()); n != rooms+1 {
+		t.Errorf("%d rooms", n)
+	}
+	delete(from.here, "left") // and that was not heard
+	from.tellAll()
+	if changed := hear(); len(changed) != 1 || changed[0] != "left" || here.Elsewhere("7") != 1 || here.Elsewhere("left") != 0 {
+		t.Error(changed)
+	}
+}
+
+func TestCountsThatCanNotBeAreNotHeard(t *testing.T) {
+	c := newCounts(&Source{node: "here"})
+	for _, b := range []beat{
+		{All: true, Rooms: map[string]int{"a": 1}},
+		{Node: strings.Repeat("x", 100), All: true, Rooms: map[string]int{"a": 1}},
+		{Node: "there", All: true, Rooms: map[string]int{"a": -1}},
+		{Node: "there", All: true, Rooms: map[string]int{"a": 1 << 40}},
+		{Node: "there", All: true, Rooms: map[string]int{strings.Repeat("x", 100): 1}},
+	} {
+		if _, lost := c.hear(b, time.Now()); lost || len(c.nodes) > 0 {
+			t.Errorf("%+v is heard", b)
+		}
+	}
+}
+
 func TestRemovalsReachAllNodes(t *testing.T) {
 	t.Parallel()
 	url := server(t).URL
 	a, b := open(t, url, single), open(t, url, single)
 	told := make(chan string, 10)
 	tell := func(room, id string, ban time.Duration) { told <- fmt.Sprint(room, " ", id, " ", ban > time.Minute) }
-	b.Removals().Tell(tell)
-	a.Removals().Tell(func(room, id string, _ time.Duration) { t.Error("it is told what it said:", room, id) })
-	a.Removals().Remove("lobby", "someone", 10*time.Minute)
+	b.Tell(func(string) {}, tell)
+	a.Tell(func(string) {}, func(room, id string, _ time.Duration) { t.Error("it is told what it said:", room, id) })
+	a.Remove("lobby", "gone", 0)
+	a.Remove("lobby", "someone", 10*time.Minute)
+	for _, want := range []string{"lobby gone false", "lobby someone true"} {
+		if got := <-told; got != want {
+			t.Error(got)
+		}
+	}
+	a.Close()
+	c := open(t, url, single) // it comes later, and is told of those that last
+	c.Tell(func(string) {}, tell)
 	if got := <-told; got != "lobby someone true" {
 		t.Error(got)
 	}
-	c := open(t, url, single) // it comes later, and is told
-	c.Removals().Tell(tell)
-	if got := <-told; got != "lobby someone true" {
-		t.Error(got)
+}
+
+func TestRemovalsThatAreToldAgainAreKnown(t *testing.T) {
+	r := newRemovals(&Source{node: "here"})
+	var told []string
+	r.begin(func(room, id string, ban time.Duration) { told = append(told, fmt.Sprint(room, id, ban)) })
+	now := time.Now()
+	hear := func(again bool, after, ban time.Duration) {
+		r.hear(removalsTold{Again: again, All: []removal{{"a", "x", ban.Milliseconds()}, {"a", "x", -1}, {"a", "x", math.MaxInt64}}}, now.Add(after))
+	}
+	hear(false, 0, time.Minute)
+	hear(true, 30*time.Second, 30*time.Second+time.Millisecond)
+	hear(true, 30*time.Second, 10*time.Second)
+	hear(false, 30*time.Second, 0)
+	hear(true, 30*time.Second, time.Hour)
+	if got, want := fmt.Sprint(told), "[ax1m0s ax0s ax1h0m0s]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if m := r.messages(now); len(m) != 0 {
+		t.Errorf("%s: nobody has asked", m)
+	}
+	r.until[ban{strings.Repeat("b", 64), strings.Repeat("y", removalBytes)}] = now.Add(time.Second)
+	r.tellAll()
+	if m := r.messages(now); len(m) == 0 || len(m) > 2 {
+		t.Errorf("%d messages", len(m))
+	}
+	r.tellAll()
+	for i := range maxLasting + 1 {
+		r.hear(removalsTold{All: []removal{{"a", fmt.Sprint(i), 1}}}, now)
+	}
+	if len(r.until) != maxLasting || told[len(told)-1] != fmt.Sprintf("a%d1ms", maxLasting) {
+		t.Errorf("%d are known, the last one told is %s", len(r.until), told[len(told)-1])
+	}
+	if m := r.messages(now.Add(2 * time.Hour)); len(m) != 0 || len(r.until) != 0 {
+		t.Errorf("%d messages, %d are known that are over", len(m), len(r.until))
 	}
 }
 

@@ -32,8 +32,9 @@ type partition struct {
 
 	// Owned by watch.
 
-	marked uint64 // up to it all rooms' last messages were compared
-	short  int    // times in a row that the stream's last number was below top
+	marked   uint64 // up to it all rooms' last messages were compared; 0: they are to be compared anew
+	compared uint64 // up to it they were at any time
+	short    int    // times in a row that the stream's last number was below top
 
 	mu    sync.Mutex
 	fault error // why nothing can be done; nil: all is well
@@ -42,10 +43,11 @@ type partition struct {
 }
 
 // doubt is a room's last message that the stream may not have any more: another one was
-// told under its number, or a smaller one.
+// told under its number, or a smaller one. It is of a life of the stream.
 type doubt struct {
 	token string
 	last  order.Point
+	life  life
 }
 
 func newPartition(s *Source, number int, d *dispatcher) *partition {
@@ -139,9 +141,14 @@ func (p *partition) inspect(all bool) {
 	ctx, cancel := context.WithTimeout(p.s.ctx, requestTime)
 	defer cancel()
 	top := p.top.Load() // before the stream is asked
-	info, made, err := p.s.config.ensure(ctx, p.s.js, p.number)
+	first := p.s.partitions[0]
+	info, made, err := p.s.config.ensure(ctx, p.s.js, p.number, p == first || first.wrong() == nil)
 	if err != nil {
 		p.blame(err, lasting(err))
+		return
+	}
+	if leaderless(info) {
+		p.blame(fmt.Errorf("stream %s has no leader: more than half of the servers that have it must be there", streamName(p.number)), false)
 		return
 	}
 	p.replicated.Store(info.Config.Replicas > 1)
@@ -170,7 +177,7 @@ func (p *partition) inspect(all bool) {
 	default:
 		p.short = 0
 		p.blame(nil, true)
-		p.compare(ctx, info.State.LastSeq, all)
+		p.compare(ctx, info.State.FirstSeq, info.State.LastSeq, all)
 	}
 }
 
@@ -197,6 +204,9 @@ func (p *partition) blame(err error, sure bool) {
 	p.mu.Unlock()
 	switch {
 	case err == nil && before != nil:
+		if p.number == 0 {
+			s.look() // the others may be made now
+		}
 		if s.blamed.Add(-1) == 0 {
 			s.config.Log.Info("the streams are there", "streams", len(s.partitions))
 		}
@@ -206,7 +216,7 @@ func (p *partition) blame(err error, sure bool) {
 			blamed = s.blamed.Add(1)
 		}
 		other := before == nil || before.Error() != err.Error()
-		if other && !errors.Is(err, errReadsAway) && (blamed == 1 || p.number == 0) && s.ctx.Err() == nil && s.away.Load() == 0 {
+		if other && !errors.Is(err, errReadsAway) && !errors.Is(err, errFirst) && (blamed == 1 || p.number == 0) && s.ctx.Err() == nil && s.away.Load() == 0 {
 			s.config.Log.Error("a stream is not there, or not as it must be", "err", err)
 		}
 	}
@@ -223,6 +233,11 @@ func (p *partition) tellSeen() {
 	}
 }
 
+// leaderless reports whether a stream takes nothing at present, as somebody says who has it.
+func leaderless(info *jetstream.StreamInfo) bool {
+	return info.Cluster != nil && info.Cluster.Leader == ""
+}
+
 // lifeOf is the life of a stream.
 func lifeOf(info *jetstream.StreamInfo) life {
 	generation, _ := strconv.ParseUint(info.Config.Metadata[metaGeneration], 10, 64)
@@ -231,20 +246,22 @@ func lifeOf(info *jetstream.StreamInfo) life {
 
 // adopt has all rooms begin anew, in the stream's life as it is.
 func (p *partition) adopt(l life) {
-	p.marked, p.short = 0, 0
+	p.marked, p.compared, p.short = 0, 0, 0
+	if _, again := p.lifeNow(); again {
+		p.s.stats.resets.Add(1)
+		_ = p.s.flush() // copies from the life before have come then, or never will
+	}
 	p.mu.Lock()
-	first := p.life == life{}
 	p.life = l
 	p.mu.Unlock()
-	if !first {
-		p.s.stats.resets.Add(1)
-	}
 	d := p.dispatcher
 	d.mail.put(func() {
-		d.drain() // copies from the life before
+		d.drain()
 		p.top.Store(0)
 		for _, m := range d.rooms[p.number] {
-			d.begin(m)
+			if m.life != l { // else it was entered just now
+				d.begin(m)
+			}
 		}
 	})
 	p.blame(nil, true)
@@ -270,8 +287,8 @@ func (p *partition) raise(ctx context.Context, info *jetstream.StreamInfo, known
 // resolve finds out whether the stream still has what a room had last.
 func (p *partition) resolve(d doubt) {
 	known, ok := p.lifeNow()
-	if !ok {
-		return
+	if !ok || d.life != known {
+		return // it was found already
 	}
 	ctx, cancel := context.WithTimeout(p.s.ctx, requestTime)
 	defer cancel()

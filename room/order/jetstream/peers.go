@@ -2,9 +2,11 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -32,30 +34,44 @@ type peers struct {
 	mu    sync.Mutex
 	queue []func(ctx context.Context)
 	busy  int
+
+	silent atomic.Int64 // when one did not answer, ns since 1970
 }
 
 func newPeers(s *Source) *peers { return &peers{s: s, answers: newMailbox()} }
 
-// ask has m's history come from a node that has it, else from the stream.
-func (p *peers) ask(m *member, round int, l life) {
+// ask has m's history come from a node that has it, else from the stream. If one does not
+// answer, as it hangs or its machine is gone, others' rooms don't wait for it for a while.
+func (p *peers) ask(m *member, round int64, l life) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.queue = append(p.queue, func(ctx context.Context) {
-		behind, kept, err := p.history(ctx, m, l)
-		if err != nil {
-			m.partition.reader.history(m, round, l)
+		r := m.partition.reader
+		if m.round.Load() != round {
 			return
 		}
-		p.s.stats.peers.Add(1)
+		if time.Since(time.Unix(0, p.silent.Load())) < peerSilence {
+			r.history(m, round, l)
+			return
+		}
+		behind, kept, err := p.history(ctx, m, l)
+		if err != nil {
+			if errors.Is(err, errSilent) {
+				p.silent.Store(time.Now().UnixNano())
+			}
+			r.history(m, round, l)
+			return
+		}
 		d := m.partition.dispatcher
 		d.mail.put(func() {
-			if m.round != round {
+			if m.round.Load() != round {
 				return
 			}
 			if p.s.pending.of(m.name) { // what of it is its own only the stream knows
-				m.partition.reader.history(m, round, l)
+				r.history(m, round, l)
 				return
 			}
+			p.s.stats.peers.Add(1)
 			d.began(m, round, l, behind, kept)
 		})
 	})
@@ -83,29 +99,43 @@ func (p *peers) work() {
 // errOther is that a node's history is of no use.
 const errOther failure = "another node's history is not whole, or of another epoch"
 
-// history asks for m's history.
+// history asks for m's history. Another node may be behind, or say anything.
 func (p *peers) history(ctx context.Context, m *member, l life) (behind order.Point, kept []entry, err error) {
+	n, count, last := p.s.config.perRoom(), 0, uint64(0)
 	err = p.s.replies.ask(ctx, subject(historyOf, m.partition.number, m.token), nil, peerTime, func(msg *nats.Msg) (bool, error) {
 		h := msg.Header
 		if h.Get("Status") != "" { // nobody has it
 			return true, nats.ErrNoResponders
 		}
-		if count := h.Get(headerCount); count != "" {
-			if count != strconv.Itoa(len(kept)) || h.Get(headerEpoch) != fmt.Sprint(l.epoch(m.token)) {
-				return true, errOther
-			}
+		if told := h.Get(headerCount); told != "" {
 			behind.Seq, _ = number(h, headerBehind)
 			at, _ := number(h, headerAt)
 			behind.At = int64(at)
+			last = max(last, behind.Seq)
+			if told != strconv.Itoa(count) || h.Get(headerEpoch) != fmt.Sprint(l.epoch(m.token)) || len(kept) > 0 && kept[0].Seq <= behind.Seq {
+				return true, errOther
+			}
+			if more := len(kept) - n; more > 0 {
+				behind, kept = kept[more-1].point(), kept[more:]
+			}
 			return true, nil
 		}
 		e, ok := parseEntry(msg)
-		if !ok {
+		if !ok || e.Seq <= last {
 			return true, errOther
 		}
-		kept = append(kept, e)
+		last = e.Seq
+		kept = appendLast(kept, e, n)
+		count++
 		return false, nil
 	})
+	if err != nil {
+		return order.Point{}, nil, err
+	}
+	top, err := m.partition.stored(ctx, map[string]any{"last_by_subj": subject(publishedIn, m.partition.number, m.token)})
+	if err == nil && (len(kept) == 0 && top.seq > last || len(kept) > 0 && (top.seq != last || top.at != kept[len(kept)-1].At)) {
+		err = errOther
+	}
 	return behind, kept, err
 }
 
@@ -114,12 +144,11 @@ func (d *dispatcher) asked(m *member, question *nats.Msg) {
 	p := d.s.peers
 	none := &nats.Msg{Subject: question.Reply, Header: nats.Header{headerCount: {"-"}}}
 	keeper, ok := m.room.(order.Keeper)
-	l, known := m.partition.lifeNow()
-	if !ok || !known || m.state == opening {
+	if !ok || m.state == opening {
 		p.answers.put(func() { _ = d.s.nc.PublishMsg(none) }) // who asks does not wait for long
 		return
 	}
-	epoch := fmt.Sprint(l.epoch(m.token))
+	epoch := fmt.Sprint(m.life.epoch(m.token)) // the room's, though the stream may be known to be another
 	keeper.Recall(func(behind order.Point, kept []order.Message) {
 		p.answers.put(func() { p.answer(question.Reply, epoch, behind, kept) })
 	})

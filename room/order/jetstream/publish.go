@@ -1,9 +1,11 @@
 package jetstream
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,48 +21,59 @@ type publication struct {
 	id        uint64
 	room      string
 	tag       uint64
+	author    author
 	partition *partition
 	msg       *nats.Msg
 	begun     time.Time
 
 	// Owned by the publisher.
 
-	sent  time.Time
-	state int
-	seq   uint64 // that the stream gave it; 0: not known
+	sent time.Time
+	seq  uint64 // that the stream gave it; 0: not known
 }
 
-// States of a publication.
-const (
-	unsent   = iota // or to be sent again
-	underWay        // not answered
-	refused         // to be sent again, or nobody knows
-	done            // a stream has it, and its copy is on its way; or it never will
-)
+// author is who publishes in a room, as a hub knows him; by is 0: nobody in particular.
+type author struct {
+	room string
+	by   uintptr
+}
 
 func (p *publication) size() int { return len(p.msg.Data) + 256 }
 
 // pendings are the publications whose rooms have not been told what became of them.
 // Who takes one out tells.
 type pendings struct {
-	mu   sync.Mutex
-	byID map[uint64]*publication
-	in   map[string]int // how many, by room
+	mu     sync.Mutex
+	byID   map[uint64]*publication
+	in     map[string]int // how many, by room
+	bytes  int
+	closed bool
 }
 
 func (p *pendings) init() {
 	p.byID, p.in = make(map[uint64]*publication), make(map[string]int)
 }
 
-func (p *pendings) add(one *publication) bool {
+func (p *pendings) add(one *publication) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.byID) >= maxUnsent {
-		return false
+	switch {
+	case p.closed:
+		return errClosed
+	case len(p.byID) >= maxUnsent || p.bytes+one.size() > maxUnsentBytes:
+		return errBusy
 	}
 	p.byID[one.id] = one
 	p.in[one.room]++
-	return true
+	p.bytes += one.size()
+	return nil
+}
+
+// close has no more be added.
+func (p *pendings) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
 }
 
 // take is the publication, if nobody has taken it.
@@ -72,6 +85,7 @@ func (p *pendings) take(id uint64) *publication {
 		return nil
 	}
 	delete(p.byID, id)
+	p.bytes -= one.size()
 	if p.in[one.room]--; p.in[one.room] == 0 {
 		delete(p.in, one.room)
 	}
@@ -107,9 +121,11 @@ func (s *Source) own(id string) (n uint64, ok bool) {
 	return n, err == nil
 }
 
-// publisher sends what is published to the streams, and again until they have it. All
-// of a partition is sent in its order: when something was refused, or not answered,
-// nothing is sent before it, and then one alone until that is taken.
+// publisher sends what is published to the streams, and again until they have it. What
+// is sent may be lost, or refused, while what was sent behind it is taken, as when a
+// stream gets another leader. So of each author in a room one message is under way at a
+// time: what he says keeps its order. When something was refused, or not answered, one is
+// sent alone until that is taken.
 type publisher struct {
 	s     *Source
 	mail  mailbox
@@ -119,19 +135,19 @@ type publisher struct {
 	// Owned by its goroutine.
 
 	lanes  []lane
-	sent   map[uint64]*publication // that are in a lane's flight
-	stored []*publication          // whose copies are awaited
+	sent   map[uint64]*publication   // that are under way
+	behind map[author][]*publication // who has a message in a lane, and what waits until that has its answer
+	stored []*publication            // whose copies are awaited
 	online bool
 	done   chan int // who waits until all is kept; nil: nobody
 }
 
-// lane is what is under way in a partition.
+// lane is what a partition is to be sent.
 type lane struct {
 	queue   []*publication // to be sent
-	flight  []*publication // that were sent, in order
-	bytes   int            // of those that are open or refused
-	open    int            // of the flight
-	refused int            // of the flight
+	refused []*publication // to be sent again
+	bytes   int            // under way
+	open    int            // publications under way
 	stalled bool           // something was refused, and nothing taken since
 	wait    time.Duration  // until it is sent again
 	again   time.Time
@@ -148,7 +164,7 @@ const (
 func newPublisher(s *Source) *publisher {
 	return &publisher{
 		s: s, mail: newMailbox(), acks: make(chan *nats.Msg, copiesQueued), inbox: nats.NewInbox() + ".",
-		lanes: make([]lane, s.config.Partitions), sent: make(map[uint64]*publication),
+		lanes: make([]lane, s.config.Partitions), sent: make(map[uint64]*publication), behind: make(map[author][]*publication),
 	}
 }
 
@@ -160,19 +176,40 @@ func (p *publisher) subscribe() error {
 // publish hands m over. Anybody may call it.
 func (p *publisher) publish(room string, tag uint64, m order.Message) {
 	s := p.s
-	one := &publication{id: s.published.Add(1), room: room, tag: tag, partition: s.partitionFor(room), begun: time.Now()}
+	one := &publication{id: s.published.Add(1), room: room, tag: tag, author: author{room, m.By}, partition: s.partitionFor(room), begun: time.Now()}
 	number := strconv.FormatUint(one.id, 10)
 	one.msg = newMsg(subject(publishedIn, one.partition.number, toToken.Replace(room)), s.node+"."+number, m)
 	one.msg.Reply = p.inbox + number
-	if !s.pending.add(one) {
-		one.partition.fail(one, errBusy)
+	if err := s.pending.add(one); err != nil {
+		one.partition.fail(one, err)
 		return
 	}
 	p.mail.put(func() {
 		l := &p.lanes[one.partition.number]
+		if waiting, busy := p.behind[one.author]; busy {
+			p.behind[one.author] = append(waiting, one)
+			return
+		}
+		if one.author.by != 0 {
+			p.behind[one.author] = nil
+		}
 		l.queue = append(l.queue, one)
 		p.pump(l, time.Now())
 	})
+}
+
+// release has the next message of one's author sent, if there is any.
+func (p *publisher) release(l *lane, one *publication) {
+	waiting, busy := p.behind[one.author]
+	switch {
+	case !busy:
+	case len(waiting) == 0:
+		delete(p.behind, one.author)
+	default:
+		l.queue = append(l.queue, waiting[0])
+		waiting[0] = nil
+		p.behind[one.author] = waiting[1:]
+	}
 }
 
 // run is the publisher's goroutine.
@@ -199,18 +236,24 @@ func (p *publisher) pump(l *lane, now time.Time) {
 	if !p.online {
 		return
 	}
-	if l.stalled && l.open == 0 && !now.Before(l.again) {
-		l.gather()
+	if l.stalled {
+		if l.open > 0 || now.Before(l.again) {
+			return
+		}
+		slices.SortFunc(l.refused, func(a, b *publication) int { return cmp.Compare(a.id, b.id) })
+		l.queue = append(l.refused, l.queue...)
+		l.refused = nil
+		l.wait = min(2*l.wait, lastWait)
 	}
-	for len(l.queue) > 0 && l.refused == 0 && (l.open == 0 || !l.stalled && l.open < laneMessages && l.bytes < laneBytes) {
+	for len(l.queue) > 0 && (l.open == 0 || !l.stalled && l.open < laneMessages && l.bytes < laneBytes) {
 		one := l.queue[0]
 		l.queue[0] = nil
 		l.queue = l.queue[1:]
-		if !p.s.pending.has(one.id) {
-			continue // its copy came, or it waited too long
+		if !p.s.pending.has(one.id) { // its copy came, or it waited too long
+			p.release(l, one)
+			continue
 		}
-		one.sent, one.state = now, underWay
-		l.flight = append(l.flight, one)
+		one.sent = now
 		l.bytes += one.size()
 		l.open++
 		p.sent[one.id] = one
@@ -220,33 +263,22 @@ func (p *publisher) pump(l *lane, now time.Time) {
 			p.fail(one, err)
 		case err != nil:
 			p.refuse(l, one, now)
+			return
 		}
 	}
 }
 
-// gather puts what was refused before all that was not sent yet.
-func (l *lane) gather() {
-	var again []*publication
-	for _, one := range l.flight {
-		if one.state == refused {
-			one.state = unsent
-			again = append(again, one)
-		}
-	}
-	l.queue = append(again, l.queue...)
-	l.flight, l.bytes, l.refused = nil, 0, 0
-	l.wait = min(2*l.wait, lastWait)
-}
-
-// refuse has one sent again, and nothing before it.
-func (p *publisher) refuse(l *lane, one *publication, now time.Time) {
-	if one.state != underWay {
-		return
-	}
+// land takes one out of those that are under way.
+func (p *publisher) land(l *lane, one *publication) {
 	delete(p.sent, one.id)
-	one.state = refused
 	l.open--
-	l.refused++
+	l.bytes -= one.size()
+}
+
+// refuse has one sent again.
+func (p *publisher) refuse(l *lane, one *publication, now time.Time) {
+	p.land(l, one)
+	l.refused = append(l.refused, one)
 	if !l.stalled {
 		l.stalled, l.since, l.wait = true, now, firstWait
 	}
@@ -255,25 +287,26 @@ func (p *publisher) refuse(l *lane, one *publication, now time.Time) {
 
 // settle is done with one: it is stored, or can't be.
 func (p *publisher) settle(l *lane, one *publication) {
-	delete(p.sent, one.id)
-	one.state = done
-	l.open--
-	l.bytes -= one.size()
-	l.stalled = l.refused > 0
-	for len(l.flight) > 0 && l.flight[0].state == done {
-		l.flight[0] = nil
-		l.flight = l.flight[1:]
-	}
+	p.land(l, one)
+	l.stalled = len(l.refused) > 0
+	p.release(l, one)
 }
 
 // acknowledgement is what a stream answers.
 type acknowledgement struct {
 	Seq   uint64 `json:"seq"`
 	Error *struct {
-		Code        int    `json:"code"`
+		ErrCode     int    `json:"err_code"`
 		Description string `json:"description"`
 	} `json:"error"`
 }
+
+// Codes of errors that stay. All others may go away: a full disk, too, and an account
+// whose limit is reached.
+const (
+	codeTooLarge  = 10054
+	codeLongHeads = 10097
+)
 
 // answered takes what a stream, or its server, says to a publication.
 func (p *publisher) answered(m *nats.Msg, now time.Time) {
@@ -296,7 +329,7 @@ func (p *publisher) answered(m *nats.Msg, now time.Time) {
 		if o := p.s.config.PublishTime; o != nil {
 			o.Observe(now.Sub(one.begun).Seconds())
 		}
-	case ack.Error.Code == 400: // it will never be taken
+	case ack.Error.ErrCode == codeTooLarge || ack.Error.ErrCode == codeLongHeads:
 		p.settle(l, one)
 		p.fail(one, fmt.Errorf("the order's servers refuse it: %s", ack.Error.Description))
 	default:
@@ -350,32 +383,48 @@ func (p *publisher) connected() {
 func (p *publisher) disconnected() {
 	p.online = false
 	now := time.Now()
-	for i := range p.lanes {
-		for _, one := range p.lanes[i].flight {
-			p.refuse(&p.lanes[i], one, now)
-		}
+	for _, one := range p.sent {
+		p.refuse(&p.lanes[one.partition.number], one, now)
 	}
 }
 
 // tick looks after what takes too long.
 func (p *publisher) tick(now time.Time) {
-	late := func(one *publication) bool { return now.Sub(one.begun) > p.s.config.patience }
+	for _, one := range p.sent {
+		if l := &p.lanes[one.partition.number]; now.Sub(one.sent) <= answerTime {
+			continue
+		} else if p.s.pending.has(one.id) {
+			p.refuse(l, one, now)
+		} else {
+			p.settle(l, one) // the answer was lost, but its copy came
+		}
+	}
+	var late []*publication
+	expire := func(list []*publication) []*publication {
+		return slices.DeleteFunc(list, func(one *publication) bool {
+			if now.Sub(one.begun) <= p.s.config.patience {
+				return false
+			}
+			late = append(late, one)
+			return true
+		})
+	}
+	for who, waiting := range p.behind {
+		p.behind[who] = expire(waiting)
+	}
+	for _, one := range late {
+		p.fail(one, errAway)
+	}
 	for i := range p.lanes {
 		l := &p.lanes[i]
-		for _, one := range l.flight {
-			if now.Sub(one.sent) > answerTime {
-				p.refuse(l, one, now)
-			}
-			if one.state == refused && late(one) {
-				p.fail(one, errAway)
-			}
-		}
-		for len(l.queue) > 0 && late(l.queue[0]) { // the oldest are first
-			p.fail(l.queue[0], errAway)
-			l.queue = l.queue[1:]
+		late = nil
+		l.refused, l.queue = expire(l.refused), expire(l.queue)
+		for _, one := range late {
+			p.fail(one, errAway)
+			p.release(l, one)
 		}
 		p.pump(l, now)
-		if l.stalled && len(l.flight) == 0 && len(l.queue) == 0 {
+		if l.stalled && l.open+len(l.refused)+len(l.queue) == 0 {
 			l.stalled = false // nobody waits, so nobody knows
 		}
 		var stalled time.Time
@@ -396,32 +445,16 @@ func (p *publisher) tick(now time.Time) {
 	}
 	clear(p.stored[len(awaited):])
 	p.stored = awaited
-	if p.done != nil && p.waiting() == 0 {
+	if p.done != nil && p.s.pending.len() == len(awaited) {
 		p.done <- 0
 		p.done = nil
 	}
 }
 
-// waiting is how many messages no stream has acknowledged.
-func (p *publisher) waiting() (n int) {
-	for i := range p.lanes {
-		for _, one := range p.lanes[i].queue {
-			if p.s.pending.has(one.id) {
-				n++
-			}
-		}
-		for _, one := range p.lanes[i].flight {
-			if one.state != done && p.s.pending.has(one.id) {
-				n++
-			}
-		}
-	}
-	return n
-}
-
 // finish waits until all that was published is kept, or will not be, and returns how
 // many are not.
 func (p *publisher) finish() (left int) {
+	p.s.pending.close()
 	done := make(chan int, 1)
 	p.mail.put(func() { p.done = done })
 	select {

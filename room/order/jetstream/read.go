@@ -19,24 +19,33 @@ type replies struct {
 
 	mu    sync.Mutex
 	next  uint64
-	asked map[string]chan *nats.Msg
+	asked map[string]asker
+}
+
+// asker waits for answers until it is done.
+type asker struct {
+	answers chan *nats.Msg
+	done    chan struct{}
 }
 
 func newReplies(nc *nats.Conn) (*replies, error) {
-	r := &replies{nc: nc, inbox: nats.NewInbox() + ".", asked: make(map[string]chan *nats.Msg)}
-	_, err := nc.Subscribe(r.inbox+"*", func(m *nats.Msg) {
+	r := &replies{nc: nc, inbox: nats.NewInbox() + ".", asked: make(map[string]asker)}
+	sub, err := nc.Subscribe(r.inbox+"*", func(m *nats.Msg) {
 		r.mu.Lock()
-		to := r.asked[m.Subject]
+		to, ok := r.asked[m.Subject]
 		r.mu.Unlock()
-		if to == nil {
+		if !ok {
 			return // nobody waits any more
 		}
 		select {
-		case to <- m:
-		case <-time.After(requestTime): // who asked is stuck, and others wait behind it
+		case to.answers <- m:
+		case <-to.done:
 		}
 	})
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	return r, sub.SetPendingLimits(-1, -1) // it is not more than was asked for
 }
 
 // errSilent is that no answer came, or no further one.
@@ -45,16 +54,17 @@ var errSilent = errors.New("no answer")
 // ask asks, and gives each answer to take until that is done. Between answers it waits
 // so long.
 func (r *replies) ask(ctx context.Context, subject string, body []byte, wait time.Duration, take func(*nats.Msg) (done bool, err error)) error {
-	answers := make(chan *nats.Msg, 256)
+	a := asker{make(chan *nats.Msg, 256), make(chan struct{})}
 	r.mu.Lock()
 	r.next++
 	reply := fmt.Sprint(r.inbox, r.next)
-	r.asked[reply] = answers
+	r.asked[reply] = a
 	r.mu.Unlock()
 	defer func() {
 		r.mu.Lock()
 		delete(r.asked, reply)
 		r.mu.Unlock()
+		close(a.done)
 	}()
 	if err := r.nc.PublishRequest(subject, reply, body); err != nil {
 		return err
@@ -63,7 +73,7 @@ func (r *replies) ask(ctx context.Context, subject string, body []byte, wait tim
 	defer timeout.Stop()
 	for {
 		select {
-		case m := <-answers:
+		case m := <-a.answers:
 			if done, err := take(m); done || err != nil {
 				return err
 			}
@@ -81,30 +91,66 @@ type question struct {
 	Seq       uint64   `json:"seq,omitempty"`
 	Next      string   `json:"next_by_subj,omitempty"`
 	Batch     int      `json:"batch,omitempty"`
+	MaxBytes  int      `json:"max_bytes"`
 	MultiLast []string `json:"multi_last,omitempty"`
 }
 
+// answerBytes is about how long one answer is at most: very many may be under way.
+const answerBytes = 1 << 20
+
+// errHole is that a part of an answer was lost on its way.
+const errHole failure = "a part of the answer is missing"
+
+// answer is what is known of one when all of it has come.
+type answer struct {
+	last    uint64 // the number of the last message in it; 0: there is none
+	pending uint64 // how many more there are
+	upTo    uint64 // the number up to which it goes; 0: it does not say
+}
+
 // direct asks the partition's stream, or one of its replicas, which may not have all yet.
-// Each message that it has is given to take, with its room's token. It returns how many
-// more there are, and up to which number the answer goes.
-func (p *partition) direct(ctx context.Context, q question, take func(token string, e entry)) (pending, upTo uint64, err error) {
+// Each message that it has is given to take, with its room's token; but for those that
+// nobody can read, as their headers are none.
+func (p *partition) direct(ctx context.Context, q question, take func(token string, e entry)) (a answer, err error) {
+	q.MaxBytes = answerBytes
 	body, err := json.Marshal(q)
 	if err != nil {
-		return 0, 0, err
+		return answer{}, err
+	}
+	unread := false // the one before can't be read
+	follows := func(h nats.Header) bool {
+		before, ok := number(h, headerBefore)
+		if unread {
+			a.last, unread = before, false
+		}
+		return ok && before == a.last
 	}
 	err = p.s.replies.ask(ctx, "$JS.API.DIRECT.GET."+streamName(p.number), body, answerTime, func(m *nats.Msg) (bool, error) {
-		switch status := m.Header.Get("Status"); status {
-		case "":
-			_, token, ok := cut(m.Header.Get(headerSubject))
+		if m.Header == nil {
+			unread = true
+			return false, nil
+		}
+		// What is stored may have a header Status, too.
+		if subject := theServers(m.Header, headerSubject); subject != "" {
+			_, token, ok := cut(subject)
 			e, parsed := parseEntry(m)
 			if !ok || !parsed {
 				return true, fmt.Errorf("stream %s: what it has can't be read", streamName(p.number))
 			}
+			if !follows(m.Header) {
+				return true, errHole
+			}
+			a.last = e.Seq
 			take(token, e)
 			return false, nil
+		}
+		switch status := m.Header.Get("Status"); status {
 		case "204": // the end
-			pending, _ = number(m.Header, headerPending)
-			upTo, _ = number(m.Header, headerUpTo)
+			if !follows(m.Header) {
+				return true, errHole
+			}
+			a.pending, _ = number(m.Header, headerPending)
+			a.upTo, _ = number(m.Header, headerUpTo)
 			return true, nil
 		case "404": // there is none
 			return true, nil
@@ -114,17 +160,20 @@ func (p *partition) direct(ctx context.Context, q question, take func(token stri
 			return true, fmt.Errorf("stream %s: %s %s", streamName(p.number), status, strings.TrimSpace(m.Header.Get("Description")))
 		}
 	})
-	return pending, upTo, err
+	return a, err
 }
 
 // job is something to read of a room.
 type job struct {
-	m     *member // only what is static
-	round int
+	m     *member // only what is static, and the round
+	round int64
 	life  life                            // in which it was asked for
 	cold  bool                            // it is the room's history
 	read  func(ctx context.Context) error // and tells the dispatcher
 }
+
+// void reports whether nobody wants to know any more.
+func (j *job) void() bool { return j.m.round.Load() != j.round }
 
 // reader reads from a partition's stream, few things at a time: gaps first.
 type reader struct {
@@ -133,10 +182,9 @@ type reader struct {
 	mu       sync.Mutex
 	gaps     []*job
 	cold     []*job
+	came     int // cold ones, until now
 	busy     int
 	scanning bool
-
-	late int // owned by who scans: times that it was not all there
 }
 
 func (r *reader) add(j *job) {
@@ -144,6 +192,7 @@ func (r *reader) add(j *job) {
 	defer r.mu.Unlock()
 	if j.cold {
 		r.cold = append(r.cold, j)
+		r.came++
 	} else {
 		r.gaps = append(r.gaps, j)
 	}
@@ -153,37 +202,58 @@ func (r *reader) add(j *job) {
 	}
 }
 
-// take is what to read next: one job, or those of very many rooms.
-func (r *reader) take() (one *job, many []*job) {
+// take is what to read next: a job, or the whole partition, as there are very many: those
+// that come meanwhile wait for the next time. Neither: there is nothing for this worker.
+// With patient, those come first that can wait: a gap that can't be filled must not be in
+// all others' way.
+func (r *reader) take(patient bool) (one *job, scan bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.gaps, r.cold = valid(r.gaps), valid(r.cold)
+	many := len(r.cold) > manyRooms
 	switch {
+	case len(r.gaps) > 0 && !(patient && len(r.cold) > 0):
+		one, r.gaps = r.gaps[0], r.gaps[1:]
+	case many && !r.scanning:
+		r.scanning, scan = true, true
+	case len(r.cold) > 0 && !many:
+		one, r.cold = r.cold[0], r.cold[1:]
 	case len(r.gaps) > 0:
 		one, r.gaps = r.gaps[0], r.gaps[1:]
-	case len(r.cold) > manyRooms && !r.scanning:
-		many, r.cold, r.scanning = r.cold, nil, true
-	case len(r.cold) > 0:
-		one, r.cold = r.cold[0], r.cold[1:]
 	default:
 		r.busy--
 	}
-	return one, many
+	return one, scan
+}
+
+// takeCold is all that is cold.
+func (r *reader) takeCold() (jobs []*job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	jobs, r.cold = r.cold, nil
+	return jobs
+}
+
+// valid are the jobs from the first one on that somebody still wants done.
+func valid(jobs []*job) []*job {
+	for len(jobs) > 0 && jobs[0].void() {
+		jobs[0] = nil
+		jobs = jobs[1:]
+	}
+	return jobs
 }
 
 // work reads until there is nothing to read.
 func (r *reader) work() {
 	ctx := r.p.s.ctx
-	for wait := 50 * time.Millisecond; ctx.Err() == nil; {
-		one, many := r.take()
-		var err error
+	var err error
+	for wait := firstWait; ctx.Err() == nil; {
+		one, scan := r.take(err != nil)
 		switch {
-		case many != nil:
-			err = r.scan(ctx, many)
+		case scan:
+			err = r.scan(ctx)
 			r.mu.Lock()
 			r.scanning = false
-			if err != nil {
-				r.cold = append(many, r.cold...)
-			}
 			r.mu.Unlock()
 		case one == nil:
 			return
@@ -199,7 +269,7 @@ func (r *reader) work() {
 			}
 		}
 		if err == nil {
-			wait = 50 * time.Millisecond
+			wait = firstWait
 			continue
 		}
 		select { // it is read again: the room can't do without

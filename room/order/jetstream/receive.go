@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,12 +20,13 @@ type member struct {
 	copies  *nats.Subscription // nil: not yet made
 	asked   *nats.Subscription // other nodes' questions for history; nil: they are not answered
 	state   int
-	round   int         // of what is read for it: answers to earlier ones are void
-	last    order.Point // that it was told
-	told    bool        // last is a message's, not just behind all that may be lost
-	waiting []entry     // copies that came while it is read
-	missed  bool        // some of these were dropped
-	checked bool        // the stream was asked for its last message since it began
+	round   atomic.Int64 // of what is read for it: answers to earlier ones are void; others look at it
+	life    life         // of the stream, in which the round is
+	last    order.Point  // that it was told
+	told    bool         // last is a message's, not just behind all that may be lost
+	waiting []entry      // copies that came while it is read
+	missed  bool         // some of these were dropped
+	checked bool         // the stream was asked for its last message since it began
 	left    time.Time
 }
 
@@ -39,6 +41,9 @@ func newMember(s *Source, name string, room order.Room) *member {
 	return &member{name: name, token: toToken.Replace(name), partition: s.partitionFor(name), room: room}
 }
 
+// doubt is one whether the stream still has what m was told last.
+func (m *member) doubt() doubt { return doubt{m.token, m.last, m.life} }
+
 // dispatcher tells rooms what happens in them: those of every fourth partition. It
 // waits for nothing.
 type dispatcher struct {
@@ -46,11 +51,14 @@ type dispatcher struct {
 	mail   mailbox
 	copies chan *nats.Msg // for all its rooms, and questions for their history
 
-	rooms map[int]map[string]*member // by partition and token; the inner maps are its goroutine's
+	// Its goroutine's, but that the outer map is static.
+
+	rooms map[int]map[string]*member // by partition and token
+	bytes int                        // of copies that wait in all of them
 }
 
 func newDispatcher(s *Source) *dispatcher {
-	return &dispatcher{s: s, mail: newMailbox(), copies: make(chan *nats.Msg, copiesQueued), rooms: make(map[int]map[string]*member)}
+	return &dispatcher{s: s, mail: newMailbox(), copies: make(chan *nats.Msg, s.config.behind), rooms: make(map[int]map[string]*member)}
 }
 
 // run is the dispatcher's goroutine.
@@ -97,17 +105,27 @@ func (d *dispatcher) receive(msg *nats.Msg) {
 	if m.state == live {
 		d.accept(m, e)
 	} else {
-		m.wait(e)
+		d.wait(m, e)
 	}
 }
 
 // wait keeps a copy until what is read is there.
-func (m *member) wait(e entry) {
-	if len(m.waiting) == maxWaiting {
+func (d *dispatcher) wait(m *member, e entry) {
+	if len(m.waiting) == maxWaiting || d.bytes+e.size() > maxWaitingBytes {
 		m.missed = true
 		return
 	}
 	m.waiting = append(m.waiting, e)
+	d.bytes += e.size()
+}
+
+// waited takes out the copies that wait.
+func (d *dispatcher) waited(m *member) (waiting []entry) {
+	waiting, m.waiting = m.waiting, nil
+	for _, e := range waiting {
+		d.bytes -= e.size()
+	}
+	return waiting
 }
 
 // accept decides by a copy's headers what it is: the next message, one that was told, or
@@ -118,12 +136,15 @@ func (d *dispatcher) accept(m *member, e entry) {
 		d.s.stats.duplicates.Add(1)
 		if m.told && e.At > m.last.At {
 			// It was said later and has a number that was given before.
-			m.partition.suspect(doubt{m.token, m.last})
+			m.partition.suspect(m.doubt())
 		}
 	case e.before > m.last.Seq:
-		m.wait(e)
+		d.wait(m, e)
 		d.fill(m, e.before)
 	default: // the one before it is the last one, or is not kept any more
+		if m.told && e.before > 0 && e.before < m.last.Seq {
+			m.partition.suspect(m.doubt()) // an older one is kept
+		}
 		d.place(m, e)
 	}
 }
@@ -138,19 +159,27 @@ func (d *dispatcher) place(m *member, e entry) {
 			tag = one.tag
 		}
 	}
+	if tag == 0 && d.s.tooLarge(e) {
+		m.room.Miss(m.last)
+		return
+	}
 	m.room.Place(tag, e.Message)
+}
+
+// tooLarge reports whether e is larger than what clients are told to expect: it is not a
+// node's, or one's that has other flags.
+func (s *Source) tooLarge(e entry) bool {
+	return s.config.MaxMessage > 0 && len(e.Payload) > s.config.MaxMessage
 }
 
 // goOn takes the copies that came while the member was read.
 func (d *dispatcher) goOn(m *member) {
 	m.state = live
-	waiting := m.waiting
-	m.waiting = nil
-	for _, e := range waiting {
+	for _, e := range d.waited(m) {
 		if m.state == live {
 			d.accept(m, e)
 		} else {
-			m.wait(e)
+			d.wait(m, e)
 		}
 	}
 	if m.missed && m.state == live {

@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"chatd/room/order"
 )
 
 func TestCopiesAreDroppedDoubledAndLate(t *testing.T) {
@@ -22,7 +25,7 @@ func TestCopiesAreDroppedDoubledAndLate(t *testing.T) {
 	t.Log("seed", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	p.set(func(string) int { return random.IntN(4) })
-	const messages = 300
+	const messages = 100
 	go say(a, "lobby", "a", 1, messages)
 	go say(b, "lobby", "b", 1, messages)
 	for _, r := range []*recorder{good, bad} {
@@ -63,7 +66,7 @@ func TestWhatWasSaidWhileTheConnectionWasCutIsTold(t *testing.T) {
 	p := newProxy(t, url)
 	a, b := open(t, url), open(t, p.url)
 	good, cut := enter(t, a, "lobby"), enter(t, b, "lobby")
-	const rounds, messages = 3, 100
+	const rounds, messages = 3, 40
 	for round := range rounds {
 		first := 1 + round*messages
 		go say(a, "lobby", "a", first, messages)
@@ -187,36 +190,221 @@ func TestStreamThatIsMadeAnewBeginsItsRoomsAnew(t *testing.T) {
 func TestStreamThatIsRestoredFromYesterdayBeginsItsRoomsAnew(t *testing.T) {
 	t.Parallel()
 	s := server(t)
+	const rooms = 20
 	a, b := open(t, s.URL, single), open(t, s.URL, single)
-	ra, rb := enter(t, a, "lobby"), enter(t, b, "lobby")
-	say(a, "lobby", "a", 1, 5)
-	rb.untilSaid(t, 5)
-	before := ra.epoch
+	var all, atA []*recorder
+	name := func(i int) string { return fmt.Sprint("room-", i) }
+	for i := range rooms {
+		ra, rb := enter(t, a, name(i)), enter(t, b, name(i))
+		say(a, name(i), "a", 1, 5)
+		rb.untilSaid(t, 5)
+		all, atA = append(all, ra, rb), append(atA, ra)
+	}
+	before := all[0].epoch
 	s.Stop()
 	yesterday := copied(t, s.Dir)
 	s.Restart()
-	say(a, "lobby", "a", 10, 5)
-	for _, r := range []*recorder{ra, rb} {
+	for i := range rooms {
+		say(a, name(i), "a", 10, 5)
+	}
+	for _, r := range all {
 		r.untilSaid(t, 10)
 	}
 	s.Stop()
 	restore(t, yesterday, s.Dir)
 	s.Restart()
-	for _, r := range []*recorder{ra, rb} {
+	for _, r := range all {
 		r.untilBegins(t, 2)
 	}
-	say(b, "lobby", "b", 1, 3)
-	for _, r := range []*recorder{ra, rb} {
+	for i := range rooms {
+		say(b, name(i), "b", 1, 3)
+	}
+	for i, r := range all {
 		r.untilSaid(t, 8)
 		r.check(t)
-		if r.epoch == before || r.begins != 2 {
-			t.Errorf("epoch %x, after %x; %d begins", r.epoch, before, r.begins)
+		equal(t, r, atA[i/2])
+		if r.begins != 2 || r.epoch != atA[i/2].epoch {
+			t.Errorf("epoch %x and %x; %d begins", r.epoch, atA[i/2].epoch, r.begins)
 		}
 	}
-	equal(t, ra, rb)
 	c := open(t, s.URL, single) // one that was not there
-	if rc := enter(t, c, "lobby"); rc.epoch != ra.epoch {
-		t.Errorf("epochs %x and %x", rc.epoch, ra.epoch)
+	if rc := enter(t, c, name(0)); rc.epoch != all[0].epoch || rc.epoch == before {
+		t.Errorf("epochs %x and %x, before %x", rc.epoch, all[0].epoch, before)
+	}
+}
+
+// Many rooms find it at once, and the other node, too.
+func TestStreamThatHasOtherMessagesBeginsAnewOnce(t *testing.T) {
+	t.Parallel()
+	url := server(t).URL
+	a, b := open(t, url, single), open(t, url, single)
+	ra, rb := enter(t, a, "lobby"), enter(t, b, "lobby")
+	say(a, "lobby", "a", 1, 3)
+	rb.untilSaid(t, 3)
+	ra.untilSaid(t, 3)
+	for _, s := range []*Source{a, b} {
+		p := s.partitions[0]
+		l, _ := p.lifeNow()
+		for range cap(p.doubts) {
+			p.suspect(doubt{"lobby", order.Point{Seq: 2, At: 1}, l}) // as if another one had been told
+		}
+	}
+	for _, s := range []*Source{a, b} {
+		p := s.partitions[0]
+		eventually(t, "all doubts to be looked at", func() bool { return len(p.doubts) == 0 })
+	}
+	for _, r := range []*recorder{ra, rb} {
+		r.untilBegins(t, 2)
+		r.untilSaid(t, 3)
+	}
+	say(b, "lobby", "b", 4, 3)
+	for _, r := range []*recorder{ra, rb} {
+		r.untilSaid(t, 6)
+		r.check(t)
+	}
+	la, _ := a.partitions[0].lifeNow()
+	lb, _ := b.partitions[0].lifeNow()
+	if ra.epoch != rb.epoch || la.generation != lb.generation {
+		t.Errorf("generations %d and %d", la.generation, lb.generation)
+	}
+	equal(t, ra, rb)
+	if ra.begins > 3 || rb.begins > 3 { // both nodes may have had it found, one behind the other
+		t.Errorf("%d and %d begins", ra.begins, rb.begins)
+	}
+}
+
+func TestRoomWhoseLastMessageIsGoneIsNoOtherStream(t *testing.T) {
+	t.Parallel()
+	url := server(t).URL
+	p := newProxy(t, url)
+	a, b := open(t, url, single), open(t, p.url, single)
+	ra, rb := enter(t, a, "lobby"), enter(t, b, "lobby")
+	say(a, "lobby", "a", 1, 3)
+	for _, r := range []*recorder{ra, rb} {
+		r.untilSaid(t, 3)
+	}
+	_, js := admin(t, url)
+	stream, err := js.Stream(t.Context(), "chat-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.DeleteMsg(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	p.set(func(string) int { return drop })
+	say(a, "lobby", "b", 4, 1)
+	ra.untilSaid(t, 4)
+	rb.untilSaid(t, 4) // it is read
+	equal(t, ra, rb)
+	if ra.begins != 1 || rb.begins != 1 {
+		t.Errorf("%d and %d begins", ra.begins, rb.begins)
+	}
+}
+
+func TestWhatWasDroppedWhileTheConnectionWasCutIsMissed(t *testing.T) {
+	t.Parallel()
+	url := server(t).URL
+	p := newProxy(t, url)
+	a, b := open(t, url, single), open(t, p.url, single)
+	good, cut := enter(t, a, "lobby"), enter(t, b, "lobby")
+	say(a, "lobby", "a", 1, 3)
+	cut.untilSaid(t, 3)
+	d := b.partitions[0].dispatcher
+	eventually(t, "last messages to be compared", func() bool {
+		b.partitions[0].look(false)
+		checked := make(chan bool)
+		d.mail.put(func() { checked <- d.rooms[0]["lobby"].checked })
+		return <-checked
+	})
+	p.Refuse(true)
+	say(a, "lobby", "b", 4, 5)
+	good.untilSaid(t, 8)
+	_, js := admin(t, url)
+	stream, err := js.Stream(t.Context(), "chat-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.Refuse(false)
+	cut.until(t, "a gap", func() bool { return len(cut.misses) > 0 })
+	say(a, "lobby", "c", 9, 1)
+	cut.untilSaid(t, 4)
+	if len(cut.misses) != 1 || cut.misses[0].Seq != 8 || cut.said[3].Seq != 9 || len(good.misses) > 0 {
+		t.Errorf("missed %v and %v, then %q", cut.misses, good.misses, cut.all())
+	}
+}
+
+func TestNodeThatIsTooSlowForItsCopiesReadsThem(t *testing.T) {
+	t.Parallel()
+	url := server(t).URL
+	a, b := open(t, url), open(t, url, func(c *Config) { c.behind = 10 })
+	good, slow := enter(t, a, "lobby"), enter(t, b, "lobby")
+	release := make(chan struct{})
+	b.partitionFor("lobby").dispatcher.mail.put(func() { <-release })
+	const messages = 100
+	say(a, "lobby", "a", 1, messages)
+	good.untilSaid(t, messages)
+	eventually(t, "copies to be dropped", func() bool { return b.Stats().SlowConsumer > 0 })
+	close(release)
+	slow.untilSaid(t, messages)
+	slow.check(t)
+	equal(t, good, slow)
+	if len(slow.misses) > 0 || slow.begins != 1 || b.Stats().Filled == 0 {
+		t.Errorf("missed %v, %d begins, %+v", slow.misses, slow.begins, b.Stats())
+	}
+}
+
+// No copies come for those rooms, but all else goes on.
+func TestRoomsBeyondTheServersLimitOfSubscriptionsAreReadLate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "nats.conf")
+	if err := os.WriteFile(path, []byte("max_subs: 10"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, server(t, "-c", path).URL)
+	var all []*recorder
+	for i := range 10 {
+		all = append(all, enter(t, s, fmt.Sprint("room-", i)))
+	}
+	for i := range all {
+		say(s, fmt.Sprint("room-", i), "a", 1, 3)
+	}
+	for _, r := range all {
+		r.untilPlaced(t, 3)
+		r.check(t)
+		if len(r.said) != 3 || len(r.failed) > 0 {
+			t.Errorf("%d messages, failed %v", len(r.said), r.failed)
+		}
+	}
+	if s.Stats().Filled == 0 {
+		t.Error("all copies came")
+	}
+}
+
+func TestCopiesThatWaitAreBounded(t *testing.T) {
+	s := &Source{config: Config{Partitions: 1}.withDefaults()}
+	d := newDispatcher(s)
+	newPartition(s, 0, d)
+	s.partitions = append(s.partitions, newPartition(s, 0, d))
+	m, other := newMember(s, "lobby", nil), newMember(s, "side", nil)
+	large := entry{Message: order.Message{Payload: make([]byte, maxWaitingBytes/4)}}
+	for range 10 {
+		d.wait(m, large)
+	}
+	if len(m.waiting) != 3 || !m.missed {
+		t.Errorf("%d wait", len(m.waiting))
+	}
+	for range maxWaiting + 1 {
+		d.wait(other, entry{})
+	}
+	if len(other.waiting) != maxWaiting || !other.missed {
+		t.Errorf("%d wait", len(other.waiting))
+	}
+	d.waited(m)
+	if d.waited(other); d.bytes != 0 {
+		t.Errorf("%d bytes", d.bytes)
 	}
 }
 

@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -18,7 +19,12 @@ import (
 // wait is for what should take milliseconds, or seconds if an election is in it.
 const wait = 40 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// What takes long here is elections: more tests than processors may wait for them.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "6") // else it takes longer
+	goleak.VerifyTestMain(m)
+}
 
 // recorder is a Room that notes what it is told.
 type recorder struct {
@@ -169,10 +175,10 @@ func enter(t *testing.T, s *Source, room string) *recorder {
 	return r
 }
 
-// say publishes "NAME 1" to "NAME n" with the tags from first on.
+// say has one author publish "NAME 1" to "NAME n" with the tags from first on.
 func say(s *Source, room, name string, first, n int) {
 	for i := range n {
-		s.Publish(room, uint64(first+i), order.Message{ID: name, Payload: fmt.Appendf(nil, "%s %d", name, i+1)})
+		s.Publish(room, uint64(first+i), order.Message{ID: name, Payload: fmt.Appendf(nil, "%s %d", name, i+1), By: 1})
 	}
 }
 

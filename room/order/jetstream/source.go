@@ -15,7 +15,7 @@ import (
 	"chatd/room/order"
 )
 
-// Source is an [order.Source]. Its methods may be called by anybody.
+// Source is an [order.Source], and [order.Nodes]. Its methods may be called by anybody.
 type Source struct {
 	config      Config
 	node        string     // tells what this one published
@@ -28,10 +28,11 @@ type Source struct {
 	dispatchers []*dispatcher
 	partitions  []*partition
 	peers       *peers
-	counts      *Counts
-	removals    *Removals
+	counts      *counts
+	removals    *removals
 	stats       stats
 	rebalance   rebalance
+	scans       chan struct{} // has an element for each partition that is read as a whole
 
 	ctx     context.Context // ends with the Source
 	cancel  context.CancelFunc
@@ -45,7 +46,10 @@ type Source struct {
 	away      atomic.Int64 // since when NATS is not connected, ns since 1970; 0: it is
 }
 
-var _ order.Source = (*Source)(nil)
+var (
+	_ order.Source = (*Source)(nil)
+	_ order.Nodes  = (*Source)(nil)
+)
 
 // errAway is why a message has no place that waited for one.
 var errAway = errors.New("the order's servers take no messages at present")
@@ -53,12 +57,15 @@ var errAway = errors.New("the order's servers take no messages at present")
 // errBusy is why a message has no place if very many wait.
 var errBusy = errors.New("too many messages wait for the order's servers")
 
+// errClosed is why a message has no place that is published too late.
+var errClosed = errors.New("the connection to the order's servers is closed")
+
 // Open connects to NATS, makes the streams that are not there, and returns when all is
 // well, or with what is wrong. If NATS is not there it returns when ctx ends: with a
 // Source that is not ready, and goes on trying.
 func Open(ctx context.Context, c Config) (*Source, error) {
 	c = c.withDefaults()
-	s := &Source{config: c, node: rand.Text()[:12]}
+	s := &Source{config: c, node: rand.Text()[:12], scans: make(chan struct{}, scansAtOnce)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.away.Store(time.Now().UnixNano())
 	s.pending.init()
@@ -152,12 +159,6 @@ func (s *Source) Ready() error {
 	}
 	return nil
 }
-
-// Counts are the members that rooms have elsewhere.
-func (s *Source) Counts() *Counts { return s.counts }
-
-// Removals are of clients who are sent away from a room on all nodes.
-func (s *Source) Removals() *Removals { return s.removals }
 
 // Close implements order.Source. It takes no longer than a message may wait.
 func (s *Source) Close() error {

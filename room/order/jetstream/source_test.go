@@ -11,7 +11,7 @@ import (
 func TestThreeNodesHaveOneOrder(t *testing.T) {
 	t.Parallel()
 	url := server(t).URL
-	const nodes, rooms, messages = 3, 5, 100
+	const nodes, rooms, messages = 3, 5, 30
 	var sources []*Source
 	recorders := make([][]*recorder, nodes)
 	for i := range nodes {

@@ -17,6 +17,7 @@ type Stats struct {
 	Scans         uint64 // streams that were read as a whole for many rooms
 	Reconnects    uint64
 	SlowConsumer  uint64 // times that copies were dropped because they were not taken in time
+	Nodes         int    // others that are heard
 	Connected     bool
 }
 
@@ -40,6 +41,7 @@ func (s *Source) Stats() Stats {
 		Scans:         s.stats.scans.Load(),
 		Reconnects:    s.stats.reconnects.Load(),
 		SlowConsumer:  s.stats.slow.Load(),
+		Nodes:         s.counts.others(),
 		Connected:     s.away.Load() == 0,
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +40,10 @@ func (c Config) stream(partition int, clustered bool) jetstream.StreamConfig {
 	case replicas == 0:
 		replicas = 1
 	}
+	largest := int32(-1) // any
+	if c.MaxMessage > 0 {
+		largest = c.largest()
+	}
 	return jetstream.StreamConfig{
 		Name:              streamName(partition),
 		Description:       "rooms of chatd",
@@ -50,7 +56,7 @@ func (c Config) stream(partition int, clustered bool) jetstream.StreamConfig {
 		MaxAge:            c.Age,
 		MaxMsgs:           -1,
 		MaxBytes:          -1,
-		MaxMsgSize:        -1,
+		MaxMsgSize:        largest,
 		MaxConsumers:      -1,
 		Duplicates:        c.duplicates(),
 		AllowDirect:       true,
@@ -58,6 +64,9 @@ func (c Config) stream(partition int, clustered bool) jetstream.StreamConfig {
 		Metadata:          map[string]string{metaPartitions: strconv.Itoa(c.Partitions)},
 	}
 }
+
+// largest is how large the largest message is with its headers, in bytes.
+func (c Config) largest() int32 { return int32(min(c.MaxMessage+headersMost, math.MaxInt32)) }
 
 // duplicates is the time for which a stream knows what it has; it can't be longer than
 // messages are kept.
@@ -130,8 +139,8 @@ func (c Config) faults(partition int, is jetstream.StreamConfig) (faults []Fault
 	if is.Duplicates < want.Duplicates {
 		add(mendInit, "knows duplicates for %s, not for %s", is.Duplicates, want.Duplicates)
 	}
-	if is.MaxMsgSize > 0 && c.MaxMessage > 0 && int(is.MaxMsgSize) < c.MaxMessage {
-		add(mendInit, "takes messages of %d bytes, fewer than -max-message", is.MaxMsgSize)
+	if is.MaxMsgSize > 0 && c.MaxMessage > 0 && is.MaxMsgSize < c.largest() {
+		add(mendInit, "takes messages of %d bytes, with headers: too few for -max-message %d", is.MaxMsgSize, c.MaxMessage)
 	}
 	return faults
 }
@@ -162,7 +171,7 @@ func (c Config) mended(partition int, is jetstream.StreamConfig) jetstream.Strea
 		is.Duplicates = min(is.Duplicates, c.Age)
 	}
 	if is.MaxMsgSize > 0 && c.MaxMessage > 0 {
-		is.MaxMsgSize = max(is.MaxMsgSize, int32(c.MaxMessage))
+		is.MaxMsgSize = max(is.MaxMsgSize, c.largest())
 	}
 	if c.Replicas != 0 {
 		is.Replicas = c.Replicas
@@ -170,11 +179,18 @@ func (c Config) mended(partition int, is jetstream.StreamConfig) jetstream.Strea
 	return is
 }
 
-// ensure is the stream of a partition, which is made if it is not there. It refuses one
-// that would break the order.
-func (c Config) ensure(ctx context.Context, js jetstream.JetStream, partition int) (*jetstream.StreamInfo, bool, error) {
+// errFirst is that a stream is not made, because the first one is not there, or not as it
+// must be: a node with another number of streams must not leave some behind.
+var errFirst = errors.New("the first stream is not known to be well")
+
+// ensure is the stream of a partition, which is made if it is not there and may be. It
+// refuses one that would break the order.
+func (c Config) ensure(ctx context.Context, js jetstream.JetStream, partition int, may bool) (*jetstream.StreamInfo, bool, error) {
 	made := false
 	stream, err := js.Stream(ctx, streamName(partition))
+	if errors.Is(err, jetstream.ErrStreamNotFound) && !may {
+		return nil, false, errFirst
+	}
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, c.stream(partition, js.Conn().ConnectedClusterName() != ""))
 		made = err == nil
@@ -183,7 +199,7 @@ func (c Config) ensure(ctx context.Context, js jetstream.JetStream, partition in
 		}
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("stream %s: %w", streamName(partition), explained(err))
+		return nil, false, fmt.Errorf("stream %s: %w", streamName(partition), explained(js.Conn(), err))
 	}
 	info := stream.CachedInfo()
 	if faults := c.faults(partition, info.Config); len(faults) > 0 {
@@ -213,7 +229,7 @@ func (c Config) Init(ctx context.Context, nc *nats.Conn, tell func(stream, what 
 
 func (c Config) init(ctx context.Context, js jetstream.JetStream, partition int, tell func(stream, what string)) error {
 	name := streamName(partition)
-	info, made, err := c.ensure(ctx, js, partition)
+	info, made, err := c.ensure(ctx, js, partition, true)
 	var fault Fault
 	switch {
 	case made:
@@ -228,7 +244,7 @@ func (c Config) init(ctx context.Context, js jetstream.JetStream, partition int,
 		return nil
 	}
 	if _, err := js.UpdateStream(ctx, c.mended(partition, info.Config)); err != nil {
-		return fmt.Errorf("stream %s can't be changed: %w", name, explained(err))
+		return fmt.Errorf("stream %s can't be changed: %w", name, explained(js.Conn(), err))
 	}
 	tell(name, "changed")
 	return nil
@@ -241,15 +257,39 @@ type State struct {
 	Info    *jetstream.StreamInfo // nil: missing
 	Faults  []Fault
 	Differs []string // from the configuration, without harm
+
+	// Of a stream with several replicas, the servers.
+	NoLeader bool     // and nothing is kept until they have chosen one
+	Away     []string // with a copy that is not there
+	Behind   []string // whose copy has not all yet
 }
 
-// Show says how the streams are.
+// look takes from the stream's information how its servers are.
+func (s *State) look() {
+	cluster := s.Info.Cluster
+	if cluster == nil || s.Info.Config.Replicas < 2 {
+		return
+	}
+	s.NoLeader = cluster.Leader == ""
+	for _, r := range cluster.Replicas {
+		switch {
+		case r.Offline:
+			s.Away = append(s.Away, r.Name)
+		case !r.Current && !s.NoLeader:
+			s.Behind = append(s.Behind, r.Name)
+		}
+	}
+}
+
+// Show says how the streams are. If one of them is of another number of streams, those
+// that are not there need not be.
 func (c Config) Show(ctx context.Context, nc *nats.Conn) (states []State, err error) {
 	c = c.withDefaults()
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, err
 	}
+	others := false
 	for i := range c.Partitions {
 		s := State{Name: streamName(i)}
 		stream, err := js.Stream(ctx, s.Name)
@@ -257,13 +297,19 @@ func (c Config) Show(ctx context.Context, nc *nats.Conn) (states []State, err er
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			s.Missing = true
 		case err != nil:
-			return nil, fmt.Errorf("stream %s: %w", s.Name, explained(err))
+			return nil, fmt.Errorf("stream %s: %w", s.Name, explained(nc, err))
 		default:
 			s.Info = stream.CachedInfo()
 			s.Faults = c.faults(i, s.Info.Config)
 			s.Differs = c.differs(s.Info.Config)
+			s.look()
+			other := s.Info.Config.Metadata[metaPartitions]
+			others = others || other != "" && other != strconv.Itoa(c.Partitions)
 		}
 		states = append(states, s)
+	}
+	if others {
+		states = slices.DeleteFunc(states, func(s State) bool { return s.Missing })
 	}
 	return states, nil
 }
@@ -298,16 +344,27 @@ func olderThan(version, than string) bool {
 	return false
 }
 
-// explained says what to do about an error of NATS, if that is known.
-func explained(err error) error {
+// explained says what to do about an error of JetStream, if that is known.
+func explained(nc *nats.Conn, err error) error {
 	var api *jetstream.APIError
+	silent := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 	switch {
+	case silent && errors.Is(nc.LastError(), nats.ErrPermissionViolation):
+		return fmt.Errorf("this user of NATS may not do all that chatd does: let it publish and subscribe to $JS.API.>, _INBOX.>, n.>, c.>, r.> and h.>, or to all of an account of its own (%w)", nc.LastError())
+	case silent, errors.As(err, &api) && api.ErrorCode == codeUnavailable:
+		return fmt.Errorf("JetStream does not answer: half or more of its servers are away, or they are choosing a leader, which takes some seconds (%w)", err)
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
 		return errors.New("JetStream is off, or has no leader yet: start nats-server with -js, or jetstream {} in its configuration")
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("JetStream is off for this account: give it limits, as jetstream: enabled in its configuration (%w)", err)
 	case errors.As(err, &api) && (api.ErrorCode == codeNoPeers || api.ErrorCode == codeNoReplicas):
 		return fmt.Errorf("there are not as many servers as replicas; -nats-replicas says how many (%w)", err)
+	case errors.As(err, &api) && api.ErrorCode == codeNoStreams:
+		return fmt.Errorf("there may be no more of them: raise max_streams of the account's jetstream limits, or have fewer by -nats-partitions, on all nodes and for good (%w)", err)
+	case errors.As(err, &api) && api.ErrorCode == codeNoStorage:
+		return fmt.Errorf("there is no storage left: raise max_file_store of nats-server, or max_file of the account's jetstream limits (%w)", err)
+	case errors.As(err, &api) && api.ErrorCode == codeOverlap:
+		return fmt.Errorf("another stream has subjects that begin with %s: it has to go, or chatd needs an account of its own (%w)", publishedIn, err)
 	}
 	return err
 }
@@ -315,12 +372,16 @@ func explained(err error) error {
 // lasting reports whether an error of a stream does not go away by itself.
 func lasting(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, new(Fault)) || errors.As(err, &api) && api.ErrorCode == codeNoReplicas ||
+	return errors.As(err, new(Fault)) || errors.As(err, &api) && (api.ErrorCode == codeNoReplicas || api.ErrorCode == codeOverlap) ||
 		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
 
 // Codes of JetStream's errors that nats.go has no names for.
 const (
-	codeNoPeers    = 10005
-	codeNoReplicas = 10074
+	codeNoPeers     = 10005
+	codeUnavailable = 10008
+	codeNoStreams   = 10027
+	codeNoStorage   = 10047
+	codeNoReplicas  = 10074
+	codeOverlap     = 10065
 )

@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"chatd/room/chat"
+	"chatd/room/order"
 	"chatd/room/order/natstest"
 )
 
@@ -164,5 +166,79 @@ func TestOlderServersAreTold(t *testing.T) {
 		if olderThan(version, oldestServer) != old {
 			t.Errorf("%q", version)
 		}
+	}
+}
+
+func TestServerThatIsTooOldIsRefused(t *testing.T) {
+	t.Parallel()
+	p := newProxy(t, server(t).URL)
+	p.Pretend("2.10.29")
+	if _, err := Open(t.Context(), config(p.url)); err == nil || !strings.Contains(err.Error(), "nats-server 2.10.29 is too old: "+oldestServer) {
+		t.Error(err)
+	}
+}
+
+func TestNodeWithAnotherNumberOfStreamsLeavesNoneBehind(t *testing.T) {
+	t.Parallel()
+	url := server(t).URL
+	open(t, url, func(c *Config) { c.Partitions = 2 })
+	c := config(url)
+	for _, c.Partitions = range []int{1, 8} {
+		if _, err := Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), "is one of 2") {
+			t.Error(err)
+		}
+	}
+	_, js := admin(t, url)
+	names := js.StreamNames(t.Context())
+	var all []string
+	for name := range names.Name() {
+		all = append(all, name)
+	}
+	if err := names.Err(); err != nil || len(all) != 2 {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
+func TestStreamOfSomebodyElseWithTheSameSubjectsIsSaid(t *testing.T) {
+	t.Parallel()
+	url := server(t).URL
+	_, js := admin(t, url)
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "other", Subjects: []string{"c.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), config(url)); err == nil || !strings.Contains(err.Error(), "another stream has subjects") {
+		t.Error(err)
+	}
+}
+
+func TestStreamTakesTheLargestMessage(t *testing.T) {
+	t.Parallel()
+	url := server(t).URL
+	nc, js := admin(t, url)
+	c := config(url)
+	c.MaxMessage = 1000
+	tell := func(string, string) {}
+	if err := c.Init(t.Context(), nc, tell); err != nil {
+		t.Fatal(err)
+	}
+	c.MaxMessage = 2000
+	if _, err := Open(t.Context(), c); !errors.As(err, new(Fault)) || !strings.Contains(err.Error(), "too few for -max-message 2000") {
+		t.Error(err)
+	}
+	if err := c.Init(t.Context(), nc, tell); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, url, func(to *Config) { to.Partitions, to.History, to.MaxMessage = c.Partitions, c.History, c.MaxMessage })
+	r := enter(t, s, "lobby")
+	s.Publish("lobby", 1, order.Message{
+		ID: strings.Repeat("i", maxID), Name: strings.Repeat("\u00e4", chat.MaxName), Nonce: strings.Repeat("\n", chat.MaxNonce), Payload: make([]byte, c.MaxMessage),
+	})
+	r.untilPlaced(t, 1)
+	if r.placed[1] != 1 {
+		t.Error(r.failed)
+	}
+	stream, err := js.Stream(t.Context(), "chat-0")
+	if err != nil || stream.CachedInfo().Config.MaxMsgSize != c.largest() {
+		t.Error(err, "or another size")
 	}
 }

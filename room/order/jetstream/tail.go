@@ -8,9 +8,13 @@ import (
 
 // compare asks for the last messages of the rooms that this node has: a last copy that
 // was lost betrays itself by nothing. Of rooms that were compared before, only those
-// count in which something was said since then. The stream's last number is given.
-func (p *partition) compare(ctx context.Context, last uint64, all bool) {
+// count in which something was said since then. The stream's first and last numbers are
+// given. With all, NATS was away.
+func (p *partition) compare(ctx context.Context, first, last uint64, all bool) {
 	if all {
+		if p.compared > 0 && first > p.compared+1 {
+			p.missed(first - 1)
+		}
 		p.marked = 0
 	}
 	known, fresh, ok := p.tokens(ctx)
@@ -44,10 +48,25 @@ func (p *partition) compare(ctx context.Context, last uint64, all bool) {
 		}
 	}
 	p.marked = mark
+	p.compared = max(p.compared, mark)
 	p.dispatcher.mail.put(func() {
 		for _, token := range checked {
 			if m := p.dispatcher.rooms[p.number][token]; m != nil && m.state != opening {
 				m.checked = true
+			}
+		}
+	})
+}
+
+// missed tells rooms that messages up to a number may be lost that were dropped by the
+// stream while NATS was away: nothing else says whether there were any.
+func (p *partition) missed(upTo uint64) {
+	d := p.dispatcher
+	d.mail.put(func() {
+		d.drain()
+		for _, m := range d.rooms[p.number] {
+			if m.room != nil && m.state == live && m.last.Seq < upTo {
+				d.miss(m, upTo)
 			}
 		}
 	})
@@ -86,16 +105,13 @@ func (p *partition) askLast(ctx context.Context, tokens []string, from uint64, s
 	}
 	p.s.stats.tails.Add(1)
 	tops := make(map[string]entry)
-	last := uint64(0)
-	pending, upTo, err := p.direct(ctx, q, func(token string, e entry) {
-		tops[token] = e
-		last = e.Seq
-	})
+	a, err := p.direct(ctx, q, func(token string, e entry) { tops[token] = e })
 	if err != nil {
 		return 0, err
 	}
-	if pending > 0 { // the answer was too long
-		upTo = last
+	upTo = a.upTo
+	if a.pending > 0 { // the answer was too long
+		upTo = a.last
 	}
 	p.dispatcher.mail.put(func() {
 		if p.behind(tops) {
@@ -114,7 +130,7 @@ func (p *partition) behind(tops map[string]entry) bool {
 			delete(tops, token)
 		}
 		if m != nil && m.state == live && m.last.Seq == top.Seq && m.told && m.last.At != top.At {
-			p.suspect(doubt{token, m.last})
+			p.suspect(m.doubt())
 		}
 	}
 	return len(tops) > 0
@@ -133,7 +149,7 @@ func (p *partition) catchUp(tops map[string]entry, soon bool) {
 		}
 	}
 	// What the server has sent by then has come.
-	if p.s.nc.FlushTimeout(requestTime) != nil {
+	if p.s.flush() != nil {
 		return // all is compared again when it is connected
 	}
 	d := p.dispatcher

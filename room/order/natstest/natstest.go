@@ -66,6 +66,16 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, os.Rename(path+".new", path)
 })
 
+// Binary is the program, for who runs it by himself.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatalf("nats-server can't be built: %v", err)
+	}
+	return path
+}
+
 // Start runs a server until the test ends.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
@@ -124,10 +134,7 @@ func port(t testing.TB) string {
 // connections.
 func (s *Server) Restart() {
 	s.t.Helper()
-	path, err := binary()
-	if err != nil {
-		s.t.Fatalf("nats-server can't be built: %v", err)
-	}
+	path := Binary(s.t)
 	s.log, s.done = new(bytes.Buffer), make(chan struct{})
 	s.cmd = exec.Command(path, s.args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -168,6 +175,10 @@ func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 
 // Stop ends it as a service manager does.
 func (s *Server) Stop() { s.end(syscall.SIGTERM) }
+
+// Retire ends it as before an upgrade: it hands its streams to other servers, and sends its
+// clients there.
+func (s *Server) Retire() { s.end(syscall.SIGUSR2) }
 
 func (s *Server) end(signal syscall.Signal) {
 	if s.cmd == nil {

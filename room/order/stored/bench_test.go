@@ -70,9 +70,8 @@ func BenchmarkOpen(b *testing.B) {
 			s.Publish(fmt.Sprint("room", i), 1, m)
 		}
 	}
-	s.flush(true)
-	size := s.Stats().Bytes
 	s.Close()
+	size := s.Stats().Bytes
 	b.ResetTimer()
 	for range b.N {
 		s := open(b, dir, time.Second)

@@ -1,13 +1,17 @@
 package stored
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -30,29 +34,85 @@ var (
 	format    = []byte("chatd rooms 1")
 )
 
-// lockPatience is for another process to end that has the file.
-const lockPatience = 2 * time.Second
-
 // Open opens the store in the directory dir, which is made if it is not there. Sync is
-// how long what has its place may not be on disk; 0: no time.
-func Open(dir string, sync time.Duration) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// how long what has its place may not be on disk; 0: no time. That nothing can be written,
+// and that it can again, is logged.
+func Open(dir string, sync time.Duration, log *slog.Logger) (*Store, error) {
+	lock, err := occupy(dir)
+	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, fileName)
 	s := &Store{
-		sync: sync, clock: func() int64 { return time.Now().UnixMilli() }, rooms: make(map[string]*room),
+		path: filepath.Join(dir, fileName), lock: lock, sync: sync, log: log,
+		clock: func() int64 { return time.Now().UnixMilli() }, rooms: make(map[string]*room),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	if err := s.open(path); err != nil {
-		return nil, fmt.Errorf("%s %w", path, err)
+	if err := s.open(); err != nil {
+		_ = lock.Close() // it was only read
+		return nil, fmt.Errorf("%s %w", s.path, err)
 	}
 	go s.write()
 	return s, nil
 }
 
-// open opens the file and reads what is there. One that is damaged may panic.
-func (s *Store) open(path string) (err error) {
+// occupy takes the directory for this process, until what it returns is closed.
+func occupy(dir string) (lock *os.File, err error) {
+	if err := makeDir(dir); err != nil {
+		return nil, err
+	}
+	if lock, err = os.Open(dir); err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = lock.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%s is another process's: each needs a directory of its own", dir)
+		}
+		return nil, fmt.Errorf("%s can't be locked: %w", dir, err)
+	}
+	return lock, nil
+}
+
+// makeDir makes a directory, and those above it, unless they are there.
+func makeDir(dir string) error {
+	switch info, err := os.Stat(dir); {
+	case err == nil && info.IsDir():
+		return nil
+	case err == nil:
+		return fmt.Errorf("%s is no directory", dir)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	above := filepath.Dir(dir)
+	if err := makeDir(above); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(above)
+}
+
+// syncDir has the names in a directory on disk.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// reason is err without the name of the file, which the caller says.
+func reason(err error) error {
+	if in, ok := errors.AsType[*fs.PathError](err); ok {
+		return in.Err
+	}
+	return err
+}
+
+// open opens the file and reads what is there; a file that is not is made. One that is
+// there is not written. One that is damaged may panic.
+func (s *Store) open() (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -62,53 +122,79 @@ func (s *Store) open(path string) (err error) {
 			s.db.Close()
 		}
 	}()
+	switch info, err := os.Stat(s.path); {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := create(s.path); err != nil {
+			return fmt.Errorf("can't be made: %w", reason(err))
+		}
+	case err == nil && info.Size() == 0:
+		return errors.New("is damaged, it is empty: move it away to begin without it")
+	}
 	// Its list of free pages is in the file, too: bbolt finds them out in a goroutine of
-	// its own otherwise, and if the file is damaged that ends the process.
-	s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, FreelistType: bbolt.FreelistMapType})
+	// its own otherwise, and if the file is damaged that ends the process. The lock is for
+	// programs that look at the file.
+	s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{Timeout: time.Nanosecond, FreelistType: bbolt.FreelistMapType})
 	switch {
 	case errors.Is(err, bbolterrors.ErrTimeout):
-		return errors.New("is another process's: each needs a directory of its own")
+		return errors.New("is open in another program")
 	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrVersionMismatch), errors.Is(err, bbolterrors.ErrChecksum):
 		return errors.New("is damaged, or no file of chatd's: move it away to begin without it")
 	case err != nil:
-		return fmt.Errorf("can't be opened: %w", err)
-	}
-	if err := s.db.Update(s.begin); err != nil {
-		return err
+		return fmt.Errorf("can't be opened: %w", reason(err))
 	}
 	return s.db.View(s.load)
 }
 
+// create makes a file in which nothing is kept. It gets its name when it is whole, and
+// on disk.
+func create(path string) error {
+	fresh := path + ".new"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) { // one that a crash left
+		return err
+	}
+	db, err := bbolt.Open(fresh, 0o600, nil)
+	if err == nil {
+		err = errors.Join(db.Update(begin), db.Close())
+	}
+	if err != nil {
+		_ = os.Remove(fresh) // it may not be there
+		return err
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
 // begin makes what a new file has to have.
-func (s *Store) begin(tx *bbolt.Tx) error {
-	if file, err := os.Stat(s.db.Path()); err != nil || file.Size() < tx.Size() {
-		return errors.New("is damaged, it is shorter than it was: move it away to begin without it")
-	}
-	if tx.Bucket(metaBucket) == nil {
-		if name, _ := tx.Cursor().First(); name != nil {
-			return errors.New("is another program's: move it away, or name another directory")
-		}
-	}
+func begin(tx *bbolt.Tx) error {
 	for _, name := range [][]byte{metaBucket, roomsBucket, messagesBucket} {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return fmt.Errorf("can't be written: %w", err)
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
 		}
 	}
-	switch found := tx.Bucket(metaBucket).Get(formatKey); {
-	case found == nil:
-		return tx.Bucket(metaBucket).Put(formatKey, format)
-	case string(found) != string(format):
-		return fmt.Errorf("is of another version, %.40q: move it away, or run that version", found)
-	}
-	return nil
+	return tx.Bucket(metaBucket).Put(formatKey, format)
 }
 
 var errDamaged = errors.New("is damaged, what is in it is not what was written: move it away to begin without it")
 
 // load reads what the file has.
 func (s *Store) load(tx *bbolt.Tx) error {
+	if file, err := os.Stat(s.path); err != nil || file.Size() < tx.Size() {
+		return errors.New("is damaged, it is shorter than it was: move it away to begin without it")
+	}
+	meta, rooms, messages := tx.Bucket(metaBucket), tx.Bucket(roomsBucket), tx.Bucket(messagesBucket)
+	if meta == nil || meta.Get(formatKey) == nil {
+		return errors.New("is another program's: move it away, or name another directory")
+	}
+	if found := meta.Get(formatKey); !bytes.Equal(found, format) {
+		return fmt.Errorf("is of another version, %.40q: move it away, or run that version", found)
+	}
+	if rooms == nil || messages == nil {
+		return errDamaged
+	}
 	byID := make(map[uint64]*room)
-	err := tx.Bucket(roomsBucket).ForEach(func(name, value []byte) error {
+	err := rooms.ForEach(func(name, value []byte) error {
 		r, ok := decodeRoom(string(name), value)
 		if !ok {
 			return errDamaged
@@ -120,19 +206,19 @@ func (s *Store) load(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(messagesBucket).ForEach(func(key, value []byte) error {
+	return messages.ForEach(func(key, value []byte) error {
 		id, m, ok := decodeMessage(value)
 		if !ok || len(key) != 8 {
 			return errDamaged
 		}
-		f := found{binary.BigEndian.Uint64(key), m}
-		s.next = f.key + 1
+		k := binary.BigEndian.Uint64(key)
+		s.next = k + 1
 		s.nextID = max(s.nextID, id)
 		r := byID[id]
 		switch {
 		case r == nil:
-			s.dead = append(s.dead, f.key) // its room was left
-		case !r.add(f):
+			s.dead = append(s.dead, k) // its room was left
+		case !r.add(k, m):
 			return errDamaged
 		default:
 			s.live++
@@ -142,17 +228,17 @@ func (s *Store) load(tx *bbolt.Tx) error {
 }
 
 // add takes a message of the file's, and reports whether it can be the next one.
-func (r *room) add(f found) bool {
+func (r *room) add(key uint64, m order.Message) bool {
 	if len(r.keys) == 0 {
-		r.first = f.m.Seq
-	} else if f.m.Seq != r.last.Seq+1 {
+		r.first = m.Seq
+	} else if m.Seq != r.last.Seq+1 {
 		return false
 	}
-	if n := len(r.found); n > 0 && r.found[n-1].m.ID == f.m.ID && r.found[n-1].m.Name == f.m.Name {
-		f.m.ID, f.m.Name = r.found[n-1].m.ID, r.found[n-1].m.Name // once is enough
+	if n := len(r.found); n > 0 && r.found[n-1].ID == m.ID && r.found[n-1].Name == m.Name {
+		m.ID, m.Name = r.found[n-1].ID, r.found[n-1].Name // once is enough
 	}
-	r.keys, r.found = append(r.keys, f.key), append(r.found, f)
-	r.last = order.Point{Seq: f.m.Seq, At: f.m.At}
+	r.keys, r.found = append(r.keys, key), append(r.found, m)
+	r.last = order.Point{Seq: m.Seq, At: m.At}
 	return true
 }
 

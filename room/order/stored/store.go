@@ -4,10 +4,11 @@
 //	Publish ──▶ pending ──commit, each Sync──▶ rooms.db (bbolt)
 //	   └─Place──────┘ (at once; if Sync is 0 behind the commit)
 //
-// A message is acknowledged when it has its place, and on disk at most Sync later: so
-// what a crash takes was acknowledged less than Sync before. If Sync is 0 it takes
-// nothing: a message has its place once it is on disk, and all that came during one
-// commit goes with the next.
+// A message is acknowledged when it has its place, and is written Sync later at the
+// latest: so what a crash takes was acknowledged less than Sync, and the time of a commit,
+// before. If Sync is 0 it takes nothing: a message has its place once it is on disk, and
+// all that came during one commit goes with the next. What is published faster than the
+// disk writes waits for its place.
 //
 // The file has the messages of all rooms in the order in which they came, so that a commit
 // writes adjacent pages, whatever the number of rooms; and of each room the epoch. Of a
@@ -16,7 +17,7 @@
 // much. The file does not shrink, its pages are used again.
 //
 // When a commit fails, as because the disk is full, nothing is taken until one does not:
-// that is tried each second.
+// that is tried each second. Nor is anything while a commit does not end.
 package stored
 
 import (
@@ -25,6 +26,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -43,34 +45,48 @@ var ErrClosed = errors.New("the store is closed")
 // ErrBehind says that more waits to be written than may.
 var ErrBehind = errors.New("the disk is too slow for what is published")
 
-// maxPending is how many bytes may wait to be written.
-const maxPending = 64 << 20
+// How many bytes may wait to be written. Beyond the first they wait for their places, too,
+// and what publishes them is no faster than the disk; beyond the second they are not taken.
+const (
+	maxPlaced  = 16 << 20
+	maxPending = 64 << 20
+)
+
+// patience is for how long a commit may be under way.
+const patience = 30 * time.Second
 
 // Store is a Source. Its methods may be called by anybody.
 type Store struct {
+	path  string   // static
+	lock  *os.File // static: of the directory
 	db    *bbolt.DB
 	sync  time.Duration // static: 0 is always
+	log   *slog.Logger  // static
 	clock func() int64  // static: ms since 1970
-	fault func() error  // static: why commits fail, in tests; nil: they don't
+	fault func() error  // static: why commits fail though they were written, in tests; nil: they don't
 
 	wake chan struct{} // has room for one: there is something to be written
 	stop chan struct{} // closed by Close
 	done chan struct{} // closed when the writer has ended
 
+	// The writer's.
+	doomed []uint64 // keys of messages that are being deleted, in order
+	undo   []uint64 // those of messages that have no place, and a commit that failed may have written
+
 	// Rooms are told what happens while it is held: one thing at a time.
-	mu       sync.Mutex
-	rooms    map[string]*room
-	pending  []message // to be written, the oldest first
-	bytes    int       // of these
-	next     uint64    // the key of the next message
-	nextID   uint64    // of a room
-	live     int       // messages that are kept
-	dead     []uint64  // keys of messages in the file that nobody needs
-	deleting bool      // those are being deleted, and are in order, but for the last
-	gone     []string  // rooms that are to be deleted
-	failed   error     // why nothing is taken; nil: it is
-	closed   bool
-	stats    Stats
+	mu      sync.Mutex
+	rooms   map[string]*room
+	pending []message // to be written: first those that have their places, in order
+	bytes   int       // of these
+	next    uint64    // the key of the next message
+	nextID  uint64    // of a room
+	live    int       // messages that are kept
+	dead    []uint64  // keys of messages in the file that nobody needs
+	gone    []string  // rooms that are to be deleted
+	begun   time.Time // of the commit under way; zero: there is none
+	failed  error     // why the last one failed; nil: it did not
+	closed  bool
+	stats   Stats
 }
 
 // Stats is what there is to know of a store.
@@ -88,17 +104,11 @@ type room struct {
 	epoch   uint32
 	written bool // it is in the file, or will be with the next commit
 	left    bool
-	first   uint64      // the number of the message of keys[0]
-	keys    []uint64    // of its messages, one after the other
-	last    order.Point // the last message
-	inside  order.Room  // nil: it was not entered yet
-	found   []found     // until it is entered: its messages
-}
-
-// found is a message that was in the file.
-type found struct {
-	key uint64
-	m   order.Message
+	first   uint64          // the number of the message of keys[0]
+	keys    []uint64        // of its messages, one after the other
+	last    order.Point     // the last message
+	inside  order.Room      // nil: it was not entered yet
+	found   []order.Message // until it is entered: its messages in the file
 }
 
 // message is one that is to be written.
@@ -144,10 +154,7 @@ func (s *Store) Enter(name string, inside order.Room) {
 
 // begin is what the file had of the room, which is forgotten.
 func (r *room) begin() (behind order.Point, kept []order.Message) {
-	for _, f := range r.found {
-		kept = append(kept, f.m)
-	}
-	r.found = nil
+	kept, r.found = r.found, nil
 	if len(kept) > 0 && r.first > 1 {
 		behind = order.Point{Seq: kept[0].Seq, At: kept[0].At}
 		kept = kept[1:]
@@ -167,13 +174,11 @@ func (s *Store) Publish(name string, tag uint64, m order.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.rooms[name]
-	var err error
+	err := s.trouble()
 	switch {
 	case s.closed:
 		err = ErrClosed
-	case s.failed != nil:
-		err = s.failed
-	case s.bytes > maxPending:
+	case err == nil && s.bytes > maxPending:
 		err = ErrBehind
 	}
 	if err != nil {
@@ -181,14 +186,21 @@ func (s *Store) Publish(name string, tag uint64, m order.Message) {
 		return
 	}
 	p := message{room: r, m: m, tag: tag}
-	if s.sync > 0 {
+	if s.sync > 0 && s.bytes < maxPlaced {
 		s.place(&p)
+	} else {
+		s.hurry()
 	}
 	s.pending = append(s.pending, p)
 	s.bytes += size(&m)
-	if s.sync == 0 {
-		s.hurry()
+}
+
+// trouble is why nothing can be written; nil: it can.
+func (s *Store) trouble() error {
+	if s.failed == nil && !s.begun.IsZero() && time.Since(s.begun) > patience {
+		return fmt.Errorf("the disk has not taken it for %s", patience)
 	}
+	return s.failed
 }
 
 // place gives p its place, and tells the room unless that is to wait for the disk.
@@ -237,7 +249,9 @@ func (s *Store) forget(r *room, seq uint64) {
 		s.bury(r.keys[n])
 		r.first++
 	}
-	r.keys = r.keys[n:]
+	if r.keys = r.keys[n:]; n > len(r.keys) {
+		r.keys = slices.Clone(r.keys) // a moment of many must not stay in memory
+	}
 }
 
 // bury lets go of the message with the key.
@@ -270,8 +284,8 @@ func (s *Store) Leave(name string) {
 func (s *Store) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failed != nil {
-		return fmt.Errorf("what is published can't be written: %w", s.failed)
+	if err := s.trouble(); err != nil {
+		return fmt.Errorf("what is published can't be written: %w", err)
 	}
 	return nil
 }
@@ -279,10 +293,10 @@ func (s *Store) Ready() error {
 // Stats is the store's at present.
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	st := s.stats
 	st.Messages = s.live
-	if file, err := os.Stat(s.db.Path()); err == nil {
+	s.mu.Unlock()
+	if file, err := os.Stat(s.path); err == nil {
 		st.Bytes = file.Size()
 	}
 	return st
@@ -299,5 +313,9 @@ func (s *Store) Close() error {
 	}
 	close(s.stop)
 	<-s.done
-	return errors.Join(s.Ready(), s.db.Close())
+	var lost error
+	if n := len(s.pending); n > 0 {
+		lost = fmt.Errorf("%d messages could not be written: %w", n, s.failed)
+	}
+	return errors.Join(lost, s.db.Close(), s.lock.Close())
 }

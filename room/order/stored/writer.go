@@ -1,6 +1,7 @@
 package stored
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -12,11 +13,11 @@ import (
 // retry is after how long it is tried again to write.
 const retry = time.Second
 
-// What is deleted, and how much of that a commit does: many at a time are pages that
-// are whole, and need not be written again.
+// What is deleted, and how much of that a commit does at least: many at a time are pages
+// that are whole, and need not be written again.
 const (
 	minDead    = 1000
-	maxDeleted = 20_000
+	minDeleted = 20_000
 )
 
 // batch is what a commit writes.
@@ -34,10 +35,7 @@ var probe = make([]byte, 64<<10)
 func (s *Store) write() {
 	defer close(s.done)
 	debug.SetPanicOnFault(true) // the file may be shorter than it should be
-	interval := s.sync
-	if interval == 0 {
-		interval = retry
-	}
+	interval := s.interval()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -48,10 +46,22 @@ func (s *Store) write() {
 			s.flush(true)
 		case <-s.stop:
 			s.flush(true)
-			s.refuse()
 			return
 		}
+		if now := s.interval(); now != interval {
+			interval = now
+			ticker.Reset(interval)
+		}
 	}
+}
+
+// interval is how often something is to be done though nothing is urgent, or can be
+// written.
+func (s *Store) interval() time.Duration {
+	if s.sync == 0 || s.Ready() != nil {
+		return retry
+	}
+	return s.sync
 }
 
 // flush commits what is pending. What is not urgent goes with others. While nothing can
@@ -63,30 +73,41 @@ func (s *Store) flush(tick bool) {
 	}
 	err := s.commit(b)
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	before := s.failed
+	s.begun, s.failed = time.Time{}, err
 	if err != nil {
-		s.failed = err
 		s.stats.Failures++
 		s.putBack(b)
-		return
-	}
-	s.failed = nil
-	s.stats.Commits++
-	for i := range b.messages {
-		if p := &b.messages[i]; p.tag != 0 {
-			p.room.inside.Place(p.tag, p.m)
+	} else {
+		s.stats.Commits++
+		s.undo = nil
+		if s.doomed = s.doomed[len(b.dead):]; len(s.doomed) == 0 {
+			s.doomed = nil
 		}
+		for i := range b.messages {
+			if p := &b.messages[i]; p.tag != 0 && !p.room.left {
+				p.room.inside.Place(p.tag, p.m)
+			}
+		}
+	}
+	s.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		s.log.Error("history can't be written: nothing that is said is taken", "data", s.path, "err", err)
+	case err == nil && before != nil:
+		s.log.Info("history is written again", "data", s.path)
 	}
 }
 
 // take is what is to be written now, and whether there is anything.
 func (s *Store) take(tick bool) (b batch, some bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.failed != nil && !tick {
+		s.mu.Unlock()
 		return b, false
 	}
-	b.messages, b.gone = s.pending, s.gone
+	b.messages = slices.DeleteFunc(s.pending, func(p message) bool { return p.tag != 0 && p.room.left })
+	b.gone, b.probe = s.gone, s.failed != nil
 	s.pending, s.gone, s.bytes = nil, nil, 0
 	for i := range b.messages {
 		p := &b.messages[i]
@@ -100,60 +121,56 @@ func (s *Store) take(tick bool) (b batch, some bool) {
 			p.record, r.written = true, true
 		}
 	}
-	b.probe = s.failed != nil
-	if len(s.dead) > minDead+s.live/4 || s.deleting {
-		if !s.deleting {
-			slices.Sort(s.dead)
-		}
-		n := min(len(s.dead), maxDeleted)
-		b.dead = s.dead[:n:n]
-		s.dead = s.dead[n:]
-		s.deleting = len(s.dead) > 0
+	begins := len(s.doomed) == 0 && len(s.dead) > minDead+s.live/4
+	if begins {
+		s.doomed, s.dead = s.dead, nil
 	}
-	return b, b.probe || len(b.messages)+len(b.dead)+len(b.gone) > 0
+	b.dead = s.doomed[:min(len(s.doomed), max(minDeleted, 2*len(b.messages)))] // no fewer than come
+	some = b.probe || len(b.messages)+len(b.dead)+len(b.gone) > 0
+	if some {
+		s.begun = time.Now()
+	}
+	s.mu.Unlock()
+	if begins {
+		slices.Sort(s.doomed) // there may be millions: nobody must wait
+	}
+	return b, some
 }
 
-// putBack has b written later. Messages that were to have their places behind it get
-// none, and the next ones theirs.
+// putBack has b written later. Messages whose rooms were not told that they have their
+// places get none.
 func (s *Store) putBack(b batch) {
-	s.dead = append(b.dead, s.dead...)
 	s.gone = append(b.gone, s.gone...)
-	if s.sync > 0 {
-		s.pending = append(b.messages, s.pending...)
-		for i := range b.messages {
-			s.bytes += size(&b.messages[i].m)
+	if s.sync == 0 {
+		for i := len(b.messages) - 1; i >= 0; i-- {
+			s.displace(&b.messages[i])
 		}
-		return
 	}
-	for i := len(b.messages) - 1; i >= 0; i-- {
-		s.displace(&b.messages[i])
-	}
-	for _, p := range slices.Concat(b.messages, s.pending) {
-		p.room.inside.Fail(p.tag, s.failed)
-	}
+	all := append(b.messages, s.pending...)
 	s.pending, s.bytes = nil, 0
+	for i := range all {
+		p := &all[i]
+		if p.tag == 0 {
+			s.pending = append(s.pending, *p)
+			s.bytes += size(&p.m)
+		} else if !p.room.left {
+			p.room.inside.Fail(p.tag, s.failed)
+		}
+	}
 }
 
-// displace takes its place from p, which is the last one that got one.
+// displace takes its place from p, which is the last one that got one. Its key is not
+// used again: the commit that failed may have written it.
 func (s *Store) displace(p *message) {
 	r := p.room
+	s.undo = append(s.undo, p.key)
 	r.last = p.before
 	if p.record {
 		r.written = false
 	}
-	r.keys = r.keys[:len(r.keys)-1]
-	s.next--
-	s.live--
-}
-
-// refuse has fail what can't be written any more, and has no place.
-func (s *Store) refuse() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, p := range s.pending {
-		if p.tag != 0 {
-			p.room.inside.Fail(p.tag, ErrClosed)
-		}
+	if !r.left {
+		r.keys = r.keys[:len(r.keys)-1]
+		s.live--
 	}
 }
 
@@ -165,9 +182,7 @@ func (s *Store) commit(b batch) (err error) {
 		}
 	}()
 	if s.fault != nil {
-		if err := s.fault(); err != nil {
-			return err
-		}
+		defer func() { err = errors.Join(err, s.fault()) }()
 	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		messages, rooms := tx.Bucket(messagesBucket), tx.Bucket(roomsBucket)
@@ -191,7 +206,7 @@ func (s *Store) commit(b batch) (err error) {
 				return err
 			}
 		}
-		for _, key := range b.dead {
+		for _, key := range slices.Concat(s.undo, b.dead) {
 			if err := messages.Delete(keyOf(key)); err != nil {
 				return err
 			}
