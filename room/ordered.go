@@ -58,7 +58,7 @@ type ordered struct {
 	waits     []*change // those that want to come in, and can't yet
 	held      []held    // those that have heard more than is here yet
 	refuseAt  uint32    // the tick at which all is refused that waits for the Source to begin; 0: nothing does
-	past      bool      // it had messages when it began
+	past      bool      // it had messages when it began for the first time
 	leaveAt   uint32    // the tick at which a room without members may leave; 0: not known
 }
 

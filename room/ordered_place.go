@@ -22,11 +22,13 @@ var missing = new(author)
 func (o *ordered) begin(w *poller.Worker, e *placement) (told bool) {
 	h := o.hub
 	again := h.epoch.Swap(e.epoch) != 0
-	o.begun, o.past = false, e.point.Seq > 0 || len(e.kept) > 0
+	o.begun = false
 	if again {
 		// The numbers begin with the gap's, in front of which is nothing of this epoch.
 		o.numbers.begin(h.log.Head().Seq, 0)
 		o.tellGap(w, chat.Gap{From: 1, To: e.point.Seq, Why: chat.Epoch, Epoch: e.epoch}, e.point.At)
+	} else {
+		o.past = e.point.Seq > 0 || len(e.kept) > 0
 	}
 	head := h.log.Head().Seq
 	h.forget(w, head)

@@ -3,6 +3,7 @@ package api
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"chatd/room"
+	"chatd/room/order"
 )
 
 func TestWhatIsPublishedIsHeardByAllInOneOrder(t *testing.T) {
@@ -141,6 +143,43 @@ func TestRoomThatIsBehindIsToldToComeAgain(t *testing.T) {
 	if p := problemOf(room.ErrUnavailable); p.Status != 503 || p.again == 0 {
 		t.Errorf("%+v", p)
 	}
+}
+
+// away is an order that can't be reached.
+type away struct{}
+
+func (away) Enter(string, order.Room)              {}
+func (away) Publish(string, uint64, order.Message) {}
+func (away) Forget(string, uint64)                 {}
+func (away) Leave(string)                          {}
+func (away) Ready() error                          { return errors.New("it is away") }
+func (away) Close() error                          { return nil }
+
+func TestRoomWhoseOrderIsAwayTakesNothing(t *testing.T) {
+	f := start(t, func(c *room.Config) { c.Order = away{} })
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+				f.server.Tick()
+			}
+		}
+	}()
+	for _, a := range []answer{
+		f.ask("POST", "/rooms/lobby/messages", "hi", asText),
+		f.events("/rooms/lobby/events"),
+	} {
+		if f.status(a, 503); a.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	f.status(f.ask("GET", "/rooms/lobby", ""), 404)
+	close(stop)
+	<-stopped
 }
 
 // What was acknowledged is what is heard, to the message.
