@@ -64,7 +64,7 @@ func (o options) store(log *slog.Logger) (*stored.Store, error) {
 		return nil, fmt.Errorf("-data: %w", err)
 	}
 	st := s.Stats()
-	log.Info("history opened", "data", o.data, "rooms", len(s.Rooms()), "messages", st.Messages, "bytes", st.Bytes, "sync", o.sync, "took", time.Since(begun).Round(time.Millisecond))
+	log.Info("history opened", "data", o.data, "rooms", st.Rooms, "messages", st.Messages, "bytes", st.Bytes, "sync", o.sync, "took", time.Since(begun).Round(time.Millisecond))
 	return s, nil
 }
 

@@ -91,6 +91,7 @@ type Store struct {
 
 // Stats is what there is to know of a store.
 type Stats struct {
+	Rooms    int
 	Messages int    // that are kept
 	Bytes    int64  // of the file
 	Commits  uint64 // that were made
@@ -294,7 +295,7 @@ func (s *Store) Ready() error {
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	st := s.stats
-	st.Messages = s.live
+	st.Rooms, st.Messages = len(s.rooms), s.live
 	s.mu.Unlock()
 	if file, err := os.Stat(s.path); err == nil {
 		st.Bytes = file.Size()
