@@ -20,8 +20,9 @@ func TestClusterUnderHarmHolds(t *testing.T) {
 	}
 	var out strings.Builder
 	file := filepath.Join(t.TempDir(), "cluster.md")
+	// With this seed there is most of all within these seconds.
 	err := command(&out).ParseAndRun(t.Context(), []string{"cluster", "-server", buildChatd(t), "-nats-server", natstest.Binary(t),
-		"-clients", "18", "-rooms", "6", "-rate", "40", "-duration", "10s", "-seed", "4", "-out", file})
+		"-clients", "18", "-rooms", "6", "-rate", "40", "-duration", "10s", "-seed", "2699", "-out", file})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
