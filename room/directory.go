@@ -51,11 +51,14 @@ func (d *directory) Run(w *poller.Worker) {
 	d.server.answer(&d.Task)
 	d.joins.Each(func(ch *change) { d.join(w, ch) })
 	d.errands.Each(func(e *errand) { d.send(w, e) })
-	d.hubs.Each(func(h *hub) { d.handle(h, h.events.Swap(0)) })
 	now, stage := d.server.now.Load(), d.server.stage.Load()
-	if second := now / ticksPerSecond; second != d.second {
+	second := now / ticksPerSecond
+	if second != d.second {
+		d.wakeActive(w) // but those that are active in the new one, which some have seen already
+	}
+	d.hubs.Each(func(h *hub) { d.handle(h, h.events.Swap(0)) })
+	if second != d.second {
 		d.second = second
-		d.wakeActive(w)
 		d.boundHistory(w)
 	}
 	if len(d.later) > 0 {
