@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	_ "chatd/poller/linuxonly"
 )
 
 // child is a program that is ended and started again as it was. One goroutine at a time

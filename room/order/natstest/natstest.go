@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	_ "chatd/poller/linuxonly"
 )
 
 // patience is for what should take milliseconds.

@@ -17,6 +17,7 @@ import (
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 
+	_ "chatd/poller/linuxonly"
 	"chatd/room/order"
 )
 
