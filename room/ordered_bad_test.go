@@ -513,26 +513,3 @@ func TestRawClientsGoOnBehindAGap(t *testing.T) {
 		}
 	}
 }
-
-// A hub that has seen a second begin before the directory goes on to be looked after.
-func TestHubThatIsAheadOfTheDirectoryIsNotForgotten(t *testing.T) {
-	m, o := heldModel(t)
-	m.server.config.OrderGrace = 5 * time.Second
-	m.comes("a", rawStream)
-	r := o.rooms["a"]
-	r.inside.Begin(1, order.Point{}, nil)
-	m.steps()
-	m.tell(0, &mail{broken: true})
-	h := m.hub("a")
-	m.seconds(2)
-	for range ticksPerSecond {
-		m.clock += TickInterval.Milliseconds()
-		m.server.Tick()
-		h.Run(m.worker)
-		m.steps()
-	}
-	m.seconds(6)
-	if !r.left {
-		t.Error("the room is still there")
-	}
-}
