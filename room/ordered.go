@@ -57,6 +57,8 @@ type ordered struct {
 	window    transit
 	waits     []*change // those that want to come in, and can't yet
 	held      []held    // those that have heard more than is here yet
+	asking    bool      // the Source is asked about them
+	askAt     uint32    // the tick from which on it may be asked again
 	refuseAt  uint32    // the tick at which all is refused that waits for the Source to begin; 0: nothing does
 	past      bool      // it had messages when it began for the first time
 	leaveAt   uint32    // the tick at which a room without members may leave; 0: not known
@@ -91,6 +93,7 @@ const (
 	misses
 	failed
 	recalls
+	reaches
 )
 
 // Link implements the inbox's element.
@@ -255,6 +258,8 @@ func (o *ordered) take(w *poller.Worker) (appended bool) {
 		o.fail(w, e.tag, e.err)
 	case recalls:
 		o.recall(e.answer)
+	case reaches:
+		o.reaches(e.point.Seq, e.err)
 	}
 	o.current = nil
 	e.free()

@@ -60,12 +60,17 @@ func (o *ordered) late(w *poller.Worker) bool {
 		return false
 	}
 	for _, ch := range o.waits {
-		ch.late = true
-		ch.client.status.Or(statusLate)
-		h.refuse(w, ch)
+		o.refuseLate(w, ch)
 	}
 	o.waits, o.refuseAt = nil, 0
 	return true
+}
+
+// refuseLate does not let one in who has waited.
+func (o *ordered) refuseLate(w *poller.Worker, ch *change) {
+	ch.late = true
+	ch.client.status.Or(statusLate)
+	o.hub.refuse(w, ch)
 }
 
 // admits has those come in who have waited, and reports whether the room may be entered.
@@ -91,7 +96,7 @@ func (o *ordered) tick(w *poller.Worker) {
 	if o.leaveAt != 0 {
 		h.vacate(w)
 	}
-	if o.leaveAt != 0 || o.refuseAt != 0 {
+	if o.leaveAt != 0 || o.refuseAt != 0 || len(o.held) > 0 {
 		h.keepActive(w)
 	}
 }

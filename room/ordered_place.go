@@ -168,6 +168,8 @@ func (o *ordered) skip(w *poller.Worker) bool {
 			o.fail(w, e.tag, e.err)
 		case recalls:
 			o.recall(e.answer)
+		case reaches:
+			o.reaches(e.point.Seq, e.err)
 		}
 		e.free()
 	}

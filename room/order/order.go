@@ -65,6 +65,14 @@ type Room interface {
 	Fail(tag uint64, err error)
 }
 
+// Asker is a Source that others share: it may know of messages that were not told here.
+type Asker interface {
+	// Ask has answer called once, soon, by anybody: with the number of the last message
+	// that has its place in a room that was entered, or why that is not known. The room is told
+	// what is up to it.
+	Ask(name string, answer func(last uint64, err error))
+}
+
 // Keeper is a Room that can be asked what it keeps, for another node that has none of
 // it yet.
 type Keeper interface {

@@ -49,6 +49,7 @@
 //	subject.go, entry.go    rooms' names and messages, as NATS has them
 //	publish.go              from the hub to the stream
 //	enter.go, receive.go    from the stream to the hub
+//	ask.go                  how far a room is, as the stream's leader knows
 //	read.go, history.go,    what is read: for a room that is entered, of all rooms,
 //	scan.go, fill.go        for a gap
 //	peers.go                history that another node has
