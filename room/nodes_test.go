@@ -304,6 +304,24 @@ func TestWhoHasHeardWhatThereIsWaitsForIt(t *testing.T) {
 	bob.welcomed(event{"type": "welcome", "seq": 9, "resumed": true})
 }
 
+func TestWhoHasHeardMoreElsewhereWaitsThoughTheRoomHasYetToBegin(t *testing.T) {
+	s, o, _ := startShared(t)
+	bob := s.asks("/a?since=000000aa.3.1003")
+	r := o.room("a").inside
+	waits := func() (n int) {
+		h := s.directory.room("a")
+		if err := s.ask(t.Context(), &h.Task, func() { n = len(h.order.waits) }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	s.until(func() bool { return waits() == 1 })
+	r.Begin(0xaa, order.Point{}, []order.Message{elsewhere(1, "one"), elsewhere(2, "two")})
+	s.until(func() bool { return waits() == 0 })
+	r.Place(0, elsewhere(3, "three"))
+	bob.welcomed(event{"seq": 3, "resumed": true})
+}
+
 func TestWhoHasHeardWhatThereIsNotIsToldSo(t *testing.T) {
 	s, o, _ := startAsked(t)
 	bob := s.asks("/a?since=000000aa.9.1009")

@@ -78,7 +78,9 @@ func (o *ordered) admits(w *poller.Worker) bool {
 	for len(o.waits) > 0 && o.begun {
 		ch := o.waits[0]
 		o.waits = o.waits[1:]
-		o.hub.admit(w, ch)
+		if !o.holds(ch) {
+			o.hub.admit(w, ch)
+		}
 	}
 	if o.begun {
 		o.waits, o.refuseAt = nil, 0
