@@ -615,3 +615,19 @@ func TestRoomTellsAnotherNodeWhatItKeeps(t *testing.T) {
 	r.inside.Place(0, elsewhere(21, "c"))
 	check(order.Point{Seq: 20}, "21farFar1021c ")
 }
+
+func TestMessageThatIsThereTwiceIsHeardOnceThoughTheFirstIsNotKeptAnyMore(t *testing.T) {
+	s, o := startOrdered(t, withHistory(2))
+	ana := s.asks("/a")
+	again := func(seq uint64) order.Message {
+		m := elsewhere(seq, "again")
+		m.Nonce = "n"
+		return m
+	}
+	o.room("a").inside.Begin(0xaa, order.Point{}, []order.Message{again(1), elsewhere(2, "two"), again(3), elsewhere(4, "four")})
+	ana.welcomed(event{"seq": 1})
+	ana.hearsText("two", "four")
+	if st := s.Stats(); st.KeptMessages != 2 {
+		t.Errorf("%+v", st)
+	}
+}

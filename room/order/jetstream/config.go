@@ -37,7 +37,7 @@ const MaxPartitions = 1024
 
 func (c Config) withDefaults() Config {
 	c.Partitions = cmp.Or(c.Partitions, DefaultPartitions)
-	c.patience = min(cmp.Or(c.patience, defaultPatience), c.duplicates()*5/6)
+	c.patience = cmp.Or(c.patience, defaultPatience)
 	c.behind = cmp.Or(c.behind, copiesQueued)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -45,12 +45,23 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// perRoom is how many messages a stream keeps of each room. None at all can't be
-// said: 0 means any number to NATS.
-func (c Config) perRoom() int { return max(1, c.History) }
+// perRoom is how many messages a stream keeps of each room: twice as many as are shown. What
+// was said again, while it was not known whether it had been kept, may be there twice. A room
+// knows the second one as long as it keeps the first; one that begins later has to know both.
+// None at all can't be said: 0 means any number to NATS.
+func (c Config) perRoom() int { return max(1, 2*c.History) }
+
+// age is for how long a stream keeps messages, 0: for ever. It is longer than they are shown,
+// for the same reason: something is said again within a minute.
+func (c Config) age() time.Duration {
+	if c.Age > 0 {
+		return c.Age + time.Minute
+	}
+	return 0
+}
 
 // Times. What was published is sent again for a while, and the streams know it again
-// for longer: where messages are kept for less than that, it is not sent again for as long.
+// for longer.
 const (
 	defaultPatience = 10 * time.Second // for a message to be kept
 	answerTime      = 2 * time.Second  // for a stream to acknowledge

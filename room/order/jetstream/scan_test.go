@@ -10,7 +10,7 @@ func TestThousandRoomsBegin(t *testing.T) {
 	url := server(t).URL
 	few := func(c *Config) { c.History = 3 }
 	a, b := open(t, url, few), open(t, url, few)
-	const rooms, messages = 1000, 5
+	const rooms, messages = 1000, 8
 	name := func(i int) string { return fmt.Sprint("room-", i) }
 	said := make([]*recorder, rooms)
 	for i := range rooms {
@@ -39,7 +39,7 @@ func TestThousandRoomsBegin(t *testing.T) {
 		r.untilBegun(t)
 		want := 0
 		if i%2 == 0 {
-			want = 3
+			want = 6 // twice as many: see perRoom
 		}
 		if r.kept != want {
 			t.Errorf("%s: %d messages", name(i), r.kept)

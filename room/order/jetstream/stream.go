@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -53,12 +52,12 @@ func (c Config) stream(partition int, clustered bool) jetstream.StreamConfig {
 		Storage:           jetstream.FileStorage,
 		Replicas:          replicas,
 		MaxMsgsPerSubject: int64(c.perRoom()),
-		MaxAge:            c.Age,
+		MaxAge:            c.age(),
 		MaxMsgs:           -1,
 		MaxBytes:          -1,
 		MaxMsgSize:        largest,
 		MaxConsumers:      -1,
-		Duplicates:        c.duplicates(),
+		Duplicates:        duplicateWindow,
 		AllowDirect:       true,
 		RePublish:         &jetstream.RePublish{Source: subject(publishedIn, partition, ">"), Destination: subject(copiesIn, partition, ">")},
 		Metadata:          map[string]string{metaPartitions: strconv.Itoa(c.Partitions)},
@@ -67,15 +66,6 @@ func (c Config) stream(partition int, clustered bool) jetstream.StreamConfig {
 
 // largest is how large the largest message is with its headers, in bytes.
 func (c Config) largest() int32 { return int32(min(c.MaxMessage+headersMost, math.MaxInt32)) }
-
-// duplicates is the time for which a stream knows what it has; it can't be longer than
-// messages are kept.
-func (c Config) duplicates() (window time.Duration) {
-	if c.Age > 0 {
-		return min(duplicateWindow, c.Age)
-	}
-	return duplicateWindow
-}
 
 // Fault is what is wrong with a stream: with it, nodes would not have one order, or
 // lose messages. Mend is the command that helps.
@@ -149,10 +139,10 @@ func (c Config) faults(partition int, is jetstream.StreamConfig) (faults []Fault
 // it.
 func (c Config) differs(is jetstream.StreamConfig) (what []string) {
 	if n := int64(c.perRoom()); is.MaxMsgsPerSubject != n {
-		what = append(what, fmt.Sprintf("%d messages of a room, -history says %d", is.MaxMsgsPerSubject, n))
+		what = append(what, fmt.Sprintf("%d messages of a room, twice -history is %d", is.MaxMsgsPerSubject, n))
 	}
-	if is.MaxAge != c.Age {
-		what = append(what, fmt.Sprintf("for %s, -history-age says %s", is.MaxAge, c.Age))
+	if is.MaxAge != c.age() {
+		what = append(what, fmt.Sprintf("for %s, -history-age and a minute are %s", is.MaxAge, c.age()))
 	}
 	if c.Replicas != 0 && is.Replicas != c.Replicas {
 		what = append(what, fmt.Sprintf("%d replicas, -nats-replicas says %d", is.Replicas, c.Replicas))
@@ -167,8 +157,8 @@ func (c Config) mended(partition int, is jetstream.StreamConfig) jetstream.Strea
 	is.Subjects, is.RePublish, is.AllowDirect, is.NoAck, is.Discard = want.Subjects, want.RePublish, true, false, want.Discard
 	is.MaxMsgsPerSubject, is.MaxAge = want.MaxMsgsPerSubject, want.MaxAge
 	is.Duplicates = max(is.Duplicates, want.Duplicates)
-	if c.Age > 0 {
-		is.Duplicates = min(is.Duplicates, c.Age)
+	if is.MaxAge > 0 {
+		is.Duplicates = min(is.Duplicates, is.MaxAge) // or NATS refuses it
 	}
 	if is.MaxMsgSize > 0 && c.MaxMessage > 0 {
 		is.MaxMsgSize = max(is.MaxMsgSize, c.largest())
