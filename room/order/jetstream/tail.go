@@ -74,22 +74,24 @@ func (p *partition) missed(upTo uint64) {
 
 // tokens are the rooms to compare: those that were, and those that were not.
 func (p *partition) tokens(ctx context.Context) (known, fresh []string, ok bool) {
-	asked := make(chan struct{})
+	type rooms struct{ known, fresh []string }
+	answer := make(chan rooms, 1) // nobody may wait for it any more
 	p.dispatcher.mail.put(func() {
-		defer close(asked)
+		var r rooms
 		for token, m := range p.dispatcher.rooms[p.number] {
 			switch {
 			case m.room == nil || m.state == opening:
 			case m.checked:
-				known = append(known, token)
+				r.known = append(r.known, token)
 			default:
-				fresh = append(fresh, token)
+				r.fresh = append(r.fresh, token)
 			}
 		}
+		answer <- r
 	})
 	select {
-	case <-asked:
-		return known, fresh, true
+	case r := <-answer:
+		return r.known, r.fresh, true
 	case <-ctx.Done():
 		return nil, nil, false
 	}
