@@ -70,7 +70,7 @@
 //	                       change.go, rate.go
 //	whose its order is     ordered.go, ordered_enter.go, ordered_publish.go,
 //	                       ordered_place.go, ordered_recall.go, numbering.go; package order
-//	who else has it        nodes.go
+//	who else has it        nodes.go, ordered_ahead.go
 //	what it keeps          archive.go, history.go, place.go, translate.go, dialect.go
 //	who writes to whom     shard.go, shards.go, roster.go, membership.go, join.go,
 //	                       farewell.go, pass.go, outbox.go, notice.go, reply.go,

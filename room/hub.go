@@ -193,12 +193,10 @@ func (h *hub) Run(w *poller.Worker) {
 	if h.order != nil {
 		h.order.hearCount()
 	}
-	if h.order == nil || h.order.admits(w) {
-		h.joins.Each(func(ch *change) {
-			if h.order == nil || !h.order.holds(ch) {
-				h.admit(w, ch)
-			}
-		})
+	if h.order == nil {
+		h.joins.Each(func(ch *change) { h.admit(w, ch) })
+	} else if h.order.admits(w) {
+		h.joins.Each(func(ch *change) { h.order.admit(w, ch) })
 	}
 	appended, answered := h.append(w)
 	if h.order != nil {

@@ -254,6 +254,17 @@ func (o *ordered) take(w *poller.Worker) (appended bool) {
 		appended = o.say(w, e.tag, &e.m, e.old)
 	case misses:
 		appended = o.miss(w, e.point)
+	default:
+		o.hear(w, e)
+	}
+	o.current = nil
+	e.free()
+	return appended
+}
+
+// hear takes what is neither a message nor a gap.
+func (o *ordered) hear(w *poller.Worker, e *placement) {
+	switch e.kind {
 	case failed:
 		o.fail(w, e.tag, e.err)
 	case recalls:
@@ -261,9 +272,6 @@ func (o *ordered) take(w *poller.Worker) (appended bool) {
 	case reaches:
 		o.reaches(e.point.Seq, e.err)
 	}
-	o.current = nil
-	e.free()
-	return appended
 }
 
 // nextKept is the placement of the next message that was kept.

@@ -78,9 +78,7 @@ func (o *ordered) admits(w *poller.Worker) bool {
 	for len(o.waits) > 0 && o.begun {
 		ch := o.waits[0]
 		o.waits = o.waits[1:]
-		if !o.holds(ch) {
-			o.hub.admit(w, ch)
-		}
+		o.admit(w, ch)
 	}
 	if o.begun {
 		o.waits, o.refuseAt = nil, 0

@@ -164,12 +164,8 @@ func (o *ordered) skip(w *poller.Worker) bool {
 			o.receive(w, o.window.find(e.tag), Receipt{Seq: e.m.Seq, At: e.m.At})
 		case misses:
 			gap.point = e.point
-		case failed:
-			o.fail(w, e.tag, e.err)
-		case recalls:
-			o.recall(e.answer)
-		case reaches:
-			o.reaches(e.point.Seq, e.err)
+		default:
+			o.hear(w, e)
 		}
 		e.free()
 	}

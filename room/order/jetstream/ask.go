@@ -2,7 +2,8 @@ package jetstream
 
 import "context"
 
-// Ask implements order.Asker. The leader knows.
+// Ask implements order.Asker. The leader knows. Close waits for the dispatcher, and so for what
+// that begins.
 func (s *Source) Ask(name string, answer func(last uint64, err error)) {
 	p, token := s.partitionFor(name), toToken.Replace(name)
 	d := p.dispatcher

@@ -4,10 +4,7 @@ import "testing"
 
 func TestNodeThatIsAskedIsToldWhatItHasMissed(t *testing.T) {
 	t.Parallel()
-	url := server(t).URL
-	p := newProxy(t, url)
-	a, b := open(t, url), open(t, p.url)
-	good, bad := enter(t, a, "lobby"), enter(t, b, "lobby")
+	p, a, b, good, bad := pair(t)
 	p.set(func(string) int { return drop })
 	say(a, "lobby", "a", 1, 3)
 	good.untilSaid(t, 3)

@@ -3,7 +3,7 @@ package jetstream
 import "sync"
 
 // mailbox is what others want done by the goroutine that owns something. Putting never
-// waits.
+// waits for it: the lock is held for an append. Copies of messages have a channel instead.
 type mailbox struct {
 	wake chan struct{} // has an element when there may be something
 

@@ -60,3 +60,12 @@ func (p *proxy) setAway(away bool) { p.Refuse(away) }
 
 // cut ends all connections.
 func (p *proxy) cut() { p.Cut() }
+
+// pair is two nodes that have the room lobby: copies come to the second through a proxy.
+func pair(t *testing.T, change ...func(*Config)) (p *proxy, a, b *Source, good, bad *recorder) {
+	t.Helper()
+	url := server(t).URL
+	p = newProxy(t, url)
+	a, b = open(t, url, change...), open(t, p.url, change...)
+	return p, a, b, enter(t, a, "lobby"), enter(t, b, "lobby")
+}

@@ -388,3 +388,16 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 		t.Errorf("%+v", p.bytes)
 	}
 }
+
+func TestNothingIsSentAgainThatTheStreamsDoNotKnowAnyMore(t *testing.T) {
+	for _, age := range []time.Duration{0, time.Second, 5 * time.Second, time.Hour} {
+		c := (Config{Age: age}).withDefaults()
+		is := c.stream(0, false)
+		if c.patience <= 0 || c.patience >= is.Duplicates {
+			t.Errorf("kept for %s: sent again for %s, known for %s", age, c.patience, is.Duplicates)
+		}
+		if is.MaxAge != 0 && is.Duplicates > is.MaxAge {
+			t.Errorf("known for %s, kept for %s", is.Duplicates, is.MaxAge)
+		}
+	}
+}

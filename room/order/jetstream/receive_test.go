@@ -17,10 +17,7 @@ import (
 
 func TestCopiesAreDroppedDoubledAndLate(t *testing.T) {
 	t.Parallel()
-	url := server(t).URL
-	p := newProxy(t, url)
-	a, b := open(t, url), open(t, p.url)
-	good, bad := enter(t, a, "lobby"), enter(t, b, "lobby")
+	p, a, b, good, bad := pair(t)
 	seed := rand.Uint64()
 	t.Log("seed", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -62,10 +59,7 @@ func TestLastCopyThatIsLostIsFound(t *testing.T) {
 
 func TestWhatWasSaidWhileTheConnectionWasCutIsTold(t *testing.T) {
 	t.Parallel()
-	url := server(t).URL
-	p := newProxy(t, url)
-	a, b := open(t, url), open(t, p.url)
-	good, cut := enter(t, a, "lobby"), enter(t, b, "lobby")
+	p, a, b, good, cut := pair(t)
 	const rounds, messages = 3, 40
 	for round := range rounds {
 		first := 1 + round*messages
@@ -87,11 +81,7 @@ func TestWhatWasSaidWhileTheConnectionWasCutIsTold(t *testing.T) {
 
 func TestMessagesThatAreNotKeptAreMissed(t *testing.T) {
 	t.Parallel()
-	url := server(t).URL
-	few := func(c *Config) { c.History = 5 }
-	p := newProxy(t, url)
-	a, b := open(t, url, few), open(t, p.url, few)
-	good, bad := enter(t, a, "lobby"), enter(t, b, "lobby")
+	p, a, _, good, bad := pair(t, func(c *Config) { c.History = 5 })
 	say(a, "lobby", "a", 1, 2)
 	bad.untilSaid(t, 2)
 	dropped := make(chan struct{}, 20)
@@ -275,15 +265,12 @@ func TestStreamThatHasOtherMessagesBeginsAnewOnce(t *testing.T) {
 
 func TestRoomWhoseLastMessageIsGoneIsNoOtherStream(t *testing.T) {
 	t.Parallel()
-	url := server(t).URL
-	p := newProxy(t, url)
-	a, b := open(t, url, single), open(t, p.url, single)
-	ra, rb := enter(t, a, "lobby"), enter(t, b, "lobby")
+	p, a, _, ra, rb := pair(t, single)
 	say(a, "lobby", "a", 1, 3)
 	for _, r := range []*recorder{ra, rb} {
 		r.untilSaid(t, 3)
 	}
-	_, js := admin(t, url)
+	_, js := admin(t, a.config.URLs[0])
 	stream, err := js.Stream(t.Context(), "chat-0")
 	if err != nil {
 		t.Fatal(err)
@@ -303,10 +290,7 @@ func TestRoomWhoseLastMessageIsGoneIsNoOtherStream(t *testing.T) {
 
 func TestWhatWasDroppedWhileTheConnectionWasCutIsMissed(t *testing.T) {
 	t.Parallel()
-	url := server(t).URL
-	p := newProxy(t, url)
-	a, b := open(t, url, single), open(t, p.url, single)
-	good, cut := enter(t, a, "lobby"), enter(t, b, "lobby")
+	p, a, b, good, cut := pair(t, single)
 	say(a, "lobby", "a", 1, 3)
 	cut.untilSaid(t, 3)
 	d := b.partitions[0].dispatcher
@@ -319,7 +303,7 @@ func TestWhatWasDroppedWhileTheConnectionWasCutIsMissed(t *testing.T) {
 	p.setAway(true)
 	say(a, "lobby", "b", 4, 5)
 	good.untilSaid(t, 8)
-	_, js := admin(t, url)
+	_, js := admin(t, a.config.URLs[0])
 	stream, err := js.Stream(t.Context(), "chat-0")
 	if err != nil {
 		t.Fatal(err)
