@@ -98,7 +98,8 @@ func (s *scenario) comeBack(ctx context.Context, c *crowd, h *helper, senders []
 	used, own := s.server.usage(), s.herdUsage(c, h)
 	returning := make(chan error, 1)
 	go func() { returning <- h.call("Return", struct{}{}, &struct{}{}) }()
-	if err := s.caughtUp(ctx, h, run.Herd); err != nil {
+	back, err := s.caughtUp(ctx, h, run.Herd)
+	if err != nil {
 		return err
 	}
 	to := load.Now()
@@ -118,19 +119,20 @@ func (s *scenario) comeBack(ctx context.Context, c *crowd, h *helper, senders []
 		return err
 	}
 	run.Memory = s.server.memory()
-	if err := s.comeback(h, run); err != nil || run.Herd.CaughtUp == 0 {
+	if err := s.comeback(h, back, run); err != nil || run.Herd.CaughtUp == 0 {
 		return err
 	}
 	return <-returning
 }
 
-// caughtUp waits until all of the herd are, and watches the server's memory.
-func (s *scenario) caughtUp(ctx context.Context, h *helper, herd *result.Herd) error {
+// caughtUp waits until all of the herd are, and watches the server's memory. It returns how
+// many are.
+func (s *scenario) caughtUp(ctx context.Context, h *helper, herd *result.Herd) (back int, err error) {
 	got := -1 // how far all have
 	for changed := time.Now(); ; time.Sleep(5 * time.Millisecond) {
 		var now load.Counts
 		if err := h.call("Counts", struct{}{}, &now); err != nil {
-			return err
+			return 0, err
 		}
 		if far := now.Opened + now.Back; far != got { // messages come anyway
 			got, changed = far, time.Now()
@@ -139,28 +141,24 @@ func (s *scenario) caughtUp(ctx context.Context, h *helper, herd *result.Herd) e
 		s.progress.show("coming back", now.Back, s.params.Clients)
 		switch {
 		case now.Back == s.params.Clients:
-			return nil
+			return now.Back, nil
 		case ctx.Err() != nil:
-			return errors.New("interrupted before all were back")
+			return now.Back, errors.New("interrupted before all were back")
 		case now.Failed > 0 || time.Since(changed) > s.patience:
-			return nil // the clients tell what was wrong
+			return now.Back, nil // the clients tell what was wrong
 		}
 	}
 }
 
-// comeback fills in how the herd came back.
-func (s *scenario) comeback(h *helper, run *result.Run) error {
+// comeback fills in how the herd came back, of which so many did in time.
+func (s *scenario) comeback(h *helper, back int, run *result.Run) error {
 	var found load.Comeback
 	if err := h.call("Comeback", struct{}{}, &found); err != nil {
 		return err
 	}
 	run.Herd.Each = found.Latency()
-	n := load.Counts{}
-	if err := h.call("Counts", struct{}{}, &n); err != nil {
-		return err
-	}
-	if n.Back < s.params.Clients {
-		run.Warnings = append(run.Warnings, fmt.Sprintf("only %d of %d clients came back and heard all that they missed", n.Back, s.params.Clients))
+	if back < s.params.Clients {
+		run.Warnings = append(run.Warnings, fmt.Sprintf("only %d of %d clients came back and heard all that they missed", back, s.params.Clients))
 		return nil
 	}
 	run.Herd.CaughtUp = float64(found.CaughtUp-found.Began) / 1e9

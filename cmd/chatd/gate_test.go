@@ -38,6 +38,13 @@ func newGate(t *testing.T, p *process, upgrades http.HandlerFunc) *gate {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host
 		},
+		// Chromium sends again by itself what it sent on a connection that it had before.
+		ModifyResponse: func(r *http.Response) error {
+			if r.StatusCode != http.StatusSwitchingProtocols {
+				r.Header.Set("Connection", "close")
+			}
+			return nil
+		},
 		ErrorLog: log.New(io.Discard, "", 0), // that chatd is away is no fault
 	}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
