@@ -7,8 +7,9 @@ SOAK        ?= 10m
 IDLE        ?= 3m
 SEED        ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook handshake:FuzzLastEventID deflate:FuzzInflate deflate:FuzzAppend proxy:FuzzClient proxy:FuzzReadHeader \
-	chat:FuzzDecode chat:FuzzSay chat:FuzzName sse:FuzzEvents position:FuzzPosition identity:FuzzSession token:FuzzToken
+FUZZ        := room/frame:FuzzDecoder room/frame:FuzzEncode room/handshake:FuzzLook room/handshake:FuzzLastEventID room/deflate:FuzzInflate room/deflate:FuzzAppend room/proxy:FuzzClient room/proxy:FuzzReadHeader \
+	room/chat:FuzzDecode room/chat:FuzzSay room/chat:FuzzName room/sse:FuzzEvents room/position:FuzzPosition room/identity:FuzzSession room/token:FuzzToken \
+	poller/tls13:FuzzReader poller/tls13:FuzzHandshake
 
 # Those that take longest begin first, so that none is the only one in the end.
 LONGEST := ./cmd/chatd ./room
@@ -50,14 +51,14 @@ lint: ## gofmt, go vet, staticcheck
 fuzz: ## fuzz every parser for FUZZTIME (default 3s) each
 	@mkdir -p bin; for f in $(FUZZ); do \
 		echo "fuzz $$f"; \
-		go test -run '^$$' -fuzz "^$${f#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./room/$${f%:*} >bin/fuzz.log 2>&1 || \
+		go test -run '^$$' -fuzz "^$${f#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./$${f%:*} >bin/fuzz.log 2>&1 || \
 		{ grep -q '^    context deadline exceeded$$' bin/fuzz.log && ! grep -q 'Failing input' bin/fuzz.log; } || \
 		{ cat bin/fuzz.log; exit 1; }; \
 		grep elapsed: bin/fuzz.log | tail -n 1; \
 	done
 
 corpus: ## take over what fuzzing has found: the inputs that add coverage, in testdata/Fuzz*.txtar: 2 minutes
-	go run ./room/fuzzcorpus/minimize $(FUZZ:%=./room/%)
+	go run ./room/fuzzcorpus/minimize $(FUZZ:%=./%)
 
 cover: ## write the tests' coverage to cover.html
 	go test -coverprofile cover.out -coverpkg ./... ./...
