@@ -13,6 +13,7 @@ const (
 	RecordOverflow    Alert = 22
 	HandshakeFailure  Alert = 40
 	IllegalParameter  Alert = 47
+	AccessDenied      Alert = 49
 	DecodeError       Alert = 50
 	ProtocolVersion   Alert = 70
 	InternalError     Alert = 80
@@ -28,6 +29,7 @@ var alertNames = map[Alert]string{
 	RecordOverflow:    "record_overflow",
 	HandshakeFailure:  "handshake_failure",
 	IllegalParameter:  "illegal_parameter",
+	AccessDenied:      "access_denied",
 	DecodeError:       "decode_error",
 	ProtocolVersion:   "protocol_version",
 	InternalError:     "internal_error",
@@ -59,3 +61,6 @@ func (a Alert) message() []byte {
 	}
 	return []byte{levelFatal, byte(a)}
 }
+
+// Record is the alert as it is sent before there are keys.
+func (a Alert) Record() []byte { return append([]byte{typeAlert, 3, 3, 0, 2}, a.message()...) }

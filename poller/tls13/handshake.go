@@ -81,6 +81,9 @@ type socket struct{ *poller.Conn }
 // Send writes as poller.Sender does.
 func (s socket) Send(p []byte) int { return poller.Plain{}.Send(s.FD(), p) }
 
+// WantWrite has the Task run, which tells the Handshake.
+func (s socket) WantWrite(on bool) { s.WantRun(on) }
+
 // Room is how many bytes Feed takes now. When there is none the Task need not read:
 // it will be scheduled.
 func (h *Handshake) Room() int {
@@ -105,7 +108,8 @@ func (h *Handshake) End() {
 	h.notify()
 }
 
-// Writable says that the socket takes bytes again, or is broken: see [poller.Handler].
+// Writable says that the socket may take bytes again, or is broken. The Task calls it
+// when it is run: see [poller.Conn.WantRun].
 func (h *Handshake) Writable() { h.notify() }
 
 // Cancel ends a handshake that has not ended. Its Result follows.
@@ -243,7 +247,7 @@ func (w *wire) greet(body []byte) error {
 
 // alert sends an alert before there are keys.
 func (w *wire) alert(a Alert) {
-	_, _ = w.Write(append([]byte{typeAlert, 3, 3, 0, 2}, a.message()...)) // it will end anyway
+	_, _ = w.Write(a.Record()) // it will end anyway
 }
 
 // Write implements net.Conn.

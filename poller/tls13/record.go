@@ -40,6 +40,24 @@ type Session struct {
 	Writer Writer
 }
 
+// NewSession is one whose secrets come from elsewhere: nothing was read or written under
+// them. It is nil if they are not those of the suite, which is called as crypto/tls
+// calls it.
+func NewSession(id uint16, client bool, read, write []byte) *Session {
+	s := suiteOf(id)
+	if s == 0 || len(read) != s.secretSize() || len(write) != s.secretSize() {
+		return nil
+	}
+	return newSession(s, client, read, write, 0)
+}
+
+// Move is a copy of a Session that is not used any more, and is wiped.
+func (s *Session) Move() Session {
+	moved := *s
+	*s = Session{}
+	return moved
+}
+
 // newSession is one that reads and writes under the secrets given, and of which written
 // records have been sent already.
 func newSession(s suite, client bool, read, write []byte, written uint64) *Session {

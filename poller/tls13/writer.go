@@ -48,7 +48,7 @@ type writing struct {
 	aead  cipher.AEAD // nil: to be built
 	nonce [nonceSize]byte
 	used  bool // since Ciphers.Tick
-	kept  bool // among Ciphers
+	place int  // among Ciphers, from 1 on; 0: it is not there
 
 	// The record that is half sent.
 	sent  int // bytes of it, 0: none is
@@ -62,6 +62,8 @@ type writing struct {
 // Ciphers are those of Writers that are busy. They are built when needed, and let go
 // of when they were not for a while. They belong to the owner of the Writers.
 type Ciphers struct {
+	// Most is how many bytes are put into a record, 0: as many as may be.
+	Most int
 	kept []*Writer
 }
 
@@ -70,13 +72,12 @@ type Ciphers struct {
 func (c *Ciphers) Tick() {
 	left := c.kept[:0]
 	for _, w := range c.kept {
-		switch b := w.busy; {
-		case b == nil: // wiped
-		case b.used:
+		if b := w.busy; b.used {
 			b.used = false
 			left = append(left, w)
-		default:
-			b.aead, b.kept = nil, false
+			b.place = len(left)
+		} else {
+			b.aead, b.place = nil, 0
 			w.settle()
 		}
 	}
@@ -84,6 +85,21 @@ func (c *Ciphers) Tick() {
 	if c.kept = left; len(left) == 0 {
 		c.kept = nil
 	}
+}
+
+// Drop lets go of that of w, which gets another owner or is wiped.
+func (c *Ciphers) Drop(w *Writer) {
+	b := w.busy
+	if b == nil || b.place == 0 {
+		return
+	}
+	last := len(c.kept) - 1
+	c.kept[b.place-1] = c.kept[last]
+	c.kept[b.place-1].busy.place = b.place
+	c.kept[last] = nil
+	c.kept = c.kept[:last]
+	b.aead, b.place = nil, 0
+	w.settle()
 }
 
 // Len is the number of ciphers.
@@ -95,9 +111,9 @@ func (w *Writer) cipher(c *Ciphers) *writing {
 	if b.aead == nil {
 		b.aead = w.aead()
 	}
-	if b.used = true; c != nil && !b.kept {
-		b.kept = true
+	if b.used = true; c != nil && b.place == 0 {
 		c.kept = append(c.kept, w)
+		b.place = len(c.kept)
 	}
 	return b
 }
@@ -125,6 +141,10 @@ func (w *Writer) settle() {
 // It seals in the scratch of the worker that it runs on, where p must not be. c may be
 // nil.
 func (w *Writer) Send(on *poller.Worker, c *Ciphers, fd int32, p []byte) int {
+	most := plainMost
+	if c != nil && c.Most > 0 {
+		most = c.Most
+	}
 	for taken := 0; ; {
 		if r := w.Flush(on, c, fd); r < 0 || len(p) == 0 {
 			return result(taken, r)
@@ -139,7 +159,7 @@ func (w *Writer) Send(on *poller.Worker, c *Ciphers, fd int32, p []byte) int {
 		b, size := w.cipher(c), 0
 		rest, seq := p[taken:], w.seq
 		for len(rest) > 0 && len(on.Scratch)-size > overhead && seq < updateAt {
-			n := min(len(rest), plainMost, len(on.Scratch)-size-overhead)
+			n := min(len(rest), most, len(on.Scratch)-size-overhead)
 			size += w.seal(b, on.Scratch[size:], typeData, seq, rest[:n])
 			rest = rest[n:]
 			seq++

@@ -136,8 +136,8 @@ func TestCiphersAreLetGoOf(t *testing.T) {
 	writers[1].Send(l.worker, &c, 0, []byte("x"))
 	l.takes = func(n int) int { return min(n, 10) }
 	writers[2].Send(l.worker, &c, 0, []byte("x"))
-	writers[3].wipe()
-	writers[3].busy = nil
+	c.Drop(writers[3])
+	c.Drop(writers[3])
 	c.Tick()
 	if c.Len() != 2 || writers[0].busy != nil {
 		t.Errorf("%d ciphers, %+v", c.Len(), writers[0].busy)
