@@ -152,7 +152,7 @@ func TestReaderThatSaysAnythingLeaves(t *testing.T) {
 
 func TestReaderThatHangsUpIsGone(t *testing.T) {
 	s := startServer(t)
-	for _, hangUp := range []func(net.Conn) error{net.Conn.Close, func(c net.Conn) error { return c.(*net.TCPConn).CloseWrite() }} {
+	for _, hangUp := range []func(net.Conn) error{net.Conn.Close, func(c net.Conn) error { return c.(interface{ CloseWrite() error }).CloseWrite() }} {
 		l := s.listen(eventsRequest("lobby/events"))
 		if err := hangUp(l.Conn); err != nil {
 			t.Fatal(err)

@@ -520,7 +520,7 @@ func TestConnectionThatCannotBeWatchedIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.conns.Add(1)
-	s.adopt(nil, fd, nil, -1)
+	s.adopt(nil, fd, new(client), nil, -1)
 	s.until(func() bool { return s.Stats().Refused["exhausted"] == 1 })
 	if d := s.Disconnects()[0]; d.Reason != "exhausted" || d.Code != http.StatusServiceUnavailable {
 		t.Errorf("%+v", d)
