@@ -471,11 +471,16 @@ func TestConnectionsBeyondTheLimitWait(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.MaxConns = 2 })
 	a, b := s.join(), s.join()
 	c := s.dial()
-	c.say(upgradeRequest + text("at last"))
+	said := make(chan struct{})
+	go func() { // over TLS nothing can be said yet
+		defer close(said)
+		c.say(upgradeRequest + text("at last"))
+	}()
 	a.say(text("two are in"))
 	a.expect(ws.OpText, "two are in")
 	b.expect(ws.OpText, "two are in")
 	b.Close()
+	<-said
 	c.joined()
 	c.expect(ws.OpText, "at last")
 }

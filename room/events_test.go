@@ -309,7 +309,9 @@ func TestReaderGetsACommentEachIntervalAndStays(t *testing.T) {
 		}()
 	}
 	s.until(func() bool {
-		s.Tick()
+		if s.allAcknowledged() { // else their kernels would be too slow for the clock
+			s.Tick()
+		}
 		_, _, err := s.Connections(t.Context(), 0, 1) // the shard has seen the tick
 		return err != nil || len(done) == 2
 	})
