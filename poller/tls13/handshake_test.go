@@ -150,9 +150,8 @@ func TestClientCertificates(t *testing.T) {
 
 // What comes with the Finished, or right behind it, is not lost, however it is cut.
 func TestWhatFollowsTheHandshakeIsNotLost(t *testing.T) {
-	l := startLoop(t, serverConfig())
 	for _, scratch := range []int{0, 1000} {
-		l.scratch = scratch
+		l := startLoop(t, serverConfig(), scratch)
 		for _, n := range []int{1, 1000, 16 << 10, 100_000} {
 			for _, cut := range []int{1, 7, 1400, 1 << 20} {
 				if cut == 1 && n > 1000 {
@@ -526,7 +525,7 @@ func TestManyHandshakesAtOnce(t *testing.T) {
 	config := clientConfig()
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(10)
 	var clients sync.WaitGroup
-	const n = 100
+	const n = 40
 	for range n {
 		clients.Go(func() { exchange(t, tls.Client(dial(t, l), config), 5000) })
 	}

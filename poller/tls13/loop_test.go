@@ -36,8 +36,8 @@ type loop struct {
 }
 
 // startLoop starts one, which ends with the test.
-func startLoop(t testing.TB, config *tls.Config) *loop {
-	l := &loop{t: t, acceptor: NewAcceptor(config), results: make(chan *Result, 10000)}
+func startLoop(t testing.TB, config *tls.Config, scratch ...int) *loop {
+	l := &loop{t: t, scratch: append(scratch, 0)[0], acceptor: NewAcceptor(config), results: make(chan *Result, 10000)}
 	l.pool = poller.NewPool(2, poller.NewPlain, slog.New(slog.DiscardHandler))
 	var err error
 	if l.poller, err = poller.New(l.pool, func(err error) { t.Error(err) }); err != nil {
