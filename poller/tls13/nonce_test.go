@@ -132,7 +132,7 @@ func TestTheWatchFindsAPlantedFault(t *testing.T) {
 	}{
 		"a half-sent record is forgotten": {func(w *Writer) { w.busy.sent, w.busy.plain = 0, nil }, errReused},
 		"its plaintext is another's, and nobody looks": {func(w *Writer) {
-			b := w.busy
+			b := w.cipher(nil)
 			b.plain = []byte("other bytes, as many")
 			var other [100]byte
 			size := w.seal(b, other[:], b.kind, w.seq, b.plain)

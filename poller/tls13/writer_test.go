@@ -152,6 +152,31 @@ func TestCiphersAreLetGoOf(t *testing.T) {
 	}
 }
 
+// Without Ciphers there is nobody to let go of one later.
+func TestCipherIsForOneSendAlone(t *testing.T) {
+	server, client := newPair(aes256)
+	w := &server.Writer
+	l := newLine(-1)
+	w.Send(l.worker, nil, 0, []byte("one"))
+	if w.busy != nil {
+		t.Errorf("%+v is kept", w.busy)
+	}
+	l.takes = func(n int) int { return min(n, 10) }
+	w.Send(l.worker, nil, 0, []byte("two"))
+	if b := w.busy; b == nil || b.aead != nil {
+		t.Errorf("%+v is kept", b)
+	}
+	w.End(CloseNotify)
+	for w.Flush(l.worker, nil, 0) != 0 {
+	}
+	if w.busy != nil {
+		t.Errorf("%+v is kept", w.busy)
+	}
+	if got := readAll(&client.Reader, &chunks{l.bytes, 9}, make([]byte, bigP)); string(got.plain) != "onetwo" || got.end != 0 {
+		t.Errorf("%q, end %d", got.plain, got.end)
+	}
+}
+
 func TestSendingAllocatesNothing(t *testing.T) {
 	server, _ := newPair(aes128)
 	l := newLine(-1)
