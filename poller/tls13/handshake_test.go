@@ -150,9 +150,8 @@ func TestClientCertificates(t *testing.T) {
 
 // What comes with the Finished, or right behind it, is not lost, however it is cut.
 func TestWhatFollowsTheHandshakeIsNotLost(t *testing.T) {
-	l := startLoop(t, serverConfig())
 	for _, scratch := range []int{0, 1000} {
-		l.scratch = scratch
+		l := startLoop(t, serverConfig(), scratch)
 		for _, n := range []int{1, 1000, 16 << 10, 100_000} {
 			for _, cut := range []int{1, 7, 1400, 1 << 20} {
 				if cut == 1 && n > 1000 {
@@ -526,7 +525,7 @@ func TestManyHandshakesAtOnce(t *testing.T) {
 	config := clientConfig()
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(10)
 	var clients sync.WaitGroup
-	const n = 100
+	const n = 40
 	for range n {
 		clients.Go(func() { exchange(t, tls.Client(dial(t, l), config), 5000) })
 	}
@@ -535,6 +534,85 @@ func TestManyHandshakesAtOnce(t *testing.T) {
 		if r := l.result(); r.Err != nil {
 			t.Error(r.Err)
 		}
+	}
+}
+
+// What goes to a socket that takes a piece at a time comes whole, with new keys in
+// between.
+func TestFullSocketGetsAll(t *testing.T) {
+	l := startLoop(t, serverConfig())
+	l.buffer.Store(8 << 10)
+	c, _, err := Client(dial(t, l), clientConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	asked := func() {
+		c.writing.Lock()
+		defer c.writing.Unlock()
+		b := record(&c.session.Writer, typeHandshake, askForUpdate)
+		c.session.Writer.update()
+		c.session.Writer.busy.aead = nil
+		if err := c.send(b); err != nil {
+			t.Error(err)
+		}
+	}
+	var writing sync.WaitGroup
+	const n = 4 << 20
+	writing.Go(func() {
+		for i := range 8 {
+			if _, err := c.Write(bytes.Repeat([]byte{byte(i)}, n/8)); err != nil {
+				t.Error(err)
+			}
+			asked()
+		}
+		c.CloseWrite()
+	})
+	defer writing.Wait()
+	got, err := io.ReadAll(c)
+	if err != nil || len(got) != n {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	for i, b := range got {
+		if int(b) != i/(n/8) {
+			t.Fatalf("byte %d is %d", i, b)
+		}
+	}
+	t.Log(l.halves.Load(), "records were half sent")
+}
+
+// Secrets go to the Session, and nowhere else.
+func TestSecretsStayHere(t *testing.T) {
+	var log bytes.Buffer
+	server := serverConfig()
+	server.KeyLogWriter = &log
+	l := startLoop(t, server)
+	exchange(t, tls.Client(dial(t, l), clientConfig()), 10)
+	if r := l.result(); r.Err != nil {
+		t.Error(r.Err)
+	}
+	if log.Len() > 0 {
+		t.Error("they are in the key log")
+	}
+	a := NewAcceptor(serverConfig())
+	h := &Handshake{}
+	random := [randomSize]byte{1}
+	if err := a.register(random, h); err != nil {
+		t.Fatal(err)
+	}
+	line := fmt.Appendf(nil, "SERVER_TRAFFIC_SECRET_0 %x %x\n", random, bytes.Repeat([]byte{7}, 32))
+	if n, err := (keyLog{a}).Write(line); n != len(line) || err != nil || h.secrets.server.size != 32 || h.secrets.server.bytes[31] != 7 {
+		t.Errorf("%d %v, %+v", n, err, h.secrets)
+	}
+	if !bytes.Equal(line, make([]byte, len(line))) {
+		t.Error("the line is not wiped")
+	}
+	if s := h.secrets.session(tls.TLS_AES_128_GCM_SHA256, false, nil); s != nil || h.secrets != (secrets{}) {
+		t.Error("one secret is enough, or is left")
+	}
+	a.unregister(random)
+	if _, err := (keyLog{a}).Write(fmt.Appendf(nil, "SERVER_TRAFFIC_SECRET_0 %x 07\n", random)); err == nil {
+		t.Error("somebody's secret is taken")
 	}
 }
 

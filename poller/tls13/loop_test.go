@@ -12,8 +12,11 @@ import (
 	"math/big"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"chatd/poller"
 )
@@ -32,12 +35,14 @@ type loop struct {
 	listener net.Listener
 	results  chan *Result // of each handshake
 	open     sync.WaitGroup
-	scratch  int // bytes to read at a time, 0: all of the scratch
+	scratch  int          // bytes to read at a time, 0: all of the scratch
+	buffer   atomic.Int32 // what a socket holds that is to be sent, 0: as the system does
+	halves   atomic.Int32 // writes behind which a record was half sent
 }
 
 // startLoop starts one, which ends with the test.
-func startLoop(t testing.TB, config *tls.Config) *loop {
-	l := &loop{t: t, acceptor: NewAcceptor(config), results: make(chan *Result, 10000)}
+func startLoop(t testing.TB, config *tls.Config, scratch ...int) *loop {
+	l := &loop{t: t, scratch: append(scratch, 0)[0], acceptor: NewAcceptor(config), results: make(chan *Result, 10000)}
 	l.pool = poller.NewPool(2, poller.NewPlain, slog.New(slog.DiscardHandler))
 	var err error
 	if l.poller, err = poller.New(l.pool, func(err error) { t.Error(err) }); err != nil {
@@ -72,6 +77,11 @@ func (l *loop) accept() {
 		if err != nil {
 			l.t.Error(err)
 			continue
+		}
+		if n := int(l.buffer.Load()); n > 0 {
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, n); err != nil {
+				l.t.Error(err)
+			}
 		}
 		l.open.Add(1)
 		e := &echo{loop: l}
@@ -199,6 +209,9 @@ func (e *echo) talk(w *poller.Worker) {
 func (e *echo) write(w *poller.Worker) bool {
 	for len(e.out) > 0 || e.session.Writer.Pending() {
 		n := e.session.Writer.Send(w, &e.ciphers, e.FD(), e.out)
+		if n > 0 && e.session.Writer.Pending() {
+			e.loop.halves.Add(1)
+		}
 		switch {
 		case n >= 0:
 			e.out = e.out[n:]

@@ -39,12 +39,19 @@ func TestRecordsAreReadHoweverTheyAreSplit(t *testing.T) {
 		stream = append(stream, "and what follows is nothing"...)
 		want := "one" + string(bytes.Repeat([]byte("two"), 100)) + "three\x17\x00\x00\x00\x00"
 		for _, size := range []int{bigP, smallP, 1} {
-			for most := 1; most <= len(stream); most++ {
+			read := func(src Source) {
+				t.Helper()
 				r := server.Reader // a copy
-				got := readAll(&r, &chunks{stream, most}, make([]byte, size))
+				got := readAll(&r, src, make([]byte, size))
 				if string(got.plain) != want || got.end != 0 || got.updates != 1 {
-					t.Fatalf("suite %d, %d bytes at a time into %d: %q, end %d %v, %d updates", s, most, size, got.plain, got.end, got.alert, got.updates)
+					t.Fatalf("suite %d, into %d: %q, end %d %v, %d updates", s, size, got.plain, got.end, got.alert, got.updates)
 				}
+			}
+			for i := 1; i < len(stream); i++ {
+				read(&script{stream[:i], stream[i:], 0})
+			}
+			for _, most := range []int{1, 2, 3, 7, 100, len(stream)} {
+				read(&chunks{stream, most})
 			}
 		}
 	}

@@ -105,7 +105,7 @@ func (c *Ciphers) Drop(w *Writer) {
 // Len is the number of ciphers.
 func (c *Ciphers) Len() int { return len(c.kept) }
 
-// cipher is w's, for now. Without Ciphers w keeps it.
+// cipher is w's, for now. Without Ciphers w keeps it, until rest.
 func (w *Writer) cipher(c *Ciphers) *writing {
 	b := w.work()
 	if b.aead == nil {
@@ -125,6 +125,14 @@ func (w *Writer) work() *writing {
 	return w.busy
 }
 
+// rest lets go of a cipher that no Ciphers will.
+func (w *Writer) rest(c *Ciphers) {
+	if b := w.busy; c == nil && b != nil && b.place == 0 {
+		b.aead = nil
+		w.settle()
+	}
+}
+
 // settle lets go of what a Writer that idles need not have.
 func (w *Writer) settle() {
 	if b := w.busy; b != nil && b.aead == nil && b.sent == 0 && w.owes&owesAlert == 0 {
@@ -138,15 +146,21 @@ func (w *Writer) settle() {
 // has to stay as it is until it is not any more. The caller goes on behind what was
 // taken, and is not caught up while the Writer is Pending.
 //
-// It seals in the scratch of the worker that it runs on, where p must not be. c may be
-// nil.
+// It seals in the scratch of the worker that it runs on, where p must not be. Without c
+// the cipher is built for this call alone.
 func (w *Writer) Send(on *poller.Worker, c *Ciphers, fd int32, p []byte) int {
+	n := w.send(on, c, fd, p)
+	w.rest(c)
+	return n
+}
+
+func (w *Writer) send(on *poller.Worker, c *Ciphers, fd int32, p []byte) int {
 	most := plainMost
 	if c != nil && c.Most > 0 {
 		most = c.Most
 	}
 	for taken := 0; ; {
-		if r := w.Flush(on, c, fd); r < 0 || len(p) == 0 {
+		if r := w.flush(on, c, fd); r < 0 || len(p) == 0 {
 			return result(taken, r)
 		}
 		if w.owes&ended != 0 {
@@ -183,14 +197,6 @@ func result(taken, r int) int {
 	return r
 }
 
-// Fanout sends p through each of the Writers to its socket, as [poller.Sender.Fanout]
-// does: who is not caught up has not taken all of p, or is Pending.
-func Fanout(on *poller.Worker, c *Ciphers, fds []int32, writers []*Writer, p []byte, results []int32) {
-	for i, w := range writers {
-		results[i] = int32(w.Send(on, c, fds[i], p))
-	}
-}
-
 // took notes that the socket took sent bytes of the records, whose plaintext p begins
 // with, and returns how much of that it is.
 func (w *Writer) took(b *writing, records []byte, sent int, p []byte) (taken int) {
@@ -218,6 +224,12 @@ func (w *Writer) half(b *writing, kind byte, record []byte, sent int, plain []by
 // Flush sends what is half sent, and what is owed. The result is 0 when that is done,
 // [poller.WouldBlock] when the socket takes no more, or another negative errno.
 func (w *Writer) Flush(on *poller.Worker, c *Ciphers, fd int32) int {
+	r := w.flush(on, c, fd)
+	w.rest(c)
+	return r
+}
+
+func (w *Writer) flush(on *poller.Worker, c *Ciphers, fd int32) int {
 	for w.Pending() {
 		b := w.cipher(c)
 		if b.sent == 0 {

@@ -117,15 +117,10 @@ func TestCiphersAreLetGoOf(t *testing.T) {
 	var c Ciphers
 	l := newLine(-1)
 	var writers []*Writer
-	var fds []int32
-	for range 4 {
+	for i := range 4 {
 		server, _ := newPair(aes128)
-		writers, fds = append(writers, &server.Writer), append(fds, 0)
-	}
-	results := make([]int32, 4)
-	Fanout(l.worker, &c, fds, writers, []byte("abc"), results)
-	for i, n := range results {
-		if n != 3 {
+		writers = append(writers, &server.Writer)
+		if n := writers[i].Send(l.worker, &c, 0, []byte("abc")); n != 3 {
 			t.Errorf("%d: %d", i, n)
 		}
 	}
@@ -149,6 +144,31 @@ func TestCiphersAreLetGoOf(t *testing.T) {
 	l.takes = func(n int) int { return n }
 	if r := writers[2].Flush(l.worker, &c, 0); r != 0 || c.Len() != 1 {
 		t.Errorf("flush: %d, %d ciphers", r, c.Len())
+	}
+}
+
+// Without Ciphers there is nobody to let go of one later.
+func TestCipherIsForOneSendAlone(t *testing.T) {
+	server, client := newPair(aes256)
+	w := &server.Writer
+	l := newLine(-1)
+	w.Send(l.worker, nil, 0, []byte("one"))
+	if w.busy != nil {
+		t.Errorf("%+v is kept", w.busy)
+	}
+	l.takes = func(n int) int { return min(n, 10) }
+	w.Send(l.worker, nil, 0, []byte("two"))
+	if b := w.busy; b == nil || b.aead != nil {
+		t.Errorf("%+v is kept", b)
+	}
+	w.End(CloseNotify)
+	for w.Flush(l.worker, nil, 0) != 0 {
+	}
+	if w.busy != nil {
+		t.Errorf("%+v is kept", w.busy)
+	}
+	if got := readAll(&client.Reader, &chunks{l.bytes, 9}, make([]byte, bigP)); string(got.plain) != "onetwo" || got.end != 0 {
+		t.Errorf("%q, end %d", got.plain, got.end)
 	}
 }
 
