@@ -31,6 +31,8 @@ import (
 // ring is whether the servers of the tests write through io_uring.
 var ring bool
 
+var only = flag.String("room.only", "", "run the tests only in one way: plain, tls or ring")
+
 // overTLS is whether the peers of the tests speak TLS.
 var overTLS bool
 
@@ -41,14 +43,21 @@ func TestMain(m *testing.M) {
 	if ln, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		ln.Close()
 	}
-	status := m.Run()
-	benchmarking := flag.Lookup("test.bench").Value.String() != ""
-	if status == 0 && !benchmarking {
+	flag.Parse()
+	status := 0
+	in := func(way string) bool {
+		benchmarking := flag.Lookup("test.bench").Value.String() != ""
+		return status == 0 && (*only == way || *only == "" && (way == "plain" || !benchmarking))
+	}
+	if in("plain") {
+		status = m.Run()
+	}
+	if in("tls") {
 		overTLS = true
 		status = m.Run()
 		overTLS = false
 	}
-	if u, err := poller.NewUring(slog.Default()); err == nil && status == 0 && !benchmarking {
+	if u, err := poller.NewUring(slog.Default()); err == nil && in("ring") {
 		u.Close()
 		ring = true
 		status = m.Run()
@@ -219,6 +228,18 @@ func (s *testServer) dial() *peer {
 		c = tls.Client(c, clientTLS())
 	}
 	return s.peerOn(c)
+}
+
+// greets makes the handshake of TLS, if that is spoken: else it is made when something is
+// said.
+func (p *peer) greets() *peer {
+	p.t.Helper()
+	if c, ok := p.Conn.(*tls.Conn); ok {
+		if err := c.Handshake(); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	return p
 }
 
 // tcp is the socket of a connection, whatever is spoken over it.
