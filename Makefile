@@ -118,10 +118,13 @@ tools: ## install what the tests need, if it is missing (Debian)
 		$(INSTALL) $$need; }
 	@for p in promtool nginx haproxy caddy; do \
 		command -v $$p >/dev/null || $(MAKE) --no-print-directory bin/tools/$$p || exit; done
-	@$(MAKE) --no-print-directory bin/tools/nats-server
+	@$(MAKE) --no-print-directory bin/tools/nats-server bin/tools/pebble
 
 bin/tools/nats-server: bench/peers/nats-server/go.mod
 	cd $(<D) && CGO_ENABLED=0 go build -o $(CURDIR)/$@ github.com/nats-io/nats-server/v2 && touch $(CURDIR)/$@
+
+bin/tools/pebble: bench/peers/pebble/go.mod
+	cd $(<D) && CGO_ENABLED=0 go build -o $(CURDIR)/$@ github.com/letsencrypt/pebble/v2/cmd/pebble && touch $(CURDIR)/$@
 
 # Out of Debian's packages: installed, they would start services. Only the
 # libraries that they need are installed.
