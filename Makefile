@@ -7,6 +7,8 @@ SOAK        ?= 10m
 IDLE        ?= 3m
 SEED        ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VULNDB      ?= https://vuln.go.dev
 FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook handshake:FuzzLastEventID deflate:FuzzInflate deflate:FuzzAppend proxy:FuzzClient proxy:FuzzReadHeader \
 	chat:FuzzDecode chat:FuzzSay chat:FuzzName sse:FuzzEvents position:FuzzPosition identity:FuzzSession token:FuzzToken
 
@@ -22,7 +24,7 @@ INSTALL = $(SUDO); \
 	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz corpus cover screenshot idle bench compare compare-quick hostile soak cluster cluster-soak cluster-planted million interop tools clean
+.PHONY: help run build test lint vuln fuzz corpus cover screenshot idle bench compare compare-quick hostile soak cluster cluster-soak cluster-planted million interop tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,13 +40,23 @@ test: tools ## run all tests, with the race detector, and fuzz for a few seconds
 	cd bench/peers && go test ./...
 	@$(MAKE) --no-print-directory fuzz
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go vet, staticcheck, govulncheck
 	@files="$$(gofmt -l .)"; test -z "$$files" || { echo "gofmt needed: $$files"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	cd bench/peers && go vet ./... && go run $(STATICCHECK) ./...
 	cd bench/stores && go vet ./... && go run $(STATICCHECK) ./...
 	cd bench/interop/clients/go && go vet ./... && go run $(STATICCHECK) ./...
+	@$(MAKE) --no-print-directory vuln
+
+# Its status is 3 if something is found. Without its database nothing can be.
+vuln: ## known vulnerabilities of what chatd is made of, by the database at VULNDB
+	@mkdir -p bin/tools; GOBIN=$(CURDIR)/bin/tools go install $(GOVULNCHECK) || exit; \
+	echo "govulncheck ./..."; \
+	bin/tools/govulncheck -db $(VULNDB) ./... >bin/vuln.log 2>&1; status=$$?; \
+	if grep -q 'fetching vulnerabilities' bin/vuln.log && test $$status != 3; then \
+		echo "not checked: $(VULNDB) is out of reach (VULNDB=file:///… is a copy of it)"; exit 0; fi; \
+	test $$status = 0 || { cat bin/vuln.log; exit $$status; }
 
 # Before 1.27 Go's fuzzer may fail because its time is over (golang/go#75804).
 fuzz: ## fuzz every parser for FUZZTIME (default 3s) each
