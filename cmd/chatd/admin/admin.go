@@ -30,6 +30,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"chatd/cmd/chatd/api"
+	"chatd/cmd/chatd/certs"
 	"chatd/cmd/chatd/listen"
 	"chatd/poller"
 	"chatd/room"
@@ -72,6 +73,7 @@ type Source struct {
 	APITokens    *api.Tokens   // nil: programs may not ask
 	Store        *stored.Store // nil: nothing is on disk
 	NATS         *NATS         // nil: rooms don't span nodes
+	Certs        *certs.Certs  // nil: TLS is not spoken
 }
 
 // Start serves until Close. From now on the server counts as ready.

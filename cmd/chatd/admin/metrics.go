@@ -104,6 +104,8 @@ var (
 	gaps       = desc("chatd_gaps_total", "Joins with a position since which messages are missing.", "reason")
 	keyReloads = desc("chatd_token_key_reloads_total", "Changes of the file of the clients' tokens' key, by whether it was replaced.", "outcome")
 	apiReloads = desc("chatd_api_token_reloads_total", "Changes of the file of the programs' tokens, by whether they were replaced.", "outcome")
+	expiry     = desc("chatd_tls_certificate_expiry_seconds", "When a certificate expires, in seconds since 1970; 0: there is none yet.", "name")
+	renewals   = desc("chatd_tls_certificate_reloads_total", "Changes of certificates, by whether they were replaced.", "outcome")
 	requests   = desc("chatd_api_requests_total", "Requests of programs for rooms, but for events, by route and class of the status.", "route", "class")
 	published  = desc("chatd_api_messages_total", "Messages that programs published; a repeated one was there already.", "outcome")
 	unplaced   = desc("chatd_publish_failures_total", "Messages that were not taken, because the rooms' order could not be reached, or kept.")
@@ -120,7 +122,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connections, members, rooms, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
 		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, rejected, pauses, panics, linesLost,
-		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps, requests, published, keyReloads, apiReloads,
+		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps, requests, published, keyReloads, apiReloads, expiry, renewals,
 		unplaced, skipped, available, keptOnDisk, dataBytes, commits,
 	} {
 		ch <- d
@@ -214,5 +216,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if tokens := c.s.APITokens; tokens != nil {
 		done, failed := tokens.Reloads()
 		reloads(apiReloads, done, failed)
+	}
+	if certs := c.s.Certs; certs != nil {
+		for _, e := range certs.Expiries() {
+			gauge(expiry, float64(e.At.Unix()), e.Name)
+		}
+		done, failed := certs.Reloads()
+		reloads(renewals, done, failed)
 	}
 }
