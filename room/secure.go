@@ -132,7 +132,7 @@ func (c *client) shake(w *poller.Worker) bool {
 func (c *client) shaken(w *poller.Worker, r *tls13.Result) {
 	ahead := c.unread()
 	c.in = nil
-	t := &c.server.secured
+	t := &c.server.tls
 	if r.Session != nil && len(ahead) > 0 { // nobody says so much before he is answered
 		r.Session.Wipe()
 		r = &tls13.Result{Reason: tls13.Malformed}
@@ -151,6 +151,10 @@ func (c *client) shaken(w *poller.Worker, r *tls13.Result) {
 	c.status.Or(statusSecure)
 	c.ended = false // the Reader finds the end behind what has come
 	c.phase = phaseHead
+	if r.Protocol != "" && r.Protocol != "http/1.1" { // the handshake was all there is to it
+		c.bye(w)
+		c.linger(w)
+	}
 }
 
 // unshaken is the end of a client whose handshake of TLS failed. It has been told why.
@@ -233,11 +237,11 @@ func (c *client) endRecords(w *poller.Worker, t *tls13.Session, got tls13.Got) {
 	case 0:
 		c.end(w, false)
 	case tls13.Failed:
-		c.server.secured.broken.Add(1)
+		c.server.tls.broken.Add(1)
 		c.fail(w, t, got.Alert)
 	default:
 		if got.N == tls13.Truncated {
-			c.server.secured.truncated.Add(1)
+			c.server.tls.truncated.Add(1)
 		}
 		c.end(w, true)
 	}
@@ -255,6 +259,13 @@ func (c *client) fail(w *poller.Worker, t *tls13.Session, a tls13.Alert) {
 	}
 	c.phase = phaseLeaving
 	c.send(w, &mail{broken: true, reason: Reset, alert: a})
+}
+
+// bye ends the stream to c, which is not a member.
+func (c *client) bye(w *poller.Worker) {
+	t := c.secured()
+	t.Writer.End(tls13.CloseNotify)
+	t.Writer.Flush(w, nil, c.FD()) // as much as the socket takes
 }
 
 // put writes p to c's socket, as [poller.Sender.Send] does. What was not taken waits

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"errors"
@@ -156,6 +157,9 @@ func TestRecordsThatAreNoneEndThatConnectionAlone(t *testing.T) {
 	other := s.join()
 	for name, c := range cases {
 		for _, member := range []bool{true, false} {
+			if name == "replayed" && !member { // the first one is refused for what it says
+				continue
+			}
 			t.Run(fmt.Sprint(name, ", member ", member), func(t *testing.T) {
 				before := s.Stats()
 				f := s.forge()
@@ -286,6 +290,7 @@ func TestHandshakesThatStopMakeRoomForOthers(t *testing.T) {
 		p.say(string(h[:20+i]))
 	}
 	s.until(func() bool { return s.Stats().Handshakes <= 4 })
+	s.Tick() // the next one is younger
 	p := s.join()
 	p.say(text("in spite of them"))
 	p.expect(ws.OpText, "in spite of them")
@@ -396,23 +401,26 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// bare is the descriptor of a connection of which nothing else is left here.
-func (p *peer) bare() int {
-	p.t.Helper()
-	fd, err := poller.Dup(p.tcp())
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.tcp().Close()
-	p.t.Cleanup(func() { unix.Close(fd) })
-	return fd
-}
-
 // Also what the epoll set and the lists have for it is counted.
 func TestIdleMemberOverTLSIsSmallAndHasNoGoroutine(t *testing.T) {
 	const n, most = 400, 512
 	s := secureServer(t)
-	join := func() { s.dial().join().bare() }
+	fds := make([]int, 0, 20+n) // of the clients, of whom nothing else is left here
+	defer func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}()
+	join := func() {
+		c := must(net.Dial("tcp", s.secure)).(*net.TCPConn)
+		defer c.Close()
+		conn := tls.Client(c, clientTLS())
+		io.WriteString(conn, upgradeRequest)
+		if r, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || r.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatal(r, err)
+		}
+		fds = append(fds, must(poller.Dup(c)))
+	}
 	for range 20 {
 		join() // for what stays
 	}
@@ -435,14 +443,6 @@ func TestIdleMemberOverTLSIsSmallAndHasNoGoroutine(t *testing.T) {
 		t.Errorf("%d goroutines for %d members", more, n)
 	}
 	t.Logf("%d bytes each", each)
-}
-
-// join makes the connection a member.
-func (p *peer) join() *peer {
-	p.t.Helper()
-	p.say(upgradeRequest)
-	p.joined()
-	return p
 }
 
 // ciphers is how many are kept.
@@ -532,9 +532,9 @@ func TestHandshakeThatPanicsEndsThatConnectionAlone(t *testing.T) {
 	config.ServerName, config.InsecureSkipVerify = "planted.example", true
 	c := must(net.Dial("tcp", s.secure))
 	c.SetDeadline(time.Now().Add(patience))
-	defer c.Close()
 	if err := tls.Client(c, config).Handshake(); err == nil {
 		t.Error("it is made")
 	}
+	c.Close()
 	s.until(func() bool { return s.Stats().Unshaken["panic"] == 1 && s.Conns() == 0 })
 }

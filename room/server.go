@@ -53,7 +53,7 @@ type Server struct {
 	conns    atomic.Int64
 	members  atomic.Int64
 	counters workerCounters
-	secured  secureCounters
+	tls      secureCounters
 	refusals
 	disconnects disconnects
 	inspector
@@ -104,7 +104,7 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	s.slice, s.stretch = eventSlice, stretch
 	s.clock = func() int64 { return time.Now().UnixMilli() }
 	s.counters = newWorkerCounters(pool)
-	s.secured = newSecureCounters()
+	s.tls = newSecureCounters()
 	s.refusals = newRefusals()
 	s.empty = make(chan struct{})
 	s.turn = make(chan struct{}, 1)

@@ -326,8 +326,7 @@ func (c *client) conclude(w *poller.Worker, r *handshake.Result) {
 	switch t := c.tls(); {
 	case t != nil:
 		t.Writer.Send(w, nil, c.FD(), r.AppendAnswer(nil, date))
-		t.Writer.End(tls13.CloseNotify)
-		t.Writer.Flush(w, nil, c.FD())
+		c.bye(w)
 	case c.has(statusTLS): // it would not understand anything else
 		w.Send(c.FD(), tls13.AccessDenied.Record())
 	default:
@@ -391,6 +390,9 @@ func (c *client) end(w *poller.Worker, failed bool) {
 	c.in = nil
 	switch {
 	case c.phase == phaseHead || c.phase == phaseLinger:
+		if c.tls() != nil && !failed {
+			c.bye(w)
+		}
 		c.close(w)
 	case failed:
 		c.phase = phaseLeaving
@@ -428,12 +430,10 @@ func (c *client) linger(w *poller.Worker) {
 // just left it.
 func (c *client) expired(w *poller.Worker) {
 	c.status.And(^statusExpired)
-	if c.phase == phaseTLS {
-		why := tls13.TimedOut
-		if c.server.stage.Load() != serving {
-			why = tls13.Canceled
-		}
-		c.stopShaking(w, why, handshake.TimedOut)
+	if c.phase == phaseTLS && c.server.stage.Load() != serving {
+		c.stopShaking(w, tls13.Canceled, handshake.TimedOut)
+	} else if c.phase == phaseTLS && !c.shake(w) {
+		c.stopShaking(w, tls13.TimedOut, handshake.TimedOut)
 	}
 	if c.phase == phaseHead && c.server.stage.Load() == serving {
 		c.readOnce(w) // what has come in time, has

@@ -93,10 +93,10 @@ func (s *Server) Stats() Stats {
 		KeptBytes:    t.level(func(t *counters) *atomic.Int64 { return &t.keptBytes }),
 		CaughtUp:     t.sum(func(t *counters) *atomic.Uint64 { return &t.caughtUp }),
 
-		Shaken:    map[string]uint64{"full": s.secured.full.Load(), "resumed": s.secured.resumed.Load()},
+		Shaken:    map[string]uint64{"full": s.tls.full.Load(), "resumed": s.tls.resumed.Load()},
 		Unshaken:  make(map[string]uint64),
-		Truncated: s.secured.truncated.Load(),
-		Broken:    s.secured.broken.Load(),
+		Truncated: s.tls.truncated.Load(),
+		Broken:    s.tls.broken.Load(),
 
 		Resumed:   make(map[string]uint64),
 		Gaps:      make(map[string]uint64),
@@ -112,7 +112,7 @@ func (s *Server) Stats() Stats {
 		st.Gaps[string(why)] = t.sum(func(t *counters) *atomic.Uint64 { return &t.gaps[i] })
 	}
 	for _, r := range tls13.Reasons() {
-		st.Unshaken[r.String()] = s.secured.failed[r].Load()
+		st.Unshaken[r.String()] = s.tls.failed[r].Load()
 	}
 	for reason, n := range s.refusedFor {
 		st.Refused[reason] = n.Load()

@@ -49,10 +49,11 @@
 //
 // The first Read finds what the client sent behind the handshake, and needs no event.
 //
-// Where it said w.Send(fd, p), it says writer.Send(w, ciphers, fd, p). The result counts plaintext. What is taken is taken: the next
-// Send begins behind it, and may be of whatever else. But who is Pending is not caught
-// up, even if all is taken: it waits for the socket, and then Flush, or the next Send,
-// goes on with the record that is half sent. So
+// Where it said w.Send(fd, p), it says writer.Send(w, ciphers, fd, p). The result counts
+// plaintext. What is taken is taken: the next Send begins behind it, and may be of
+// whatever else. But who is Pending is not caught up, even if all is taken: it waits for
+// the socket, and then Flush, or the next Send, goes on with the record that is half
+// sent. So
 //
 //   - a member is behind if the result is not len(p), or it is Pending;
 //   - it has caught up when there is nothing left and Flush is 0;

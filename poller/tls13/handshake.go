@@ -46,6 +46,7 @@ type Handshake struct {
 	sent    []byte // what was written since the server's secret was out
 	said    Alert  // the alert that was sent in the clear
 	broken  error  // of the socket
+	turn    bool   // it has one of acceptor.turns
 }
 
 // Result is how a handshake ended.
@@ -142,9 +143,9 @@ func (h *Handshake) notify() {
 
 // run is the goroutine.
 func (h *Handshake) run() {
-	h.acceptor.turns <- struct{}{}
+	h.takeTurn()
 	r := h.make()
-	<-h.acceptor.turns
+	h.endTurn()
 	if h.named {
 		h.acceptor.unregister(h.hello.random())
 	}
@@ -184,11 +185,27 @@ func (h *Handshake) make() (r *Result) {
 	}
 }
 
-// wait waits until something has changed. Others may compute meanwhile.
+// wait waits until something has changed. Others may compute meanwhile. What is left to
+// do once the flight is made is little: it needs no turn, so that those who were first
+// are done first, and not all at the end.
 func (h *Handshake) wait() {
-	<-h.acceptor.turns
+	h.endTurn()
 	<-h.wake
+	if h.secrets.server.size == 0 {
+		h.takeTurn()
+	}
+}
+
+func (h *Handshake) takeTurn() {
 	h.acceptor.turns <- struct{}{}
+	h.turn = true
+}
+
+func (h *Handshake) endTurn() {
+	if h.turn {
+		h.turn = false
+		<-h.acceptor.turns
+	}
 }
 
 // wire is the net.Conn that crypto/tls has for a Handshake.
