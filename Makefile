@@ -7,9 +7,11 @@ SOAK        ?= 10m
 IDLE        ?= 3m
 SEED        ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-FUZZ        := frame:FuzzDecoder frame:FuzzEncode handshake:FuzzLook handshake:FuzzLastEventID deflate:FuzzInflate deflate:FuzzAppend proxy:FuzzClient proxy:FuzzReadHeader \
-	chat:FuzzDecode chat:FuzzSay chat:FuzzName sse:FuzzEvents position:FuzzPosition identity:FuzzSession token:FuzzToken \
-	order/jetstream:FuzzEntry order/jetstream:FuzzBeat order/stored:FuzzValue
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VULNDB      ?= https://vuln.go.dev
+FUZZ        := room/frame:FuzzDecoder room/frame:FuzzEncode room/handshake:FuzzLook room/handshake:FuzzLastEventID room/deflate:FuzzInflate room/deflate:FuzzAppend room/proxy:FuzzClient room/proxy:FuzzReadHeader \
+	room/chat:FuzzDecode room/chat:FuzzSay room/chat:FuzzName room/sse:FuzzEvents room/position:FuzzPosition room/identity:FuzzSession room/token:FuzzToken \
+	room/order/jetstream:FuzzEntry room/order/jetstream:FuzzBeat room/order/stored:FuzzValue poller/tls13:FuzzReader poller/tls13:FuzzHandshake
 
 # Those that take longest begin first, so that none is the only one in the end.
 LONGEST := ./cmd/chatd ./room
@@ -23,7 +25,7 @@ INSTALL = $(SUDO); \
 	$$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz corpus cover screenshot idle bench compare compare-quick hostile soak cluster cluster-soak cluster-planted million interop tools clean
+.PHONY: help run build test lint vuln fuzz corpus cover screenshot idle bench compare compare-quick hostile soak cluster cluster-soak cluster-planted million interop tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,26 +41,36 @@ test: tools ## run all tests, with the race detector, and fuzz for a few seconds
 	cd bench/peers && go test ./...
 	@$(MAKE) --no-print-directory fuzz
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go vet, staticcheck, govulncheck
 	@files="$$(gofmt -l .)"; test -z "$$files" || { echo "gofmt needed: $$files"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	cd bench/peers && go vet ./... && go run $(STATICCHECK) ./...
 	cd bench/stores && go vet ./... && go run $(STATICCHECK) ./...
 	cd bench/interop/clients/go && go vet ./... && go run $(STATICCHECK) ./...
+	@$(MAKE) --no-print-directory vuln
+
+# Its status is 3 if something is found. Without its database nothing can be.
+vuln: ## known vulnerabilities of what chatd is made of, by the database at VULNDB
+	@mkdir -p bin/tools; GOBIN=$(CURDIR)/bin/tools go install $(GOVULNCHECK) || exit; \
+	echo "govulncheck ./..."; \
+	bin/tools/govulncheck -db $(VULNDB) ./... >bin/vuln.log 2>&1; status=$$?; \
+	if grep -q 'fetching vulnerabilities' bin/vuln.log && test $$status != 3; then \
+		echo "not checked: $(VULNDB) is out of reach (VULNDB=file:///… is a copy of it)"; exit 0; fi; \
+	test $$status = 0 || { cat bin/vuln.log; exit $$status; }
 
 # Before 1.27 Go's fuzzer may fail because its time is over (golang/go#75804).
 fuzz: ## fuzz every parser for FUZZTIME (default 3s) each
 	@mkdir -p bin; for f in $(FUZZ); do \
 		echo "fuzz $$f"; \
-		go test -run '^$$' -fuzz "^$${f#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./room/$${f%:*} >bin/fuzz.log 2>&1 || \
+		go test -run '^$$' -fuzz "^$${f#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./$${f%:*} >bin/fuzz.log 2>&1 || \
 		{ grep -q '^    context deadline exceeded$$' bin/fuzz.log && ! grep -q 'Failing input' bin/fuzz.log; } || \
 		{ cat bin/fuzz.log; exit 1; }; \
 		grep elapsed: bin/fuzz.log | tail -n 1; \
 	done
 
 corpus: ## take over what fuzzing has found: the inputs that add coverage, in testdata/Fuzz*.txtar: 2 minutes
-	go run ./room/fuzzcorpus/minimize $(FUZZ:%=./room/%)
+	go run ./room/fuzzcorpus/minimize $(FUZZ:%=./%)
 
 cover: ## write the tests' coverage to cover.html
 	go test -coverprofile cover.out -coverpkg ./... ./...
@@ -119,10 +131,13 @@ tools: ## install what the tests need, if it is missing (Debian)
 		$(INSTALL) $$need; }
 	@for p in promtool nginx haproxy caddy; do \
 		command -v $$p >/dev/null || $(MAKE) --no-print-directory bin/tools/$$p || exit; done
-	@$(MAKE) --no-print-directory bin/tools/nats-server
+	@$(MAKE) --no-print-directory bin/tools/nats-server bin/tools/pebble
 
 bin/tools/nats-server: bench/peers/nats-server/go.mod
 	cd $(<D) && CGO_ENABLED=0 go build -o $(CURDIR)/$@ github.com/nats-io/nats-server/v2 && touch $(CURDIR)/$@
+
+bin/tools/pebble: bench/peers/pebble/go.mod
+	cd $(<D) && CGO_ENABLED=0 go build -o $(CURDIR)/$@ github.com/letsencrypt/pebble/v2/cmd/pebble && touch $(CURDIR)/$@
 
 # Out of Debian's packages: installed, they would start services. Only the
 # libraries that they need are installed.

@@ -20,6 +20,7 @@ type Handler interface {
 
 const (
 	flagWantWrite uint32 = 1 << iota // set and cleared by the writer, read by the poller
+	flagWantRun                      // likewise
 	flagHangup                       // set by the poller, read by the reader
 )
 
@@ -60,8 +61,13 @@ func (c *Conn) ready(ev netpoll.EpollEvent) {
 	if ev&readable != 0 {
 		c.ScheduleOn(p.worker)
 	}
-	if ev&writable != 0 && c.pending.Load()&flagWantWrite != 0 {
-		c.runner.(Handler).Writable(p.worker)
+	if ev&writable != 0 {
+		switch want := c.pending.Load(); {
+		case want&flagWantWrite != 0:
+			c.runner.(Handler).Writable(p.worker)
+		case want&flagWantRun != 0:
+			c.ScheduleOn(p.worker)
+		}
 	}
 	p.ring()
 }
@@ -99,6 +105,16 @@ func (c *Conn) WantWrite(on bool) {
 		c.pending.Or(flagWantWrite)
 	} else {
 		c.pending.And(^flagWantWrite)
+	}
+}
+
+// WantRun is WantWrite for a writer that waits before the last Handover: the Task is
+// run when there is room.
+func (c *Conn) WantRun(on bool) {
+	if on {
+		c.pending.Or(flagWantRun)
+	} else {
+		c.pending.And(^flagWantRun)
 	}
 }
 

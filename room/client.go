@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"chatd/poller"
+	"chatd/poller/tls13"
 )
 
 // client is one connection, from accept to close.
@@ -54,6 +55,7 @@ type phase uint8
 
 const (
 	phaseNew     phase = iota // not watched yet
+	phaseTLS                  // makes the handshake of TLS, or waits for it to begin
 	phaseHead                 // collects the HTTP head
 	phaseJoining              // on its way into the room: reads nothing
 	phaseOpen                 // a member: reads frames
@@ -71,19 +73,22 @@ const (
 	eventGone                         // forget it
 	// For a shard.
 	eventMail     // c.mail is set
+	eventUpdate   // its peer wants the keys changed with which it is written to
 	eventWritable // its socket takes bytes again, or is broken
 
 	pendingEvents = eventHandshake | eventLinger | eventGone
 )
 
 // Status bits. Each is set once, but for statusExpired, statusChanging,
-// statusSeveral, statusPinged and statusDoubted.
+// statusSeveral, statusPinged and statusDoubted; statusSecure is cleared in the end.
 const (
 	statusExpired    uint32 = 1 << iota // its time among the pending ones is over
 	statusCrowded                       // it has to make room for other handshakes
 	statusRefused                       // too many from its address (set before anybody sees it)
 	statusIntroduced                    // its PROXY header has come (set by the session, or before anybody sees it)
 	statusProxied                       // a proxy speaks for it, see peer (likewise)
+	statusTLS                           // its listener speaks TLS: it is in a secure (set before anybody sees it)
+	statusSecure                        // … whose session is there (set and cleared by the session)
 	statusDeflate                       // permessage-deflate was agreed upon (set by the session, before it joins)
 	statusChat                          // chat.v1 was agreed upon (likewise)
 	statusEvents                        // it reads events, and says nothing (likewise)
@@ -117,6 +122,8 @@ type mail struct {
 	broken bool
 	// reason is why the server, not the client, ends it; 0: it doesn't.
 	reason Reason
+	// alert is what a peer is told that broke the rules of TLS, and is broken for that.
+	alert tls13.Alert
 }
 
 // Link implements the inbox's element.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"chatd/poller/tls13"
 	"chatd/room/identity"
 	"chatd/room/order"
 	"chatd/room/proxy"
@@ -62,6 +63,8 @@ type Config struct {
 	WriteTimeout     time.Duration // time in which a client acknowledges nothing of what waits for it
 	DrainTimeout     time.Duration // for what is queued when a client leaves; 0: no time
 	DrainSpread      time.Duration // over which everybody is sent away when the server goes away
+
+	TLS *tls13.Acceptor // makes the handshakes for Server.Secure; nil: there are none
 
 	TrustedProxies proxy.Trusted // who is believed, by its address, in what it says of its clients
 	ProxyProtocol  bool          // each connection is a trusted proxy's and begins with a PROXY header

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"chatd/poller"
+	"chatd/poller/tls13"
 	"chatd/room/chat"
 )
 
@@ -79,4 +80,16 @@ func (t workerCounters) sum(counter func(*counters) *atomic.Uint64) (n uint64) {
 		n += counter(&t[i]).Load()
 	}
 	return n
+}
+
+// secureCounters count what comes of TLS. That is seldom: any worker writes them.
+type secureCounters struct {
+	full, resumed atomic.Uint64   // handshakes
+	failed        []atomic.Uint64 // likewise, by reason
+	truncated     atomic.Uint64   // streams that ended without saying so
+	broken        atomic.Uint64   // streams that broke the rules, or were tampered with
+}
+
+func newSecureCounters() secureCounters {
+	return secureCounters{failed: make([]atomic.Uint64, len(tls13.Reasons())+1)}
 }

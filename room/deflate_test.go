@@ -155,8 +155,8 @@ func TestOtherClientsUnderstandTheCompressedMessages(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	dialer := *gorilla.DefaultDialer
-	dialer.EnableCompression = true
-	g, _, err := dialer.Dial("ws://"+s.addr+Path, nil)
+	dialer.EnableCompression, dialer.TLSClientConfig = true, clientTLS()
+	g, _, err := dialer.Dial(s.url(Path), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestOtherClientsUnderstandTheCompressedMessages(t *testing.T) {
 	g.SetReadDeadline(time.Now().Add(patience))
 	all := []chatter{gorillaClient{g}}
 	for _, mode := range []coder.CompressionMode{coder.CompressionContextTakeover, coder.CompressionNoContextTakeover, coder.CompressionDisabled} {
-		c, _, err := coder.Dial(ctx, "ws://"+s.addr+Path, &coder.DialOptions{CompressionMode: mode, CompressionThreshold: 1})
+		c, _, err := coder.Dial(ctx, s.url(Path), &coder.DialOptions{HTTPClient: theirTLS(), CompressionMode: mode, CompressionThreshold: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,6 +62,7 @@
 //
 //	who a connection is    client.go, session.go, messages.go, inbound.go, meter.go,
 //	                       pending.go, proxied.go, sources.go, web.go
+//	over TLS               secure.go; records, handshakes: package tls13
 //	who only listens       events.go; the events: package sse
 //	what a client wants    turn.go, chat_session.go, chat_commands.go, chat_rooms.go,
 //	                       author.go; events and names: package chat
@@ -127,6 +128,10 @@
 //     history, which others may have that share it, and to which none are on their
 //     way; a client that has left is no
 //     member, though it may still get what was queued for it.
+//   - What is given to a client's Writer, over TLS, stays as it is: frames of a log,
+//     and bytes made for that client, or for all and never changed. No ready member
+//     has anything unsent there, and a frame of which a record was begun is one that
+//     the socket took.
 //   - A session touches its socket until it has closed it; a shard touches it
 //     until it has set statusReleased, which comes first.
 package room

@@ -94,7 +94,7 @@ func (all *doubts) remove(i int) {
 func (s *shard) look(w *poller.Worker, d *doubt, now uint32) {
 	c := d.c
 	p, known := c.Progress()
-	switch waits := s.ping(w, c) || c.out != nil && len(c.out.begun)+len(c.out.urgent) > 0; {
+	switch waits := s.ping(w, c) || c.out != nil && (len(c.out.begun)+len(c.out.urgent) > 0 || c.unsent()); {
 	case !known: // its silence is all there is
 		d.told, d.due = true, d.lost
 	case p.Unread > 0:

@@ -1,7 +1,6 @@
 package room
 
 import (
-	"net"
 	"slices"
 	"testing"
 	"time"
@@ -16,7 +15,7 @@ import (
 // and acknowledges nothing, as one that vanished.
 func (p *peer) deaf() {
 	p.t.Helper()
-	raw, err := p.Conn.(*net.TCPConn).SyscallConn()
+	raw, err := p.tcp().SyscallConn()
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -31,7 +30,7 @@ func (p *peer) deaf() {
 // narrow keeps the peer's kernel from taking much that is not read.
 func (p *peer) narrow() *peer {
 	p.t.Helper()
-	if err := p.Conn.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil {
+	if err := p.tcp().SetReadBuffer(16 << 10); err != nil {
 		p.t.Fatal(err)
 	}
 	return p

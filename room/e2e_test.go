@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -77,14 +76,14 @@ func (s *testServer) chatters(n int) []chatter {
 	all := make([]chatter, n)
 	for i := range all {
 		if i%2 == 0 {
-			c, _, err := gorilla.DefaultDialer.Dial("ws://"+s.addr+Path, nil)
+			c, _, err := (&gorilla.Dialer{TLSClientConfig: clientTLS()}).Dial(s.url(Path), nil)
 			if err != nil {
 				s.t.Fatal(err)
 			}
 			c.SetReadDeadline(time.Now().Add(patience))
 			all[i] = gorillaClient{c}
 		} else {
-			c, _, err := coder.Dial(ctx, "ws://"+s.addr+Path, nil)
+			c, _, err := coder.Dial(ctx, s.url(Path), &coder.DialOptions{HTTPClient: theirTLS()})
 			if err != nil {
 				s.t.Fatal(err)
 			}
@@ -462,8 +461,8 @@ func TestClientThatResetsIsRemoved(t *testing.T) {
 	s := startServer(t)
 	for range 50 {
 		p := s.join()
-		p.Conn.(*net.TCPConn).SetLinger(0)
-		p.Close()
+		p.tcp().SetLinger(0)
+		p.tcp().Close()
 	}
 	s.until(func() bool { return s.Conns() == 0 && s.dropped(Reset) == 50 })
 }
@@ -472,11 +471,16 @@ func TestConnectionsBeyondTheLimitWait(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.MaxConns = 2 })
 	a, b := s.join(), s.join()
 	c := s.dial()
-	c.say(upgradeRequest + text("at last"))
+	said := make(chan struct{})
+	go func() { // over TLS nothing can be said yet
+		defer close(said)
+		c.say(upgradeRequest + text("at last"))
+	}()
 	a.say(text("two are in"))
 	a.expect(ws.OpText, "two are in")
 	b.expect(ws.OpText, "two are in")
 	b.Close()
+	<-said
 	c.joined()
 	c.expect(ws.OpText, "at last")
 }

@@ -122,7 +122,7 @@ func (c *client) feedEvents(w *poller.Worker) {
 
 // answerHead answers a request that asks what the head of the answer would be.
 func (c *client) answerHead(w *poller.Worker, r *handshake.Result) {
-	w.Send(c.FD(), r.AppendAnswer(w.Scratch[:0], c.server.date.get())) // as much as a fresh socket takes: all
+	c.conclude(w, r)
 	c.Narrow()
 	c.linger(w)
 }

@@ -143,3 +143,22 @@ func (l *listener) ends() (whole bool) {
 		return false
 	}
 }
+
+// allAcknowledged reports whether the peers' kernels have all that was written to those
+// members that are caught up.
+func (s *testServer) allAcknowledged() (all bool) {
+	s.t.Helper()
+	all = true
+	for _, sh := range s.shards.all() {
+		if err := s.ask(s.t.Context(), &sh.Task, func() {
+			for _, r := range sh.list {
+				for _, c := range r.ready {
+					all = all && c.hasAll()
+				}
+			}
+		}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return all
+}

@@ -152,7 +152,7 @@ func TestReaderThatSaysAnythingLeaves(t *testing.T) {
 
 func TestReaderThatHangsUpIsGone(t *testing.T) {
 	s := startServer(t)
-	for _, hangUp := range []func(net.Conn) error{net.Conn.Close, func(c net.Conn) error { return c.(*net.TCPConn).CloseWrite() }} {
+	for _, hangUp := range []func(net.Conn) error{net.Conn.Close, func(c net.Conn) error { return c.(interface{ CloseWrite() error }).CloseWrite() }} {
 		l := s.listen(eventsRequest("lobby/events"))
 		if err := hangUp(l.Conn); err != nil {
 			t.Fatal(err)
@@ -309,7 +309,9 @@ func TestReaderGetsACommentEachIntervalAndStays(t *testing.T) {
 		}()
 	}
 	s.until(func() bool {
-		s.Tick()
+		if s.allAcknowledged() { // else their kernels would be too slow for the clock
+			s.Tick()
+		}
 		_, _, err := s.Connections(t.Context(), 0, 1) // the shard has seen the tick
 		return err != nil || len(done) == 2
 	})

@@ -60,6 +60,9 @@ func (s *shard) release(w *poller.Worker, c *client, linger bool) {
 	if linger {
 		status |= statusLinger
 	}
+	if t := c.tls(); t != nil {
+		s.ciphers.Drop(&t.Writer)
+	}
 	s.population.Add(-1)
 	c.status.Or(status)
 	c.ScheduleOn(w)

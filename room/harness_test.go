@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"flag"
@@ -23,22 +24,40 @@ import (
 	"go.uber.org/goleak"
 
 	"chatd/poller"
+	"chatd/poller/tls13"
 	"chatd/room/handshake"
 )
 
 // ring is whether the servers of the tests write through io_uring.
 var ring bool
 
-// TestMain runs everything twice: with plain sends, and with io_uring, if the
-// kernel lets us.
+var only = flag.String("room.only", "", "run the tests only in one way: plain, tls or ring")
+
+// overTLS is whether the peers of the tests speak TLS.
+var overTLS bool
+
+// TestMain runs everything three times: with plain sends, over TLS, and with io_uring,
+// if the kernel lets us.
 func TestMain(m *testing.M) {
 	// Go's own poller, too, has descriptors, from the first socket on.
 	if ln, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		ln.Close()
 	}
-	status := m.Run()
-	benchmarking := flag.Lookup("test.bench").Value.String() != ""
-	if u, err := poller.NewUring(slog.Default()); err == nil && status == 0 && !benchmarking {
+	flag.Parse()
+	status := 0
+	in := func(way string) bool {
+		benchmarking := flag.Lookup("test.bench").Value.String() != ""
+		return status == 0 && (*only == way || *only == "" && (way == "plain" || !benchmarking))
+	}
+	if in("plain") {
+		status = m.Run()
+	}
+	if in("tls") {
+		overTLS = true
+		status = m.Run()
+		overTLS = false
+	}
+	if u, err := poller.NewUring(slog.Default()); err == nil && in("ring") {
 		u.Close()
 		ring = true
 		status = m.Run()
@@ -70,9 +89,10 @@ const patience = 60 * time.Second
 // testServer is a server on a real socket whose clock is the test's.
 type testServer struct {
 	*Server
-	t    *testing.T
-	addr string
-	log  *syncBuffer
+	t      *testing.T
+	addr   string
+	secure string // the address of the listener that speaks TLS
+	log    *syncBuffer
 }
 
 // startServer starts a server and, at the end of the test, sends everybody
@@ -84,6 +104,7 @@ func startServer(t *testing.T, change ...func(*Config)) *testServer {
 	s := &testServer{t: t, log: new(syncBuffer)}
 	config := Config{
 		Queue: 256, MaxMessage: 64 << 10, HandshakeTimeout: 5 * time.Second, DrainTimeout: 10 * time.Second,
+		TLS:  tls13.NewAcceptor(serverTLS()),
 		Page: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the page") }),
 		Log:  slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -99,13 +120,18 @@ func startServer(t *testing.T, change ...func(*Config)) *testServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = listener.Addr().String()
-	s.Server = New(config, pool, epoll, listener.Resume)
-	if err := listener.Start(epoll, pool, s.Server); err != nil {
+	secure, err := poller.Listen("127.0.0.1:0", config.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr, s.secure = listener.Addr().String(), secure.Addr().String()
+	s.Server = New(config, pool, epoll, func() { listener.Resume(); secure.Resume() })
+	if err := errors.Join(listener.Start(epoll, pool, s.Server), secure.Start(epoll, pool, s.Secure())); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		listener.Close()
+		secure.Close()
 		s.shutdown()
 		epoll.Close()
 		pool.Close()
@@ -190,11 +216,38 @@ const upgradeRequest = "GET /ws HTTP/1.1\r\nHost: chat.example\r\nUpgrade: webso
 // dial opens a connection.
 func (s *testServer) dial() *peer {
 	s.t.Helper()
-	c, err := net.Dial("tcp", s.addr)
+	addr := s.addr
+	if overTLS {
+		addr = s.secure
+	}
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if overTLS {
+		c = tls.Client(c, clientTLS())
+	}
 	return s.peerOn(c)
+}
+
+// greets makes the handshake of TLS, if that is spoken: else it is made when something is
+// said.
+func (p *peer) greets() *peer {
+	p.t.Helper()
+	if c, ok := p.Conn.(*tls.Conn); ok {
+		if err := c.Handshake(); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// tcp is the socket of a connection, whatever is spoken over it.
+func (p *peer) tcp() *net.TCPConn {
+	if c, ok := p.Conn.(*tls.Conn); ok {
+		return c.NetConn().(*net.TCPConn)
+	}
+	return p.Conn.(*net.TCPConn)
 }
 
 // peerOn is the peer that speaks through c.

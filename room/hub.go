@@ -257,9 +257,9 @@ func (h *hub) admit(w *poller.Worker, ch *change) {
 	h.open(w, x)
 	ch.place = h.place(w, x, ch.since)
 	if first := c.roster.Load(); first != nil { // it lives in a shard already
-		ch.roster = h.rosterIn(first.shard, x)
+		ch.roster = h.rosterIn(first.shard, c.kind())
 	} else {
-		ch.roster = h.roomiest(x)
+		ch.roster = h.roomiest(c.kind())
 		c.roster.Store(ch.roster)
 	}
 	ch.roster.population.Add(1)

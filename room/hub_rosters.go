@@ -9,42 +9,42 @@ import (
 // This file is a hub and its rosters: which there are, and how far they are. It is
 // the hub's Task's, but for left.
 
-// roomiest is a roster that has room, in a shard that has, for a reader of x.
+// roomiest is a roster that has room, in a shard that has, for one of kind k.
 // The reader is counted in the shard's population.
-func (h *hub) roomiest(x stream) *roster {
+func (h *hub) roomiest(k kind) *roster {
 	for r := h.rosters; r != nil; r = r.sibling {
-		if r.stream == x && r.population.Load() < h.server.shardSize && r.shard.reserve() {
+		if r.kind == k && r.population.Load() < h.server.shardSize && r.shard.reserve() {
 			return r
 		}
 	}
 	for r := h.rosters; r != nil; r = r.sibling { // where other kinds of readers are
-		if h.roster(r.shard, x) == nil && r.shard.reserve() {
-			return h.addRoster(r.shard, x)
+		if h.roster(r.shard, k) == nil && r.shard.reserve() {
+			return h.addRoster(r.shard, k)
 		}
 	}
-	return h.rosterIn(h.server.shards.choose(h.server), x)
+	return h.rosterIn(h.server.shards.choose(h.server), k)
 }
 
 // rosterIn is the roster in the shard s.
-func (h *hub) rosterIn(s *shard, x stream) *roster {
-	if r := h.roster(s, x); r != nil {
+func (h *hub) rosterIn(s *shard, k kind) *roster {
+	if r := h.roster(s, k); r != nil {
 		return r
 	}
-	return h.addRoster(s, x)
+	return h.addRoster(s, k)
 }
 
 // roster is the one in the shard s, nil if there is none.
-func (h *hub) roster(s *shard, x stream) *roster {
+func (h *hub) roster(s *shard, k kind) *roster {
 	for r := h.rosters; r != nil; r = r.sibling {
-		if r.shard == s && r.stream == x {
+		if r.shard == s && r.kind == k {
 			return r
 		}
 	}
 	return nil
 }
 
-func (h *hub) addRoster(s *shard, x stream) *roster {
-	r := newRoster(h, s, x)
+func (h *hub) addRoster(s *shard, k kind) *roster {
+	r := newRoster(h, s, k)
 	last := &h.rosters
 	for *last != nil {
 		last = &(*last).sibling

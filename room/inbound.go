@@ -1,6 +1,9 @@
 package room
 
-import "chatd/room/frame"
+import (
+	"chatd/poller/tls13"
+	"chatd/room/frame"
+)
 
 // inbound is what a session remembers of its peer between two reads. A peer
 // that has nothing unfinished and has used up nothing of its rates needs none.
@@ -10,6 +13,8 @@ type inbound struct {
 	more    bool          // tail has frames that have not been looked at
 	decoder frame.Decoder // an unfinished message
 	meter   meter
+
+	handshake *tls13.Handshake // of TLS, under way
 }
 
 // unread is what was read and is not used yet.

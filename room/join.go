@@ -73,13 +73,11 @@ func (s *shard) enroll(w *poller.Worker, ch *change) {
 // catchUp writes answer to c, which is in no list, and what it has missed. Most who
 // come back take all of that in one write, and then have no queue.
 func (s *shard) catchUp(w *poller.Worker, c *client, at reader, answer []byte) {
-	b := append(w.Scratch[:0], answer...)
-	for bytes := range at.at.Until(at.roster.pos.Seq) {
-		if b = append(b, bytes[:min(len(bytes), max(0, len(w.Scratch)-len(b)))]...); len(b) >= len(w.Scratch) {
-			break
-		}
+	b := answer
+	if c.tls() == nil { // else what is sent is not in the scratch: what it has missed follows
+		b = ahead(w, at, answer)
 	}
-	n := w.Send(c.FD(), b)
+	n := s.put(w, c, b)
 	broken := n < 0 && n != poller.WouldBlock
 	n = max(n, 0)
 	part := 0
@@ -91,7 +89,7 @@ func (s *shard) catchUp(w *poller.Worker, c *client, at reader, answer []byte) {
 		t.caughtUp.Add(uint64(missed))
 	}
 	s.counters(w).sent.Add(uint64(n))
-	if n >= len(answer) && part == 0 && at.at.Seq == at.roster.pos.Seq {
+	if n >= len(answer) && part == 0 && at.at.Seq == at.roster.pos.Seq && !c.unsent() {
 		s.seat(c)
 		return
 	}
@@ -104,6 +102,18 @@ func (s *shard) catchUp(w *poller.Worker, c *client, at reader, answer []byte) {
 	}
 	o.add(answer[min(n, len(answer)):])
 	s.lag(w, o)
+}
+
+// ahead is answer, and what a reader has missed as far as there is room for it, in the
+// worker's scratch.
+func ahead(w *poller.Worker, at reader, answer []byte) []byte {
+	b := append(w.Scratch[:0], answer...)
+	for bytes := range at.at.Until(at.roster.pos.Seq) {
+		if b = append(b, bytes[:min(len(bytes), max(0, len(w.Scratch)-len(b)))]...); len(b) >= len(w.Scratch) {
+			break
+		}
+	}
+	return b
 }
 
 // skip is the place n bytes behind the reader's: in front of the frame in which they

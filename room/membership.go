@@ -93,7 +93,7 @@ func (s *shard) forgetOthers(c *client) {
 // outside is the roster of those that are in no room.
 func (s *shard) outside() *roster {
 	if s.roomless == nil {
-		s.roomless = newRoster(nil, s, rawStream)
+		s.roomless = newRoster(nil, s, kind{})
 		s.add(s.roomless)
 	}
 	return s.roomless
@@ -132,7 +132,7 @@ func (s *shard) unseat(c *client) {
 
 // answer writes bytes to c, which is caught up, ahead of all that will come.
 func (s *shard) answer(w *poller.Worker, c *client, bytes []byte) {
-	if rest := s.write(w, c, bytes); len(rest) > 0 {
+	if rest, behind := s.write(w, c, bytes); behind {
 		o := s.newOutbox(c)
 		o.add(rest)
 		s.unseat(c)
@@ -158,10 +158,10 @@ func (s *shard) leave(w *poller.Worker, c *client, limit func(*hub) uint64, byte
 	if s.owesNothing(c, limit) { // most, and very many may leave at once
 		n := 0
 		if len(bytes) > 0 {
-			n = w.Send(c.FD(), bytes)
+			n = s.put(w, c, bytes)
 			s.counters(w).sent.Add(uint64(max(n, 0)))
 		}
-		if n == len(bytes) || n < 0 && n != poller.WouldBlock {
+		if n == len(bytes) && s.part(w, c) || n < 0 && n != poller.WouldBlock {
 			c.status.Or(statusLeft)
 			s.unseat(c)
 			c.roster.Load().left(w)

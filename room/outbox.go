@@ -83,11 +83,12 @@ const (
 const stretch = 128 << 10
 
 // flush writes until the outbox is caught up with its rosters' reach, the socket is
-// full, or about limit bytes are written.
-func (o *outbox) flush(w *poller.Worker, limit int) progress {
+// full, or about limit bytes are written. What a record is half sent of has been taken:
+// that goes first, and is to have gone in the end.
+func (o *outbox) flush(w *poller.Worker, s *shard, limit int) progress {
 	for {
 		p := o.next()
-		if len(p) == 0 {
+		if len(p) == 0 && !o.c.unsent() && (!o.left || s.part(w, o.c)) {
 			if o.armed {
 				o.armed = false
 				o.c.WantWrite(false)
@@ -97,10 +98,11 @@ func (o *outbox) flush(w *poller.Worker, limit int) progress {
 		if limit <= 0 {
 			return unfinished
 		}
-		switch n := w.Send(o.c.FD(), p); {
-		case n >= 0:
+		switch n := s.put(w, o.c, p); {
+		case n > 0:
 			o.took(w, n)
 			limit -= n
+		case n == 0: // all that was unsent has gone
 		case n != poller.WouldBlock:
 			return broken
 		case o.armed:

@@ -63,13 +63,13 @@ func TestNobodyIsRemovedWhoHasNoID(t *testing.T) {
 // One whose handshake was done when it was banned comes in, and is sent away.
 func TestWhoIsOnTheWayWhenItIsBannedIsSentAway(t *testing.T) {
 	s := startServer(t)
+	c := &chatPeer{peer: s.dial().greets()}
 	held, release := make(chan struct{}), make(chan struct{})
 	asked := make(chan error)
 	go func() {
 		asked <- s.ask(t.Context(), &s.directory.Task, func() { close(held); <-release })
 	}()
 	<-held
-	c := &chatPeer{peer: s.dial()}
 	s.until(func() bool { return s.Stats().Handshakes == 1 })
 	c.peer.say(chatRequest("?session=" + s.config.Secrets.Session("ana")))
 	s.until(func() bool { return s.Stats().Handshakes == 0 })

@@ -89,10 +89,10 @@ func (s *shard) step(w *poller.Worker) (writes int) {
 	writes = (end - p.next) * len(p.pieces)
 	for _, piece := range p.pieces {
 		results := w.Results[:end-p.next]
-		w.Fanout(r.fds[p.next:end], piece.Bytes, results)
+		s.fanOut(w, r, p.next, end, piece.Bytes, results)
 		short := 0
 		for i := len(results) - 1; i >= 0; i-- {
-			if n := int(results[i]); n != len(piece.Bytes) {
+			if n := int(results[i]); n != len(piece.Bytes) || r.unsentAt(p.next+i) {
 				p.behind = append(p.behind, behind{s.takeOut(r, p.next+i, end), piece, n})
 				end--
 				short++

@@ -2,7 +2,6 @@ package room
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -188,7 +187,7 @@ func TestStreamThatEndsWithTheHandshakeEndsTheMembership(t *testing.T) {
 	for range 20 {
 		p := s.dial()
 		p.say(upgradeRequest)
-		if err := p.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		if err := p.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
 		p.joined()

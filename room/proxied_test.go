@@ -123,7 +123,7 @@ func (s *testServer) dialUnix() *peer {
 		s.t.Fatal(err)
 	}
 	s.conns.Add(1)
-	s.adopt(nil, pair[0], nil, -1)
+	s.adopt(nil, pair[0], new(client), nil, -1)
 	f := os.NewFile(uintptr(pair[1]), "")
 	defer f.Close()
 	c, err := net.FileConn(f)

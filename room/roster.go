@@ -18,7 +18,7 @@ type roster struct {
 	hub     *hub // static; nil for those of the shard that are in no room
 	shard   *shard
 	notices *notices // static; nil if the stream's readers are not told of any
-	stream  stream   // static: what its members read
+	kind             // static; of no meaning for those that are in no room
 
 	// From the hub to the shard.
 	events atomic.Uint32 // what to look at; non-zero: it is in the shard's inbox
@@ -41,6 +41,15 @@ type roster struct {
 	next     *roster // in the shard's queue
 }
 
+// kind is what the members of a roster have in common.
+type kind struct {
+	stream stream // that they read
+	secure bool   // they are secure
+}
+
+// kind is that of the rosters that c may be in.
+func (c *client) kind() kind { return kind{c.stream(), c.has(statusTLS)} }
+
 // Events of a roster.
 const (
 	rosterNews    uint32 = 1 << iota // its log has grown, or was trimmed, or there is a notice
@@ -51,9 +60,9 @@ const (
 func (r *roster) Link() **roster { return &r.link }
 
 // newRoster is one without members, at the end of its log. The hub calls it.
-func newRoster(h *hub, s *shard, x stream) *roster {
-	r := &roster{hub: h, shard: s, stream: x, index: -1, overflow: math.MaxUint64}
-	if x.told() {
+func newRoster(h *hub, s *shard, k kind) *roster {
+	r := &roster{hub: h, shard: s, kind: k, index: -1, overflow: math.MaxUint64}
+	if k.stream.told() {
 		r.notices = new(notices)
 	}
 	s.rosterCount.Add(1)

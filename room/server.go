@@ -39,6 +39,7 @@ type Server struct {
 	stepSize  int          // writes of a step
 	slice     int          // events of a kind that a shard deals with between two passes
 	stretch   int          // bytes that it writes to one client before others have a turn
+	record    int          // bytes of a record of TLS, 0: as many as may be
 	clock     func() int64 // ms since 1970
 	pending   pendingConns
 	directory directory
@@ -52,6 +53,7 @@ type Server struct {
 	conns    atomic.Int64
 	members  atomic.Int64
 	counters workerCounters
+	tls      secureCounters
 	refusals
 	disconnects disconnects
 	inspector
@@ -102,6 +104,7 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	s.slice, s.stretch = eventSlice, stretch
 	s.clock = func() int64 { return time.Now().UnixMilli() }
 	s.counters = newWorkerCounters(pool)
+	s.tls = newSecureCounters()
 	s.refusals = newRefusals()
 	s.empty = make(chan struct{})
 	s.turn = make(chan struct{}, 1)
@@ -130,15 +133,28 @@ func (s *Server) Admit() bool {
 func (s *Server) Accept(w *poller.Worker, fd int) {
 	s.conns.Add(1)
 	s.counters.of(w).accepted.Add(1)
-	s.adopt(w, fd, nil, -1)
+	s.adopt(w, fd, new(client), nil, -1)
 }
 
-// adopt takes over the socket fd; from one that comes back from net/http head
-// has been read, and its place in sources is source. The caller need not be on a
-// worker; w is then nil.
-func (s *Server) adopt(w *poller.Worker, fd int, head []byte, source int32) {
+// Secure is the Acceptor for a listener that speaks TLS.
+func (s *Server) Secure() poller.Acceptor { return secureSide{s} }
+
+// secureSide is a Server's side to those who speak TLS.
+type secureSide struct{ *Server }
+
+// Accept implements poller.Acceptor.
+func (s secureSide) Accept(w *poller.Worker, fd int) {
+	s.conns.Add(1)
+	s.counters.of(w).accepted.Add(1)
+	s.adopt(w, fd, newSecure(), nil, -1)
+}
+
+// adopt takes over the socket fd for c, which is new; from one that comes back from
+// net/http head has been read, and its place in sources is source. The caller need not
+// be on a worker; w is then nil.
+func (s *Server) adopt(w *poller.Worker, fd int, c *client, head []byte, source int32) {
 	now := s.now.Load()
-	c := &client{server: s, slot: -1, born: now}
+	c.server, c.slot, c.born = s, -1, now
 	c.source.Store(source)
 	c.setUnread(head)
 	c.heard.Store(now)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"chatd/poller"
+	"chatd/poller/tls13"
 	"chatd/room/chat"
 	"chatd/room/frame"
 	"chatd/room/handshake"
@@ -38,6 +39,12 @@ func (c *client) Run(w *poller.Worker) {
 	if c.has(statusExpired) {
 		c.expired(w)
 	}
+	if c.phase == phaseTLS && c.has(statusCrowded) {
+		c.stopShaking(w, tls13.Canceled, handshake.Crowded)
+	}
+	if c.phase == phaseTLS && !c.shake(w) {
+		return
+	}
 	if c.phase == phaseHead && c.has(statusCrowded) {
 		c.refuse(w, handshake.Crowded)
 	}
@@ -51,7 +58,7 @@ func (c *client) Run(w *poller.Worker) {
 		c.released(w)
 	}
 	for range readsPerRun {
-		if c.phase == phaseClosed || c.phase == phaseJoining || c.ended {
+		if c.phase == phaseClosed || c.phase == phaseTLS || c.phase == phaseJoining || c.ended {
 			return
 		}
 		if c.phase == phaseOpen && c.mustWait(w) {
@@ -122,8 +129,15 @@ func (c *client) begin(w *poller.Worker) {
 		c.refuse(w, handshake.NoTrustedProxy)
 		return
 	}
+	if c.has(statusTLS) && !c.has(statusSecure) && !c.wantsHeader() {
+		c.phase = phaseTLS
+		return
+	}
 	if head := c.unread(); len(head) > 0 { // net/http gave it back
 		c.feed(w, w.Scratch[:copy(w.Scratch, head)])
+		if c.phase == phaseJoining && c.tls() != nil {
+			c.Schedule() // the Reader may have more
+		}
 	}
 }
 
@@ -131,6 +145,9 @@ func (c *client) begin(w *poller.Worker) {
 // be more.
 func (c *client) readOnce(w *poller.Worker) bool {
 	buf := c.buffer(w)
+	if t := c.tls(); t != nil {
+		return c.readRecords(w, t, buf)
+	}
 	kept := len(c.unread())
 	n := c.Read(buf[kept:])
 	switch {
@@ -206,6 +223,11 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 	if c.wantsHeader() {
 		return c.feedHeader(w, b)
 	}
+	if c.has(statusTLS) && !c.has(statusSecure) { // behind that header
+		c.phase = phaseTLS
+		c.Schedule()
+		return 0
+	}
 	r := c.server.handshake.Look(b)
 	switch r.Verdict {
 	case handshake.Incomplete:
@@ -234,7 +256,7 @@ func (c *client) feedHead(w *poller.Worker, b []byte) int {
 		return len(b)
 	case handshake.HTTP:
 		c.gone(w)
-		c.server.web.take(c.Detach(), c.source.Load(), b, r)
+		c.server.web.take(c.Detach(), c.source.Load(), c.tls(), b, r)
 		return len(b)
 	default:
 		c.refuse(w, r)
@@ -295,7 +317,21 @@ func (c *client) answer(w *poller.Worker, r handshake.Result) {
 		r = r.Problem()
 	}
 	c.server.refused(c.peer(), r.Reason, r.Status)
-	w.Send(c.FD(), r.AppendAnswer(w.Scratch[:0], c.server.date.get())) // as much as a fresh socket takes: all
+	c.conclude(w, &r)
+}
+
+// conclude writes the answer to c, which is not a member, and ends what is written to it.
+func (c *client) conclude(w *poller.Worker, r *handshake.Result) {
+	date := c.server.date.get()
+	switch t := c.tls(); {
+	case t != nil:
+		t.Writer.Send(w, nil, c.FD(), r.AppendAnswer(nil, date))
+		c.bye(w)
+	case c.has(statusTLS): // it would not understand anything else
+		w.Send(c.FD(), tls13.AccessDenied.Record())
+	default:
+		w.Send(c.FD(), r.AppendAnswer(w.Scratch[:0], date)) // as much as a fresh socket takes: all
+	}
 }
 
 // joined reports whether the client is a member by now; if not, the shard will
@@ -354,6 +390,9 @@ func (c *client) end(w *poller.Worker, failed bool) {
 	c.in = nil
 	switch {
 	case c.phase == phaseHead || c.phase == phaseLinger:
+		if c.tls() != nil && !failed {
+			c.bye(w)
+		}
 		c.close(w)
 	case failed:
 		c.phase = phaseLeaving
@@ -382,6 +421,7 @@ func (c *client) released(w *poller.Worker) {
 func (c *client) linger(w *poller.Worker) {
 	c.phase = phaseLinger
 	c.in = nil
+	c.wipe()
 	c.ShutdownWrite()
 	c.server.pending.signal(w, c, eventLinger)
 }
@@ -390,6 +430,11 @@ func (c *client) linger(w *poller.Worker) {
 // just left it.
 func (c *client) expired(w *poller.Worker) {
 	c.status.And(^statusExpired)
+	if c.phase == phaseTLS && c.server.stage.Load() != serving {
+		c.stopShaking(w, tls13.Canceled, handshake.TimedOut)
+	} else if c.phase == phaseTLS && !c.shake(w) {
+		c.stopShaking(w, tls13.TimedOut, handshake.TimedOut)
+	}
 	if c.phase == phaseHead && c.server.stage.Load() == serving {
 		c.readOnce(w) // what has come in time, has
 	}
@@ -403,6 +448,7 @@ func (c *client) expired(w *poller.Worker) {
 
 func (c *client) close(w *poller.Worker) {
 	c.gone(w)
+	c.wipe()
 	c.Close()
 	c.server.closed(c.source.Load())
 }
@@ -425,6 +471,13 @@ func (c *client) Panicked(w *poller.Worker, _ any) {
 		} else {
 			c.send(w, &mail{broken: true, reason: Panicked})
 		}
+	case phaseTLS:
+		if h := c.shaking(); h != nil {
+			h.Cancel(tls13.Panicked)
+			c.Schedule()
+			return
+		}
+		c.close(w)
 	case phaseHead, phaseLinger:
 		c.server.disconnects.add(Disconnect{Time: time.Now(), Source: c.peer(), Reason: Panicked.String()})
 		c.close(w)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"chatd/poller"
+	"chatd/poller/tls13"
 	"chatd/room/framelog"
 )
 
@@ -48,11 +49,13 @@ type shard struct {
 	sweepAt  uint32  // the tick at which members are to be looked at
 	expires  int64   // when the first token of a member does, in ms since 1970; never, if there is none
 	doubts   *doubts // about some of them; nil: none
+	ciphers  tls13.Ciphers
 }
 
 func newShard(server *Server) *shard {
 	s := &shard{server: server, sweepAt: math.MaxUint32, expires: never}
 	s.ticked = server.now.Load()
+	s.ciphers.Most = server.record
 	s.due.Store(s.nextRound(s.ticked))
 	s.Task.Init(server.pool, s)
 	return s
@@ -101,6 +104,9 @@ func (s *shard) Run(w *poller.Worker) {
 	}
 	if stage := s.server.stage.Load(); stage == aborting || stage == closing {
 		s.closeAll(w, stage)
+	}
+	if s.ciphers.Len() > 0 {
+		s.due.Store(min(s.due.Load(), s.nextSecond(s.ticked)))
 	}
 }
 
@@ -236,30 +242,37 @@ func (s *shard) handle(w *poller.Worker, c *client, events uint32) {
 			s.deliver(w, c, m)
 		}
 	}
+	if events&eventUpdate != 0 && !c.has(statusReleased) {
+		s.renew(w, c)
+	}
 	if events&eventWritable != 0 && c.out != nil {
 		s.resume(w, c.out)
 	}
 }
 
 // write writes bytes to c, which is caught up, and returns what its socket does not
-// take.
-func (s *shard) write(w *poller.Worker, c *client, bytes []byte) (rest []byte) {
-	if len(bytes) == 0 {
-		return nil
+// take, and whether c is behind with that.
+func (s *shard) write(w *poller.Worker, c *client, bytes []byte) (rest []byte, behind bool) {
+	if len(bytes) == 0 && !c.unsent() {
+		return nil, false
 	}
-	n := w.Send(c.FD(), bytes)
+	n := s.put(w, c, bytes)
 	if n < 0 && n != poller.WouldBlock {
 		s.abandon(w, c, Reset)
-		return nil
+		return nil, false
 	}
 	s.counters(w).sent.Add(uint64(max(n, 0)))
-	return bytes[max(n, 0):]
+	rest = bytes[max(n, 0):]
+	return rest, len(rest) > 0 || c.unsent()
 }
 
 // deliver writes m to c at its next frame boundary.
 func (s *shard) deliver(w *poller.Worker, c *client, m *mail) {
 	switch {
 	case m.broken:
+		if m.alert != 0 {
+			s.warn(w, c, m.alert)
+		}
 		s.abandon(w, c, m.reason)
 	case m.leaving != nil:
 		if m.reason != 0 && !c.has(statusLeft) {
@@ -282,7 +295,7 @@ func (s *shard) say(w *poller.Worker, c *client, bytes []byte) {
 		}
 		return
 	}
-	if rest := s.write(w, c, bytes); len(rest) > 0 {
+	if rest, behind := s.write(w, c, bytes); behind {
 		o := s.newOutbox(c)
 		if len(rest) < len(bytes) {
 			o.begun = rest
@@ -325,7 +338,7 @@ func (s *shard) resume(w *poller.Worker, o *outbox) { s.push(w, o, s.server.stre
 
 // push is resume with a share of limit bytes.
 func (s *shard) push(w *poller.Worker, o *outbox, limit int) {
-	switch o.flush(w, limit) {
+	switch o.flush(w, s, limit) {
 	case blocked:
 		s.watch(o)
 	case unfinished:

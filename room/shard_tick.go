@@ -32,6 +32,9 @@ func (s *shard) tick(w *poller.Worker, before, now uint32) {
 			s.expire(w, ms)
 		}
 	}
+	if second {
+		s.ciphers.Tick()
+	}
 	s.due.Store(s.nextRound(now))
 	for i := len(s.lagging) - 1; i >= 0; i-- {
 		o := s.lagging[i]
@@ -58,13 +61,16 @@ func (s *shard) nextRound(now uint32) uint32 {
 		next = min(next, d.due)
 	}
 	if server.config.Lag != nil || s.expires != never {
-		next = min(next, (now/ticksPerSecond+1)*ticksPerSecond)
+		next = min(next, s.nextSecond(now))
 	}
 	if server.stage.Load() == draining {
 		next = now + 1
 	}
 	return next
 }
+
+// nextSecond is the tick at which the next second begins.
+func (s *shard) nextSecond(now uint32) uint32 { return (now/ticksPerSecond + 1) * ticksPerSecond }
 
 // sample observes the members that are behind.
 func (s *shard) sample(lag Observer) {

@@ -11,6 +11,17 @@ func TestClientIsSmall(t *testing.T) {
 	}
 }
 
+// One over TLS has its session behind it, and that is all: the cast in secured relies on
+// where it is.
+func TestSecureClientIsAClientAndASession(t *testing.T) {
+	if n := unsafe.Sizeof(secure{}); n > 288 {
+		t.Errorf("a secure has %d bytes, want at most 288", n)
+	}
+	if n := unsafe.Offsetof(secure{}.client); n != 0 {
+		t.Errorf("its client is %d bytes into it", n)
+	}
+}
+
 // Each is the most that its size class takes.
 func TestRoomIsSmall(t *testing.T) {
 	if n := unsafe.Sizeof(hub{}); n > 208 {

@@ -3,6 +3,7 @@ package room
 import (
 	"sync/atomic"
 
+	"chatd/poller/tls13"
 	"chatd/room/chat"
 )
 
@@ -38,6 +39,12 @@ type Stats struct {
 	CompressedInput  uint64 // their bytes before
 	CompressedOutput uint64 // and after
 	Inflated         uint64 // messages that came compressed
+
+	// Of TLS.
+	Shaken    map[string]uint64 // handshakes: full, resumed
+	Unshaken  map[string]uint64 // those that failed, by tls13.Reason
+	Truncated uint64            // streams of which the peer did not say that they end
+	Broken    uint64            // streams that broke the rules, or were tampered with
 
 	KeptMessages int64  // in the rooms' histories
 	KeptBytes    int64  // of memory for them
@@ -86,6 +93,11 @@ func (s *Server) Stats() Stats {
 		KeptBytes:    t.level(func(t *counters) *atomic.Int64 { return &t.keptBytes }),
 		CaughtUp:     t.sum(func(t *counters) *atomic.Uint64 { return &t.caughtUp }),
 
+		Shaken:    map[string]uint64{"full": s.tls.full.Load(), "resumed": s.tls.resumed.Load()},
+		Unshaken:  make(map[string]uint64),
+		Truncated: s.tls.truncated.Load(),
+		Broken:    s.tls.broken.Load(),
+
 		Resumed:   make(map[string]uint64),
 		Gaps:      make(map[string]uint64),
 		Rejected:  make(map[string]uint64),
@@ -98,6 +110,9 @@ func (s *Server) Stats() Stats {
 	}
 	for i, why := range gapReasons {
 		st.Gaps[string(why)] = t.sum(func(t *counters) *atomic.Uint64 { return &t.gaps[i] })
+	}
+	for _, r := range tls13.Reasons() {
+		st.Unshaken[r.String()] = s.tls.failed[r].Load()
 	}
 	for reason, n := range s.refusedFor {
 		st.Refused[reason] = n.Load()

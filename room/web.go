@@ -2,6 +2,7 @@ package room
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"chatd/poller"
+	"chatd/poller/tls13"
 	"chatd/room/handshake"
 )
 
@@ -56,24 +58,38 @@ func newWeb(s *Server) *web {
 				s.closed(page.source)
 			}
 		},
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, pageConnKey{}, c)
+		},
 		DisableGeneralOptionsHandler: true,
 	}
 	v.serving.Go(func() { _ = v.http.Serve(v) }) // ends with ErrServerClosed, always
 	return v
 }
 
+// pageConnKey is what a request's context has its pageConn under.
+type pageConnKey struct{}
+
 // take hands over the socket fd, of a connection from source, from which b has
-// been read: the request r, and what is behind it.
-func (v *web) take(fd, source int32, b []byte, r handshake.Result) {
+// been read: the request r, and what is behind it. It goes on with session, unless
+// that is nil.
+func (v *web) take(fd, source int32, session *tls13.Session, b []byte, r handshake.Result) {
 	f := os.NewFile(uintptr(fd), "")
-	conn, err := net.FileConn(f) // duplicates fd
+	socket, err := net.FileConn(f) // duplicates fd
 	f.Close()
 	if err != nil {
+		if session != nil {
+			session.Wipe()
+		}
 		v.server.refused(netip.AddrPort{}, handshake.Exhausted.Reason, 0)
 		v.server.closed(source)
 		return
 	}
-	page := &pageConn{Conn: conn, web: v, source: source, client: v.server.sources.client(source), stall: v.server.config.WriteTimeout}
+	conn := socket
+	if session != nil {
+		conn = tls13.NewConn(socket, session)
+	}
+	page := &pageConn{Conn: conn, socket: socket.(syscall.Conn), web: v, source: source, client: v.server.sources.client(source), stall: v.server.config.WriteTimeout}
 	page.ahead = append(page.ahead, b[r.Begin:]...)
 	page.begin(r)
 	v.serving.Go(func() {
@@ -93,6 +109,9 @@ const (
 )
 
 func (v *web) serve(rw http.ResponseWriter, r *http.Request) {
+	if c := r.Context().Value(pageConnKey{}).(*pageConn); c.secured() != nil {
+		r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true}
+	}
 	api := v.server.config.API != nil && isAPI(r.URL.Path) && !v.server.handshake.IsEvents(r.URL.Path)
 	if r.ContentLength < 0 || r.ContentLength > 0 && !api {
 		// Nobody reads a body of a page, and where one in chunks ends, pageConn does not know.
@@ -196,6 +215,7 @@ func (v *web) Addr() net.Addr { return &net.TCPAddr{} }
 // every byte as it came.
 type pageConn struct {
 	net.Conn
+	socket syscall.Conn // of the Conn, or of that below it
 	web    *web
 	source int32          // see client
 	client netip.AddrPort // that a proxy speaks for, see sources
@@ -209,6 +229,12 @@ type pageConn struct {
 	left  bool   // it went back
 
 	idle atomic.Bool // net/http waits for a request. What reads for it may outlast its connection
+}
+
+// secured is the Conn of one over TLS, nil if it isn't.
+func (c *pageConn) secured() *tls13.Conn {
+	conn, _ := c.Conn.(*tls13.Conn)
+	return conn
 }
 
 // begin shows net/http the request r, which ahead begins with.
@@ -271,13 +297,18 @@ func (c *pageConn) next(p []byte) (int, error) {
 // descriptor.
 func (c *pageConn) giveBack() {
 	s := c.web.server
-	fd, err := poller.Dup(c.Conn.(syscall.Conn))
+	fd, err := poller.Dup(c.socket)
 	if err != nil {
 		s.refused(c.peer(), handshake.Exhausted.Reason, 0)
 		return
 	}
+	back := new(client)
+	if conn := c.secured(); conn != nil {
+		back = newSecure()
+		back.resume(conn)
+	}
 	c.left = true
-	s.adopt(nil, fd, c.ahead, c.source)
+	s.adopt(nil, fd, back, c.ahead, c.source)
 }
 
 // peer is the address of the other side, the zero value on a unix socket.
@@ -320,6 +351,6 @@ const slowest = 10
 // takes reports whether the peer has lately acknowledged something, which need
 // not be enough for its socket to take more.
 func (c *pageConn) takes() bool {
-	p, known := poller.ProgressOf(c.Conn.(syscall.Conn))
+	p, known := poller.ProgressOf(c.socket)
 	return known && p.Quiet < c.stall
 }

@@ -345,8 +345,8 @@ func TestRefusedOriginIsToldWhatToSet(t *testing.T) {
 
 func TestClientThatInsistsOnASubprotocolGetsIt(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.Subprotocols = []string{"raw", "chat"}; c.Compress = true })
-	d := gorilla.Dialer{Subprotocols: []string{"mqtt", "chat", "raw"}, EnableCompression: true}
-	c, _, err := d.Dial("ws://"+s.addr+Path, nil)
+	d := gorilla.Dialer{Subprotocols: []string{"mqtt", "chat", "raw"}, EnableCompression: true, TLSClientConfig: clientTLS()}
+	c, _, err := d.Dial(s.url(Path), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

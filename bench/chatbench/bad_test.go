@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"chatd/cmd/chatd/certs/certstest"
 )
 
 // badServer is a broadcast server with a planted fault. The test binary is one
@@ -54,6 +57,10 @@ func serveBadly(fault, addr string) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+	fault, secure := strings.CutPrefix(fault, "tls: ")
+	if secure {
+		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{certstest.New().Pair("127.0.0.1").TLS()}})
 	}
 	var handler http.Handler = &badServer{fault: fault}
 	if fault, ok := strings.CutPrefix(fault, "chat: "); ok {
@@ -176,6 +183,9 @@ func startBadly(t *testing.T, fault string) (url string, s *server) {
 		t.Fatal(err)
 	}
 	url = "ws://" + addr + "/ws"
+	if strings.HasPrefix(fault, "tls: ") {
+		url = "wss://" + addr + "/ws"
+	}
 	if s, err = startServer(t.Context(), exe+" "+addr, url); err != nil {
 		t.Fatal(err)
 	}

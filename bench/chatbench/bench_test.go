@@ -82,6 +82,29 @@ func TestPlantedFaultsAreReportedAsWhatTheyAre(t *testing.T) {
 	}
 }
 
+// With enough to say that sockets get full, and records come in pieces.
+func TestClientsByTLSHearAndSayTheSame(t *testing.T) {
+	for name, change := range map[string]func(*scenario){
+		"fanout": nil, "flood": func(s *scenario) { s.params.MessageBytes, s.params.Outstanding = 40_000, 64 },
+		"idle": nil, "storm": nil, "stuck": func(s *scenario) { s.params.Rate = 50 },
+	} {
+		run, _, _, err := against(t, "tls: none", name, change)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if run.Faults.Any() || len(complaints(run)) > 0 {
+			t.Errorf("%s: %+v %v", name, run.Faults, complaints(run))
+		}
+	}
+	run, _, _, err := against(t, "tls: swap", "fanout", nil)
+	if f := run.Faults; err != nil || f.Disordered == 0 {
+		t.Errorf("%v, %+v", err, f)
+	}
+	if run, _, _, err = against(t, "tls: hangup", "fanout", nil); err != nil || run.Faults.Disconnected != 1 {
+		t.Errorf("%v, %+v", err, run.Faults)
+	}
+}
+
 func TestMessagesOfOtherRoomsAreFound(t *testing.T) {
 	inRooms := func(s *scenario) { s.params.Rooms, s.params.Senders = 4, 4 }
 	for fault, least := range map[string]uint64{"none": 0, "foreign": 3, "no rooms": 1000} {

@@ -34,7 +34,7 @@ type options struct {
 func flags(name string) (*options, *flag.FlagSet) {
 	o := options{header: make(http.Header)}
 	fs := flag.NewFlagSet("chatbench "+name, flag.ContinueOnError)
-	fs.StringVar(&o.url, "url", "ws://127.0.0.1:8080/ws", "the server's `ws://` URL")
+	fs.StringVar(&o.url, "url", "ws://127.0.0.1:8080/ws", "the server's `ws://` URL, or wss://, of any certificate")
 	fs.Func("header", "`Name: value` to send with each handshake; repeatable", func(v string) error {
 		key, value, ok := strings.Cut(v, ":")
 		if !ok || key == "" {

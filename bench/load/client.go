@@ -15,7 +15,7 @@ import (
 
 // client is one connection. All of it belongs to the fleet's worker.
 type client struct {
-	poller.Conn
+	wire
 	fleet   *Fleet
 	target  *Target
 	number  int
@@ -95,7 +95,7 @@ func (c *client) begin(w *poller.Worker) {
 		return
 	}
 	request := c.dialect.request(c.target, c.roomName(), &c.place)
-	if n := w.Send(c.FD(), request); n != len(request) {
+	if n := c.wire.send(w, request); n != len(request) {
 		c.lost(errors.New("can't send the handshake"))
 	}
 }
@@ -104,7 +104,7 @@ func (c *client) roomName() string { return c.fleet.rooms.name(c.room) }
 
 // send is for what is short enough to find room.
 func (c *client) send(w *poller.Worker, frame []byte) {
-	if n := w.Send(c.FD(), frame); n != len(frame) {
+	if n := c.wire.send(w, frame); n != len(frame) {
 		c.lost(errors.New("can't send a few bytes"))
 	}
 }
@@ -138,7 +138,7 @@ func (c *client) read(w *poller.Worker) bool {
 	if len(c.tail) == 0 {
 		c.tail = nil
 	}
-	return kept+n == len(into) || c.Hangup()
+	return kept+n == len(into) || c.secure != nil || c.Hangup()
 }
 
 var endOfHead = []byte("\r\n\r\n")
@@ -205,7 +205,7 @@ func (c *client) hear(w *poller.Worker, b []byte) []byte {
 			f, body := appendFrame(nil, ws.OpPong, len(payload))
 			copy(body, payload)
 			ws.Cipher(body, mask, 0)
-			w.Send(c.FD(), f) // a pong that does not fit is missed by nobody
+			c.wire.send(w, f) // a pong that does not fit is missed by nobody
 		case ws.OpClose:
 			code, reason := ws.ParseCloseFrameData(payload)
 			c.lost(fmt.Errorf("closed by the server with code %d %s", code, reason))

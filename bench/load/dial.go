@@ -19,6 +19,7 @@ const perSource = 15000
 // Target is a server's WebSocket.
 type Target struct {
 	addr        netip.AddrPort
+	tls         bool
 	dialect     dialect
 	path, query string // of the request
 	host, more  string // of its head: whose it is, and lines for whatever is asked for
@@ -31,7 +32,7 @@ const (
 	upgrade   = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " + secKey + "\r\nSec-WebSocket-Version: 13\r\n"
 )
 
-// NewTarget understands a ws: URL, where that dialect is spoken. Header is sent
+// NewTarget understands a ws: or wss: URL, where that dialect is spoken. Header is sent
 // with each handshake.
 func NewTarget(rawURL, dialect string, header http.Header) (*Target, error) {
 	d := dialects[dialect]
@@ -42,12 +43,13 @@ func NewTarget(rawURL, dialect string, header http.Header) (*Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-url: %w", err)
 	}
-	if u.Scheme != "ws" || u.Host == "" {
-		return nil, fmt.Errorf("-url is %q: must be ws://host:port/path", rawURL)
+	port := map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
+	if port == "" || u.Host == "" {
+		return nil, fmt.Errorf("-url is %q: must be ws://host:port/path, or wss://host:port/path", rawURL)
 	}
 	host := u.Host
 	if u.Port() == "" {
-		host = net.JoinHostPort(u.Hostname(), "80")
+		host = net.JoinHostPort(u.Hostname(), port)
 	}
 	resolved, err := net.ResolveTCPAddr("tcp4", host)
 	if err != nil {
@@ -65,7 +67,7 @@ func NewTarget(rawURL, dialect string, header http.Header) (*Target, error) {
 	if u.RawQuery != "" || u.ForceQuery {
 		query = "?" + query
 	}
-	return &Target{addr: addr, dialect: d, path: path, query: query, host: "Host: " + u.Host + "\r\n", more: b.String()}, nil
+	return &Target{addr: addr, tls: u.Scheme == "wss", dialect: d, path: path, query: query, host: "Host: " + u.Host + "\r\n", more: b.String()}, nil
 }
 
 // request is the handshake for the room of that name, behind the path, with more
@@ -104,9 +106,17 @@ func (t *Target) appendPost(b []byte, path, kind, head string, body []byte) []by
 	return append(b, body...)
 }
 
-// connect opens the connection of that number.
-func (t *Target) connect(n int, kind Kind) (fd int, err error) {
-	return Dial(t.addr, n/perSource, kind == Stuck)
+// connect opens the connection of that number, and makes its TLS handshake.
+func (t *Target) connect(n int, kind Kind) (fd int, s *secure, err error) {
+	fd, err = Dial(t.addr, n/perSource, kind == Stuck)
+	if err != nil || !t.tls {
+		return fd, nil, err
+	}
+	if s, err = newSecure(fd); err != nil {
+		unix.Close(fd)
+		return -1, nil, fmt.Errorf("the TLS handshake with %s: %w", t.addr, err)
+	}
+	return fd, s, nil
 }
 
 // Dial connects a socket that does not block, on the loopback interface from the

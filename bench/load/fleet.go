@@ -139,12 +139,12 @@ const (
 func (f *Fleet) Connect(number int, kind Kind) error {
 	f.permits <- struct{}{}
 	target := f.targetOf(number)
-	fd, err := target.connect(number, kind)
+	fd, secure, err := target.connect(number, kind)
 	if err != nil {
 		<-f.permits
 		return err
 	}
-	c := &client{fleet: f, target: target, number: number, kind: kind, room: f.rooms.of(number), dialect: target.dialect}
+	c := &client{fleet: f, wire: wire{secure: secure}, target: target, number: number, kind: kind, room: f.rooms.of(number), dialect: target.dialect}
 	if number < f.senders {
 		c.dialect = c.dialect.speaker()
 	}

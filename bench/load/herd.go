@@ -39,11 +39,12 @@ func (f *Fleet) Return() error {
 		f.permits <- struct{}{}
 		target := f.targetOf(former.number)
 		c := &client{fleet: f, target: target, number: former.number, kind: former.kind, room: former.room, dialect: former.dialect, former: former, back: comeback{began: Now()}}
-		fd, err := target.connect(c.number, c.kind)
+		fd, secure, err := target.connect(c.number, c.kind)
 		if err != nil {
 			<-f.permits
 			return err
 		}
+		c.secure = secure
 		c.Attach(fd, f.pool, c)
 		c.Schedule()
 	}

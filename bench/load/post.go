@@ -14,18 +14,18 @@ import (
 // post is a connection over which a sender publishes by HTTP, as its client can't. It
 // belongs to the fleet's worker, but for what is written.
 type post struct {
-	poller.Conn
+	wire
 	fleet *Fleet
 	tail  []byte
 }
 
 // post connects one; number is that of the sender's client.
 func (f *Fleet) post(number int) (*post, error) {
-	fd, err := f.target.connect(number, Healthy)
+	fd, secure, err := f.target.connect(number, Healthy)
 	if err != nil {
 		return nil, err
 	}
-	p := &post{fleet: f}
+	p := &post{fleet: f, wire: wire{secure: secure}}
 	p.Attach(fd, f.pool, p)
 	f.posts = append(f.posts, p)
 	return p, f.poller.Watch(&p.Conn)

@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ type placed struct {
 // From now on the fleet notes where its members hear what.
 func (f *Fleet) Publishers(n int) (all []*Publisher, err error) {
 	for i := range n {
-		conn, err := net.Dial("tcp", f.target.addr.String())
+		conn, err := f.target.dial()
 		if err != nil {
 			ClosePublishers(all)
 			return nil, err
@@ -59,6 +60,14 @@ func (f *Fleet) Publishers(n int) (all []*Publisher, err error) {
 		}
 	})
 	return all, nil
+}
+
+// dial is a connection of a publisher's.
+func (t *Target) dial() (net.Conn, error) {
+	if t.tls {
+		return tls.Dial("tcp", t.addr.String(), secureConfig)
+	}
+	return net.Dial("tcp", t.addr.String())
 }
 
 // ClosePublishers disconnects them.

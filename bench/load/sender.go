@@ -21,7 +21,7 @@ type Sender struct {
 	id      uint16 // in its room
 	fleet   *Fleet
 	dialect dialect
-	fd      int32
+	wire    *wire
 	out     []byte // frames
 	taken   int    // bytes of out that the socket has taken
 	limit   uint64 // closed loop: messages that may be outstanding; 0: open loop
@@ -41,15 +41,15 @@ func (f *Fleet) Senders(n, outstanding int) (senders []*Sender, err error) {
 		for _, c := range f.clients {
 			i := c.room - f.rooms.First
 			if made[i] < f.rooms.Share(i, n) && c.phase == open && c.kind == Healthy && c.dialect == c.dialect.speaker() {
-				fd := c.FD()
+				wire := &c.wire
 				if c.dialect.posts() {
 					var p *post
 					if p, err = f.post(c.number); err != nil {
 						return
 					}
-					fd = p.FD()
+					wire = &p.wire
 				}
-				s := &Sender{dialect: c.dialect, room: c.room, id: uint16(made[i]), fleet: f, fd: fd, limit: uint64(outstanding)}
+				s := &Sender{dialect: c.dialect, room: c.room, id: uint16(made[i]), fleet: f, wire: wire, limit: uint64(outstanding)}
 				made[i]++
 				c.sender = s
 				senders = append(senders, s)
@@ -93,14 +93,14 @@ func (s *Sender) add(due int64) {
 // flush writes what the socket takes and reports whether that is all.
 func (s *Sender) flush(w poller.Sender) bool {
 	for s.taken < len(s.out) {
-		n := w.Send(s.fd, s.out[s.taken:])
+		n := s.wire.send(w, s.out[s.taken:])
 		if n < 0 {
 			return false // full; or broken, which the client finds out
 		}
 		s.taken += n
 	}
 	s.out, s.taken = s.out[:0], 0
-	return true
+	return s.wire.flush()
 }
 
 // refill sends, in a closed loop, what may be outstanding. It is called

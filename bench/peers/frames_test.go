@@ -55,10 +55,10 @@ func (c *client) receive() (message, error) {
 	return message{op, string(data)}, err
 }
 
-func testFrames(t *testing.T, addr string) {
+func testFrames(t *testing.T, url string) {
 	all := make([]*client, clients)
 	for i := range all {
-		all[i] = join(t, addr, i)
+		all[i] = join(t, url, i)
 	}
 	// Whoever joined earlier has the greetings of those after it to read.
 	each(t, all, func(i int, c *client) error {
@@ -94,11 +94,11 @@ func testFrames(t *testing.T, addr string) {
 func greeting(i int) string { return fmt.Sprintf("client %d is here", i) }
 
 // join connects client i and waits for its own greeting: then it is in the room.
-func join(t *testing.T, addr string, i int) *client {
+func join(t *testing.T, url string, i int) *client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	conn, br, _, err := ws.Dial(ctx, "ws://"+addr+"/ws")
+	conn, br, _, err := ws.Dialer{TLSConfig: unverified}.Dial(ctx, url)
 	if err != nil {
 		t.Fatalf("client %d: %v", i, err)
 	}

@@ -4,9 +4,18 @@ package peers
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,11 +46,43 @@ func build(t *testing.T) map[string][]string {
 		all["floor"] = []string{floor}
 		all["floor-coalesce"] = []string{floor, "-coalesce"}
 	}
+	cert, key := certify(t, dir)
+	for _, name := range []string{"channels", "nbio"} {
+		all[name+"-tls"] = []string{filepath.Join(dir, name), "-tls-cert", cert, "-tls-key", key}
+	}
 	return all
 }
 
-// start starts a peer and returns its address.
-func start(t *testing.T, command []string) (addr string) {
+// unverified takes any certificate.
+var unverified = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}
+
+// certify writes a certificate that certifies itself, and its key.
+func certify(t *testing.T, dir string) (cert, key string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+// start starts a peer and returns the URL of its WebSocket.
+func start(t *testing.T, command []string) (url string) {
 	t.Helper()
 	cmd := exec.Command(command[0], append(command[1:], "-addr", "127.0.0.1:0")...)
 	stderr, err := cmd.StderrPipe()
@@ -69,20 +110,25 @@ func start(t *testing.T, command []string) (addr string) {
 		}
 	})
 	select {
-	case addr = <-found:
+	case addr := <-found:
+		if slices.Contains(command, "-tls-cert") {
+			return "wss://" + addr + "/ws"
+		}
+		return "ws://" + addr + "/ws"
 	case <-done:
 		t.Fatal("does not start")
 	case <-time.After(patience):
 		t.Fatal("does not listen")
 	}
-	return addr
+	return ""
 }
 
 // dial connects; a peer may say that it listens a moment before it does.
-func dial(t *testing.T, addr string) *websocket.Conn {
+func dial(t *testing.T, url string) *websocket.Conn {
 	t.Helper()
+	dialer := &websocket.Dialer{HandshakeTimeout: patience, TLSClientConfig: unverified}
 	for deadline := time.Now().Add(patience); ; {
-		c, _, err := websocket.DefaultDialer.Dial("ws://"+addr+"/ws", nil)
+		c, _, err := dialer.Dial(url, nil)
 		if err == nil {
 			c.SetReadDeadline(time.Now().Add(patience))
 			t.Cleanup(func() { c.Close() })
@@ -99,10 +145,10 @@ func TestEveryPeerDeliversEverythingToAllInOneOrder(t *testing.T) {
 	const clients, senders, each = 20, 3, 80
 	for name, command := range build(t) {
 		t.Run(name, func(t *testing.T) {
-			addr := start(t, command)
+			url := start(t, command)
 			conns := make([]*websocket.Conn, clients)
 			for i := range conns {
-				conns[i] = dial(t, addr)
+				conns[i] = dial(t, url)
 			}
 			// Who is connected need not be a member yet: say hello until all
 			// have heard it.

@@ -16,12 +16,13 @@ import (
 
 	"chatd/cmd/chatd/admin"
 	"chatd/cmd/chatd/api"
+	"chatd/cmd/chatd/certs"
 	"chatd/cmd/chatd/check"
-	"chatd/cmd/chatd/listen"
 	"chatd/cmd/chatd/logging"
 	"chatd/cmd/chatd/streams"
 	"chatd/cmd/chatd/talk"
 	"chatd/poller"
+	"chatd/poller/tls13"
 	"chatd/room"
 	"chatd/static"
 )
@@ -103,6 +104,10 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return usageError{err}
 	}
 	programs := api.New(tokens, opts.maxMessage)
+	certificates, err := opts.certs.Open(log)
+	if err != nil {
+		return usageError{err}
+	}
 	store, err := opts.store(log)
 	if err != nil {
 		return usageError{err}
@@ -124,7 +129,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if err := sockets.contradicted(opts); err != nil {
 		return usageError{err}
 	}
-	listener, err := poller.Adopt(sockets.clients.Listener, log)
+	listeners, err := sockets.listen(certificates != nil, log)
 	if err != nil {
 		return err
 	}
@@ -135,6 +140,12 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		config.Order = store
 	case shared != nil:
 		config.Order, config.Nodes, config.OrderGrace = shared, shared, sharedGrace
+	}
+	if certificates != nil {
+		config.TLS = tls13.NewAcceptor(certificates.Config())
+	}
+	if sockets.redirect != nil {
+		config.Page = certs.HSTS(config.Page)
 	}
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
@@ -150,29 +161,39 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	defer closeStore(store, &err) // before the pool, which hears of it
 	defer closeShared(shared, log)
 
-	server := room.New(config, pool, epoll, listener.Resume)
+	server := room.New(config, pool, epoll, listeners.resume)
 	if err := openRooms(server, store, maxRooms, log); err != nil {
 		return err
 	}
 	programs.Begin(server)
-	if err := listener.Start(epoll, pool, server); err != nil {
+	if err := listeners.start(epoll, pool, server); err != nil {
 		return err
 	}
-	defer tick(server, listener)()
+	defer tick(server, listeners)()
 	defer watchTokens(key, tokens, log)()
-	operators.start(admin.Source{Server: server, Pool: pool, Listener: listener, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key, APITokens: tokens, Store: store, NATS: shown})
-	log.Info("listening", "addr", listen.Name(listener.Addr()), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())
+	if certificates != nil {
+		defer certificates.Watch()()
+	}
+	if sockets.redirect != nil {
+		defer certs.NewRedirect(sockets.redirect.Listener, listeners.secure.Addr(), log).Close()
+	}
+	operators.start(admin.Source{Server: server, Pool: pool, Listeners: listeners.all, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key, APITokens: tokens, Store: store, NATS: shown, Certs: certificates})
+	log.Info("listening", append(listeners.attrs(), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())...)
 	manager := newManager(server, log)
 	defer manager.stop()
 	manager.tell(daemon.SdNotifyReady)
-	signal, more := signals.first()
+	var reread func()
+	if len(opts.certs.Certs) > 0 {
+		reread = certificates.Reread
+	}
+	signal, more := signals.first(reread)
 
 	manager.tell(daemon.SdNotifyStopping)
 	limit := opts.drainSpread + opts.drainTimeout
 	log.Info("shutting down", "signal", signal, "connections", server.Conns(), "at_most", limit)
 	go hurry(signals.end, more, limit+abortTimeout, log, out)
 	sockets.remove(log)
-	listener.Close()
+	listeners.close()
 	drain, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
@@ -215,7 +236,7 @@ func capacity(wanted int, log *slog.Logger) (rooms int) {
 }
 
 // tick keeps the server's clock going until stop is called.
-func tick(server *room.Server, listener *poller.Listener) (stop func()) {
+func tick(server *room.Server, listeners listeners) (stop func()) {
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -229,7 +250,7 @@ func tick(server *room.Server, listener *poller.Listener) (stop func()) {
 				for range clock.due(time.Now()) {
 					server.Tick()
 				}
-				listener.Resume() // descriptors may have been freed by others
+				listeners.resume() // descriptors may have been freed by others
 				tidy.tick(server.Conns())
 			case <-done:
 				return

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"chatd/cmd/chatd/certs"
 	"chatd/cmd/chatd/listen"
 	"chatd/cmd/chatd/logging"
 	"chatd/cmd/chatd/streams"
@@ -65,6 +66,7 @@ type options struct {
 	data             string
 	sync             syncing
 	nats             streams.Flags
+	certs            certs.Flags
 	logLevel         slog.Level
 	logFormat        logging.Format
 	version          bool
@@ -77,6 +79,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs := &flagSet{FlagSet: flag.NewFlagSet("chatd", flag.ContinueOnError)}
 	fs.SetOutput(io.Discard) // errors are reported once, by the caller
 	fs.TextVar(&o.addr, "addr", listen.Address{Port: "8080"}, "`host:port` to listen on, port 0 picks a free one; or unix:/path. A socket that systemd passes is used instead")
+	o.certs.Add(fs.FlagSet, fs.list)
 	fs.TextVar(&o.unixMode, "unix-mode", listen.Mode(0o660), "who may connect to a unix socket, as the octal `mode` of its file")
 	fs.StringVar(&o.assets, "assets", "", "serve the page from this `directory` instead of the built-in one")
 	fs.IntVar(&o.queue, "queue", 256, "messages that may wait for one client; one more, and it is dropped")
@@ -220,6 +223,9 @@ func (o options) check() error {
 		return err
 	}
 	if err := o.checkNATS(); err != nil {
+		return err
+	}
+	if err := o.certs.Check(o.given); err != nil {
 		return err
 	}
 	return o.checkAddresses()

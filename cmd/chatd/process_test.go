@@ -41,8 +41,10 @@ func TestMain(m *testing.M) {
 
 // process is a running chatd.
 type process struct {
-	Addr  string // host:port that it listens on
-	Admin string // that of -admin, if it has it
+	Addr     string // host:port that it listens on
+	TLS      string // where it speaks TLS, if it does
+	Redirect string // that of -tls-redirect, if it has it
+	Admin    string // that of -admin, if it has it
 
 	t      testing.TB
 	cmd    *exec.Cmd
@@ -84,10 +86,17 @@ func startChatdIn(t testing.TB, prepare func(*exec.Cmd), args ...string) *proces
 			fmt.Fprintln(&p.log, lines.Text())
 			fields := strings.Fields(lines.Text())
 			for _, field := range fields {
+				if addr, ok := strings.CutPrefix(field, "tls_addr="); ok {
+					p.TLS = addr // before it listens
+				}
+			}
+			for _, field := range fields {
 				switch addr, ok := strings.CutPrefix(field, "addr="); {
 				case !ok:
 				case slices.Contains(fields, "msg=listening"):
 					listening <- addr
+				case strings.Contains(lines.Text(), "redirecting to https"):
+					p.Redirect = addr
 				case strings.Contains(lines.Text(), "admin listening"):
 					p.Admin = addr // before it listens
 				}

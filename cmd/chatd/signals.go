@@ -9,7 +9,7 @@ import (
 // signals are those that send the server away.
 type signals struct {
 	end    chan os.Signal // SIGINT and SIGTERM: the first drains, a second ends the process at once
-	hangup chan os.Signal // SIGHUP: drains
+	hangup chan os.Signal // SIGHUP: drains, or has files read again
 }
 
 // watchSignals takes the signals that are the server's for the process's life.
@@ -26,12 +26,18 @@ func watchSignals() signals {
 
 // first waits until the server has to go. It returns the signal, and how many
 // more at s.end end the process at once. SIGHUP does not count: a terminal that
-// is closed sends it twice, and a service manager sends it beside SIGTERM.
-func (s signals) first() (sig os.Signal, more int) {
-	select {
-	case sig = <-s.end:
-		return sig, 1
-	case sig = <-s.hangup:
-		return sig, 2
+// is closed sends it twice, and a service manager sends it beside SIGTERM. If reread is
+// not nil it is called for SIGHUP, and nobody has to go.
+func (s signals) first(reread func()) (sig os.Signal, more int) {
+	for {
+		select {
+		case sig = <-s.end:
+			return sig, 1
+		case sig = <-s.hangup:
+			if reread == nil {
+				return sig, 2
+			}
+			reread()
+		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"chatd/cmd/chatd/listen"
 )
 
-// sockets are what the server listens on.
-type sockets struct{ clients, admin *listen.Socket } // admin: nil if there is none
+// sockets are what the server listens on. But for clients, each is nil if there is none.
+type sockets struct{ clients, secure, redirect, admin *listen.Socket }
 
 // openSockets opens those of the flags, but for those that systemd passed.
 func openSockets(o options, log *slog.Logger) (sockets, error) {
@@ -22,10 +22,26 @@ func openSockets(o options, log *slog.Logger) (sockets, error) {
 	if s.clients, err = openSocket("addr", inherited.Clients, o.addr, o, log); err != nil {
 		return s, err
 	}
-	if s.admin, err = openSocket("admin", inherited.Admin, o.admin, o, log); err != nil {
-		s.remove(log)
+	for _, more := range []struct {
+		flag      string
+		inherited *listen.Socket
+		at        listen.Address
+		to        **listen.Socket
+	}{{"tls-addr", nil, o.certs.Addr, &s.secure}, {"tls-redirect", nil, o.certs.Redirect, &s.redirect}, {"admin", inherited.Admin, o.admin, &s.admin}} {
+		if *more.to, err = openSocket(more.flag, more.inherited, more.at, o, log); err != nil {
+			s.remove(log)
+			break
+		}
 	}
 	return s, err
+}
+
+// forClients are those that clients come by; the one that speaks TLS is last.
+func (s sockets) forClients() []*listen.Socket {
+	if s.secure == nil {
+		return []*listen.Socket{s.clients}
+	}
+	return []*listen.Socket{s.clients, s.secure}
 }
 
 // openSocket is the socket of a flag: the inherited one, one at a, or nil if that is
@@ -48,11 +64,15 @@ func openSocket(flag string, inherited *listen.Socket, a listen.Address, o optio
 // contradicted refuses flags that are without effect on the sockets that there
 // are, whoever opened them.
 func (s sockets) contradicted(o options) error {
-	byPath, trusted := onPath(s.clients), o.trustedProxies
+	trusted := o.trustedProxies
+	byPath, byAddress := false, false
+	for _, socket := range s.forClients() {
+		byPath, byAddress = byPath || onPath(socket), byAddress || !onPath(socket)
+	}
 	switch {
-	case byPath && o.maxConnsPerIP > 0 && !trusted.Unix:
+	case !byAddress && o.maxConnsPerIP > 0 && !trusted.Unix:
 		return errors.New("-max-conns-per-ip is without effect on a unix socket, whose peers have no address, unless the proxy behind it is believed: -trusted-proxies unix")
-	case byPath && !trusted.None() && !trusted.Unix:
+	case !byAddress && !trusted.None() && !trusted.Unix:
 		return errors.New("-trusted-proxies names nobody who can connect: the peers of a unix socket have no address, and are called unix")
 	case !byPath && trusted.Unix && !trusted.Networks():
 		return errors.New("-trusted-proxies names nobody who can connect: unix is for the peers of a unix socket, others have addresses, as 127.0.0.1")
@@ -69,7 +89,7 @@ func onPath(s *listen.Socket) bool { return s.Addr().Network() == "unix" }
 
 // remove removes the files of unix sockets. It may be called again.
 func (s sockets) remove(log *slog.Logger) {
-	if err := errors.Join(s.clients.Remove(), s.admin.Remove()); err != nil {
+	if err := errors.Join(s.clients.Remove(), s.secure.Remove(), s.admin.Remove()); err != nil {
 		log.Warn("a unix socket is left behind", "err", err)
 	}
 }
@@ -89,15 +109,22 @@ func (o options) checkAddresses() error {
 	if o.addr == none {
 		return errors.New("-addr is empty: write host:port, as :8080 for all of this host's addresses, or unix:/path")
 	}
-	for name, a := range map[string]listen.Address{"addr": o.addr, "admin": o.admin} {
-		if err := a.Check(); err != nil {
-			return fmt.Errorf("-%s is %s: %w", name, a, err)
+	type named struct {
+		name string
+		at   listen.Address
+	}
+	all := []named{{"addr", o.addr}, {"tls-addr", o.certs.Addr}, {"tls-redirect", o.certs.Redirect}, {"admin", o.admin}}
+	for i, a := range all {
+		if err := a.at.Check(); err != nil {
+			return fmt.Errorf("-%s is %s: %w", a.name, a.at, err)
+		}
+		for _, before := range all[:i] {
+			if a.at.Overlaps(before.at) {
+				return fmt.Errorf("-%s is %s: must not be the same as -%s, %s", a.name, a.at, before.name, before.at)
+			}
 		}
 	}
-	switch {
-	case o.admin.Overlaps(o.addr):
-		return fmt.Errorf("-admin is %s: must not be the same as -addr, %s", o.admin, o.addr)
-	case o.given["unix-mode"] && cmp.Or(o.addr.Path, o.admin.Path) == "":
+	if o.given["unix-mode"] && cmp.Or(o.addr.Path, o.certs.Addr.Path, o.admin.Path) == "" {
 		return errors.New("-unix-mode is for unix sockets, and neither -addr nor -admin is unix:/path")
 	}
 	return nil

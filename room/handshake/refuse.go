@@ -74,6 +74,9 @@ var (
 	NoTrustedProxy = refuse(newRefusal("no_trusted_proxy", http.StatusForbidden, "only proxies of trusted addresses may connect (-proxy-protocol, -trusted-proxies)"), nil)
 	NoProxyHeader  = refuse(newRefusal("no_proxy_header", http.StatusBadRequest, "a PROXY protocol header of version 1 or 2 must come before the request (-proxy-protocol)"), nil)
 
+	// PlainHTTP is for who speaks it where TLS is spoken.
+	PlainHTTP = refuse(newRefusal("plain_http", http.StatusBadRequest, "this port speaks TLS: write https or wss"), nil)
+
 	TimedOut = refuse(newRefusal("handshake_timeout", http.StatusRequestTimeout, "the request's head took too long"), nil) // RFC 9110 §15.5.9
 )
 

@@ -114,6 +114,54 @@ func TestFileThatIsOfNoUseIsNotOpened(t *testing.T) {
 	}
 }
 
+// As a certificate and its key, which somebody replaces one after the other.
+func TestFilesThatBelongTogetherAreInUseOnceTheyFit(t *testing.T) {
+	dir := t.TempDir()
+	one, other := filepath.Join(dir, "one"), filepath.Join(dir, "other")
+	write := func(path, content string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(one, "a")
+	write(other, "a")
+	used := ""
+	f, err := OpenTogether([]string{one, other}, 10, func(contents [][]byte) error {
+		if string(contents[0]) != string(contents[1]) {
+			return errors.New("they don't fit")
+		}
+		used = string(contents[0])
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func(changed bool, says, uses string) {
+		t.Helper()
+		for i := range 3 { // seen, read twice, and nothing new
+			got, err := f.Reload()
+			if got != (changed && i == 1) || (err != nil) != (says != "" && i == 1) || err != nil && err.Error() != says {
+				t.Fatalf("look %d: changed %v, %v", i, got, err)
+			}
+		}
+		if used != uses {
+			t.Fatalf("%q is in use, want %q", used, uses)
+		}
+	}
+	write(one, "b")
+	look(false, one+", "+other+": they don't fit", "a")
+	write(other, "b")
+	look(true, "", "b")
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	look(false, "open "+other+": no such file or directory", "b")
+	if done, failed := f.Reloads(); done != 1 || failed != 2 {
+		t.Errorf("%d, %d", done, failed)
+	}
+}
+
 // As in -api-token-file <(pass show tokens): read again, it would be empty.
 func TestPipeIsReadOnce(t *testing.T) {
 	r, w, err := os.Pipe()

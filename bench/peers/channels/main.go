@@ -1,6 +1,7 @@
 // Command channels is the shape of the well-known gorilla/websocket chat
 // example: a hub goroutine, two goroutines and a channel of 256 messages for
-// each client, which is dropped when its channel is full.
+// each client, which is dropped when its channel is full. With a certificate it is
+// served by net/http and crypto/tls.
 package main
 
 import (
@@ -110,7 +111,7 @@ func main() {
 	h := &hub{clients: make(map[*client]bool), broadcast: make(chan message), register: make(chan *client), unregister: make(chan *client)}
 	go h.run()
 	upgrader := websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 1024, CheckOrigin: func(*http.Request) bool { return true }}
-	listen.Serve(listen.On(), func(w http.ResponseWriter, r *http.Request) {
+	listen.Serve(listen.OnNetTLS(), func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			return

@@ -1,8 +1,10 @@
-// Package listen is what the peers have in common: the flag -addr, the line
-// that says where they listen, and a quiet end.
+// Package listen is what the peers have in common: the flag -addr, and of those that
+// can speak TLS those that name a certificate, the line that says where they listen, and
+// a quiet end.
 package listen
 
 import (
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -24,6 +26,31 @@ func On() net.Listener {
 	}
 	Announce(ln.Addr().String())
 	return ln
+}
+
+// Certificate is that of a peer which speaks TLS.
+type Certificate struct{ File, Key string }
+
+// OnTLS is On for one that speaks TLS by itself, if it is given a certificate.
+func OnTLS() (net.Listener, Certificate) {
+	var c Certificate
+	flag.StringVar(&c.File, "tls-cert", "", "`file` of a certificate: TLS 1.3 is spoken")
+	flag.StringVar(&c.Key, "tls-key", "", "`file` of its key")
+	return On(), c
+}
+
+// OnNetTLS is On for one that is served by net/http, which speaks TLS, if it is given a
+// certificate, by crypto/tls.
+func OnNetTLS() net.Listener {
+	ln, c := OnTLS()
+	if c.File == "" {
+		return ln
+	}
+	pair, err := tls.LoadX509KeyPair(c.File, c.Key)
+	if err != nil {
+		Fail(err)
+	}
+	return tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}})
 }
 
 // Announce says that addr is listened on.

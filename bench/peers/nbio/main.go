@@ -1,6 +1,7 @@
 // Command nbio broadcasts with lesismal/nbio: an epoll server without a
 // goroutine for each connection. What a socket does not take is buffered up to
-// 4 MiB, then the connection is closed.
+// 4 MiB, then the connection is closed. With a certificate it speaks TLS, by its fork of
+// crypto/tls.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/lesismal/llib/std/crypto/tls"
 	"github.com/lesismal/nbio/logging"
 	"github.com/lesismal/nbio/nbhttp"
 	"github.com/lesismal/nbio/nbhttp/websocket"
@@ -48,16 +50,25 @@ func main() {
 	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws", func(w http.ResponseWriter, req *http.Request) { upgrader.Upgrade(w, req, nil) })
-	ln := listen.On()
-	engine := nbhttp.NewEngine(nbhttp.Config{
+	ln, certificate := listen.OnTLS()
+	config := nbhttp.Config{
 		Network:            "tcp",
-		Addrs:              []string{ln.Addr().String()},
 		Listen:             func(string, string) (net.Listener, error) { return ln, nil },
 		Handler:            mux,
 		IOMod:              nbhttp.IOModNonBlocking,
 		MaxLoad:            1 << 20,
 		MaxWriteBufferSize: 256 * 16 << 10,
-	})
+	}
+	if addrs := []string{ln.Addr().String()}; certificate.File == "" {
+		config.Addrs = addrs
+	} else {
+		pair, err := tls.LoadX509KeyPair(certificate.File, certificate.Key)
+		if err != nil {
+			listen.Fail(err)
+		}
+		config.AddrsTLS, config.TLSConfig = addrs, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
+	}
+	engine := nbhttp.NewEngine(config)
 	if err := engine.Start(); err != nil {
 		listen.Fail(err)
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"chatd/cmd/chatd/api"
+	"chatd/cmd/chatd/certs"
 	"chatd/cmd/chatd/listen"
 	"chatd/poller"
 	"chatd/room"
@@ -57,12 +58,12 @@ func New(ln net.Listener, hosts []string, log *slog.Logger) *Admin {
 
 // Source is what there is to show.
 type Source struct {
-	Server   *room.Server
-	Pool     *poller.Pool
-	Listener *poller.Listener
-	API      *api.API
-	MaxConns int
-	Version  string
+	Server    *room.Server
+	Pool      *poller.Pool
+	Listeners []*poller.Listener
+	API       *api.API
+	MaxConns  int
+	Version   string
 
 	// As the server was given them.
 	PassTime, PlaceTime, Lag prometheus.Histogram
@@ -72,6 +73,7 @@ type Source struct {
 	APITokens    *api.Tokens   // nil: programs may not ask
 	Store        *stored.Store // nil: nothing is on disk
 	NATS         *NATS         // nil: rooms don't span nodes
+	Certs        *certs.Certs  // nil: TLS is not spoken
 }
 
 // Start serves until Close. From now on the server counts as ready.
@@ -112,12 +114,22 @@ func (a *Admin) handler(s Source) http.Handler {
 	return mux
 }
 
+// pauses is how often new connections have had to wait because of p at any of the
+// listeners, and whether they do now.
+func (s Source) pauses(p poller.Pause) (times uint64, now bool) {
+	for _, l := range s.Listeners {
+		more, waits := l.Pauses(p)
+		times, now = times+more, now || waits
+	}
+	return times, now
+}
+
 // ready tells whether new clients should be sent here. That the hub answers
 // shows that the workers work.
 func ready(w http.ResponseWriter, r *http.Request, s Source) {
 	ctx, cancel := context.WithTimeout(r.Context(), questionTimeout)
 	defer cancel()
-	_, exhausted := s.Listener.Pauses(poller.Exhausted)
+	_, exhausted := s.pauses(poller.Exhausted)
 	why := ""
 	switch {
 	case s.Server.Draining():

@@ -53,7 +53,7 @@ func newSite(t *testing.T) *site {
 	operators, err := poller.Open("tcp", "127.0.0.1:0")
 	must(err)
 	a := New(operators, []string{"metrics.example"}, log)
-	s := Source{Pool: pool, Listener: listener, API: api.New(nil, 1), MaxConns: 10, Version: "test", PassTime: NewPassTime(), PlaceTime: NewPlaceTime(), Lag: NewLag(), LogLinesLost: func() uint64 { return 3 }}
+	s := Source{Pool: pool, Listeners: []*poller.Listener{listener}, API: api.New(nil, 1), MaxConns: 10, Version: "test", PassTime: NewPassTime(), PlaceTime: NewPlaceTime(), Lag: NewLag(), LogLinesLost: func() uint64 { return 3 }}
 	s.Server = room.New(room.Config{
 		Queue: 256, MaxMessage: 1 << 16, HandshakeTimeout: time.Minute, DrainTimeout: time.Minute, MaxConns: 10, Compress: true,
 		Page: http.NotFoundHandler(), Log: log, PassTime: s.PassTime, Lag: s.Lag,

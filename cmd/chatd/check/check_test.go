@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
+
+	"chatd/cmd/chatd/certs/certstest"
 )
 
 func TestExitStatusTellsWhetherTheHostHoldsThem(t *testing.T) {
@@ -50,4 +53,26 @@ func TestCheckOfThisHost(t *testing.T) {
 		t.Fatalf("exit status %d: %s", status, errs.String())
 	}
 	t.Log("\n" + out.String())
+}
+
+func TestCheckOfACertificate(t *testing.T) {
+	dir, now, ca := t.TempDir(), time.Now(), certstest.New()
+	good, goodKey := ca.Pair("good.example").Write(dir, "good")
+	over, overKey := ca.Between(now.Add(-2*time.Hour), now.Add(-time.Hour), "over.example").Write(dir, "over")
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"-tls-cert", good, "-tls-key", goodKey}, exitHolds, "good.pem  good.example  "},
+		{[]string{"-tls-cert", over, "-tls-key", overKey}, exitTooFew, "over.pem: it has expired: clients refuse it\n"},
+		{[]string{"-tls-cert", good, "-tls-key", overKey}, exitUnknown, "private key does not match public key"},
+		{[]string{"-tls-cert", good}, exitUnknown, "-tls-cert has no -tls-key"},
+		{[]string{"-acme-domain", "a.example", "-acme-cache", dir}, exitTooFew, "there is no certificate for a.example yet"},
+	} {
+		var out, errs bytes.Buffer
+		if got := run("/", c.args, &out, &errs); got != c.status || !strings.Contains(out.String()+errs.String(), c.says) {
+			t.Errorf("check %s: exit status %d, want %d, and %q in\n%s%s", c.args, got, c.status, c.says, &out, &errs)
+		}
+	}
 }

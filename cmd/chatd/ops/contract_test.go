@@ -16,6 +16,8 @@ import (
 
 	"chatd/cmd/chatd/admin"
 	"chatd/cmd/chatd/api"
+	"chatd/cmd/chatd/certs"
+	"chatd/cmd/chatd/certs/certstest"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/room/order/jetstream"
@@ -86,11 +88,16 @@ func gather() (map[string]family, error) {
 	if err != nil {
 		return nil, err
 	}
+	cert, certKey := certstest.New().Pair("chat.example").Write(dir, "cert")
+	shown, err := (&certs.Flags{Certs: []string{cert}, Keys: []string{certKey}}).Open(log)
+	if err != nil {
+		return nil, err
+	}
 	nats := admin.NewNATS()
 	nats.Stats = func() jetstream.Stats { return jetstream.Stats{} }
 	r := admin.Registry(admin.Source{
-		Server: server, Pool: pool, Listener: listener, API: api.New(tokens, 1), PassTime: admin.NewPassTime(), PlaceTime: admin.NewPlaceTime(), Lag: admin.NewLag(),
-		LogLinesLost: func() uint64 { return 0 }, TokenKey: key, APITokens: tokens, Store: store, NATS: nats,
+		Server: server, Pool: pool, Listeners: []*poller.Listener{listener}, API: api.New(tokens, 1), PassTime: admin.NewPassTime(), PlaceTime: admin.NewPlaceTime(), Lag: admin.NewLag(),
+		LogLinesLost: func() uint64 { return 0 }, TokenKey: key, APITokens: tokens, Store: store, NATS: nats, Certs: shown,
 	})
 	gathered, err := r.Gather()
 	if err != nil {

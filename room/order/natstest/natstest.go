@@ -1,7 +1,6 @@
 // Package natstest runs real NATS servers for tests.
 //
-// The program is built once, from the nested module bench/peers/nats-server, into
-// bin/tools: make tools does it, too.
+// The program is built once, from a nested module: see package tool.
 package natstest
 
 import (
@@ -9,16 +8,13 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"chatd/bench/tool"
 	_ "chatd/poller/linuxonly"
 )
 
@@ -37,45 +33,10 @@ type Server struct {
 	done chan struct{}
 }
 
-var binary = sync.OnceValues(func() (string, error) {
-	_, file, _, _ := runtime.Caller(0)
-	root := filepath.Join(filepath.Dir(file), "..", "..", "..")
-	module := filepath.Join(root, "bench", "peers", "nats-server")
-	path := filepath.Join(root, "bin", "tools", "nats-server")
-	if built, err := os.Stat(path); err == nil {
-		if wanted, err := os.Stat(filepath.Join(module, "go.mod")); err == nil && built.ModTime().After(wanted.ModTime()) {
-			return path, nil
-		}
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return "", err
-	}
-	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o666) // other packages' tests build it, too
-	if err != nil {
-		return "", err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", err
-	}
-	// Beside it and then in its place: another test may be running it.
-	build := exec.Command("go", "build", "-o", path+".new", "github.com/nats-io/nats-server/v2")
-	build.Dir = module
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, os.Rename(path+".new", path)
-})
-
 // Binary is the program, for who runs it by himself.
 func Binary(t testing.TB) string {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatalf("nats-server can't be built: %v", err)
-	}
-	return path
+	return tool.Path(t, "nats-server", "github.com/nats-io/nats-server/v2")
 }
 
 // Start runs a server until the test ends.

@@ -1,0 +1,168 @@
+package load
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"chatd/poller"
+)
+
+// wire is a connection, by TLS if secure is there.
+type wire struct {
+	poller.Conn
+	secure *secure
+}
+
+// Read is [poller.Conn.Read]. By TLS, a read that is short need not be the last.
+func (c *wire) Read(p []byte) int {
+	if c.secure != nil {
+		return c.secure.receive(p)
+	}
+	return c.Conn.Read(p)
+}
+
+// send writes what the socket takes, as w.Send does. What TLS has taken may wait for
+// flush.
+func (c *wire) send(w poller.Sender, p []byte) int {
+	if c.secure != nil {
+		return c.secure.send(p)
+	}
+	return w.Send(c.FD(), p)
+}
+
+// flush writes what waits, and reports whether nothing does any more.
+func (c *wire) flush() bool { return c.secure == nil || c.secure.flush() }
+
+// secure is a connection's TLS, by crypto/tls, which waits for nothing once the
+// handshake is made. Receive belongs to who reads the socket; anybody may send.
+type secure struct {
+	socket *socket
+	conn   *tls.Conn
+
+	mu sync.Mutex // guards what is written
+}
+
+// secureConfig takes any certificate: a load test knows whom it asks. Each connection
+// makes a whole handshake.
+var secureConfig = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
+
+// newSecure makes the handshake on fd, which blocks until it is done.
+func newSecure(fd int) (*secure, error) {
+	s := &socket{fd: fd, waits: true}
+	conn := tls.Client(s, secureConfig)
+	if err := conn.Handshake(); err != nil {
+		return nil, err
+	}
+	s.waits = false
+	return &secure{socket: s, conn: conn}, nil
+}
+
+// receive is poller.Conn's Read.
+func (s *secure) receive(p []byte) int {
+	n, err := s.conn.Read(p)
+	switch {
+	case n > 0:
+		return n
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return poller.WouldBlock
+	case err == io.EOF:
+		return 0
+	}
+	return -int(unix.EPROTO)
+}
+
+// send is poller.Sender's Send, which takes all or nothing.
+func (s *secure) send(p []byte) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.socket.flush(); n < 0 {
+		return n
+	}
+	if _, err := s.conn.Write(p); err != nil {
+		return -int(unix.EPROTO)
+	}
+	if n := s.socket.flush(); n < 0 && n != poller.WouldBlock {
+		return n
+	}
+	return len(p)
+}
+
+// flush reports whether the socket has taken all, by now.
+func (s *secure) flush() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.socket.flush() == 0
+}
+
+var errSilent = errors.New("the server says nothing")
+
+// socket is a net.Conn on a socket of a poller's.
+type socket struct {
+	fd    int
+	waits bool   // for what comes
+	out   []byte // records that the socket has not taken
+}
+
+// handshakeTimeout is how long the other side may be silent in a handshake.
+const handshakeTimeout = 10 * time.Second
+
+// Read implements net.Conn.
+func (s *socket) Read(p []byte) (int, error) {
+	for {
+		switch n, err := unix.Read(s.fd, p); {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN && s.waits:
+			ready, err := unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}, int(handshakeTimeout.Milliseconds()))
+			if err == nil && ready == 0 {
+				return 0, errSilent
+			}
+		case err == unix.EAGAIN:
+			return 0, os.ErrDeadlineExceeded // after which crypto/tls goes on
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
+// Write implements net.Conn. What the socket does not take waits for flush.
+func (s *socket) Write(p []byte) (int, error) {
+	s.out = append(s.out, p...)
+	if n := s.flush(); n < 0 && n != poller.WouldBlock {
+		return 0, unix.Errno(-n)
+	}
+	return len(p), nil
+}
+
+// flush writes what waits: 0, or why it still does.
+func (s *socket) flush() int {
+	for len(s.out) > 0 {
+		n := poller.Plain{}.Send(int32(s.fd), s.out)
+		if n < 0 {
+			return n
+		}
+		s.out = s.out[n:]
+	}
+	s.out = nil
+	return 0
+}
+
+// Close implements net.Conn: the socket is the poller's.
+func (s *socket) Close() error { return nil }
+
+// The rest of net.Conn is not asked for.
+func (s *socket) LocalAddr() net.Addr              { return nil }
+func (s *socket) RemoteAddr() net.Addr             { return nil }
+func (s *socket) SetDeadline(time.Time) error      { return nil }
+func (s *socket) SetReadDeadline(time.Time) error  { return nil }
+func (s *socket) SetWriteDeadline(time.Time) error { return nil }

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"log/slog"
+
+	"chatd/cmd/chatd/listen"
+	"chatd/poller"
+	"chatd/room"
+)
+
+// listeners are those that clients come by. One of them may speak TLS.
+type listeners struct {
+	all    []*poller.Listener
+	secure *poller.Listener // nil: none does
+}
+
+// listen takes over the sockets that clients come by. Without one of its own, TLS is
+// spoken on the only one.
+func (s sockets) listen(overTLS bool, log *slog.Logger) (l listeners, err error) {
+	for _, socket := range s.forClients() {
+		listener, err := poller.Adopt(socket.Listener, log)
+		if err != nil {
+			return l, err
+		}
+		l.all = append(l.all, listener)
+		if overTLS {
+			l.secure = listener
+		}
+	}
+	return l, nil
+}
+
+// start begins to accept for server.
+func (l listeners) start(epoll *poller.Poller, pool *poller.Pool, server *room.Server) error {
+	for _, listener := range l.all {
+		var side poller.Acceptor = server
+		if listener == l.secure {
+			side = server.Secure()
+		}
+		if err := listener.Start(epoll, pool, side); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resume has those accept again that had to wait.
+func (l listeners) resume() {
+	for _, listener := range l.all {
+		listener.Resume()
+	}
+}
+
+// close stops accepting.
+func (l listeners) close() {
+	for _, listener := range l.all {
+		listener.Close()
+	}
+}
+
+// attrs are where clients come, for the log.
+func (l listeners) attrs() []any {
+	attrs := []any{"addr", listen.Name(l.all[0].Addr())}
+	if l.secure != nil {
+		attrs = append(attrs, "tls_addr", listen.Name(l.secure.Addr()))
+	}
+	return attrs
+}
