@@ -147,9 +147,26 @@ func TestPeersOnUnixSocketsAreBelievedIfTheyAreNamed(t *testing.T) {
 
 func introduced(c *Config) { fronted(c); c.ProxyProtocol = true }
 
+// ahead says b in the clear, ahead of TLS.
+func (p *peer) ahead(b string) *peer {
+	p.t.Helper()
+	if _, err := io.WriteString(p.tcp(), b); err != nil {
+		p.t.Fatal(err)
+	}
+	return p
+}
+
+// cleartext is for tests of servers that TestProxyHeaderComesAheadOfTLS tests over TLS.
+func cleartext(t *testing.T) {
+	if overTLS {
+		t.Skip("nothing is encrypted")
+	}
+}
+
 const introduction = "PROXY TCP4 203.0.113.7 10.0.0.1 55000 80\r\n"
 
 func TestProxyHeaderComesBeforeTheRequestInEverySplit(t *testing.T) {
+	cleartext(t)
 	const frame = "\x81\x80\x00\x00\x00\x00"
 	v2 := "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x07\x0a\x00\x00\x01\xd6\xd8\x00\x50"
 	for _, header := range []string{introduction, v2} {
@@ -175,6 +192,7 @@ func TestProxyHeaderComesBeforeTheRequestInEverySplit(t *testing.T) {
 }
 
 func TestConnectionWithoutAProxyHeaderIsRefused(t *testing.T) {
+	cleartext(t)
 	s := startServer(t, introduced)
 	for _, said := range []string{upgradeRequest, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "PROXY TCP4 nonsense\r\n" + upgradeRequest} {
 		p := s.dial()
@@ -185,6 +203,7 @@ func TestConnectionWithoutAProxyHeaderIsRefused(t *testing.T) {
 }
 
 func TestProxyHeaderOfSomebodyElseIsRefused(t *testing.T) {
+	cleartext(t)
 	s := startServer(t, func(c *Config) { introduced(c); c.TrustedProxies = proxy.Trusted{}; trust(c, "10.0.0.0/8") })
 	p := s.dial() // before it says anything
 	p.refusedAs(http.StatusForbidden)
@@ -192,6 +211,7 @@ func TestProxyHeaderOfSomebodyElseIsRefused(t *testing.T) {
 }
 
 func TestProxyHeaderMustComeInTime(t *testing.T) {
+	cleartext(t)
 	s := startServer(t, introduced, func(c *Config) { c.HandshakeTimeout = time.Second })
 	p := s.dial()
 	p.say("PROXY TCP4 203.0.113.7")
@@ -205,12 +225,12 @@ func TestHealthChecksOfAProxyAreItsOwn(t *testing.T) {
 	local := "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
 	for range 3 * pagesPerChat {
 		p := s.dial()
-		p.say(local + "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		p.ahead(local).say("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		p.refusedAs(http.StatusOK)
 		p.expectEnd()
 		s.dial().Close() // one that only connects
 		p = s.dial()
-		p.say("PROXY UNKNOWN\r\n") // or not even asks
+		p.ahead("PROXY UNKNOWN\r\n") // or not even asks
 		p.Close()
 	}
 	s.until(func() bool { return s.Conns() == 0 })
@@ -227,7 +247,7 @@ func TestLimitsByAddressSeeTheClientOfAProxyHeader(t *testing.T) {
 		c.Page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RemoteAddr) })
 	})
 	p := s.dial()
-	p.say(introduction + "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	p.ahead(introduction).say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if by, err := io.ReadAll(p.response().Body); err != nil || string(by) != "203.0.113.7:55000" {
 		t.Errorf("the page was asked for by %s, %v", by, err)
 	}
@@ -237,25 +257,31 @@ func TestLimitsByAddressSeeTheClientOfAProxyHeader(t *testing.T) {
 		t.Errorf("it is %s", got)
 	}
 	second := s.dial()
-	second.say(introduction + upgradeRequest)
+	second.ahead(introduction).say(upgradeRequest)
 	second.refusedAs(http.StatusTooManyRequests)
 	second.Close()
 	s.until(func() bool { return s.Conns() == 1 })
 	pages := make([]*peer, pagesPerChat)
 	for i := range pages {
 		pages[i] = s.dial()
-		pages[i].say(introduction + "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		pages[i].ahead(introduction).say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		pages[i].refusedAs(http.StatusOK)
 	}
-	beyond := s.dial()
-	beyond.say(introduction + "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	beyond.refusedAs(http.StatusTooManyRequests)
+	beyond := s.dial().ahead(introduction)
+	if overTLS { // it is not worth a handshake
+		if _, err := beyond.r.ReadByte(); err == nil || !strings.Contains(err.Error(), "access denied") {
+			t.Fatal(err)
+		}
+	} else {
+		beyond.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		beyond.refusedAs(http.StatusTooManyRequests)
+	}
 	// Behind the one that speaks for it, there may be another proxy.
 	chain := s.dial()
-	chain.say("PROXY TCP4 127.0.0.5 127.0.0.1 55000 80\r\n" + forwarded("X-Forwarded-For: 203.0.113.8"))
+	chain.ahead("PROXY TCP4 127.0.0.5 127.0.0.1 55000 80\r\n").say(forwarded("X-Forwarded-For: 203.0.113.8"))
 	chain.joined()
 	chain = s.dial()
-	chain.say("PROXY TCP4 203.0.113.9 127.0.0.1 55000 80\r\n" + forwarded("X-Forwarded-For: 203.0.113.10"))
+	chain.ahead("PROXY TCP4 203.0.113.9 127.0.0.1 55000 80\r\n").say(forwarded("X-Forwarded-For: 203.0.113.10"))
 	chain.joined()
 	rows, _, err := s.Connections(t.Context(), 0, 10)
 	if err != nil {
@@ -276,9 +302,9 @@ func TestNothingIsRememberedOfClientsOfProxiesThatAreGone(t *testing.T) {
 	s := startServer(t, introduced, func(c *Config) { c.MaxConnsPerSource = 1 })
 	for range 3 {
 		p, q := s.dial(), s.dial()
-		p.say(introduction + upgradeRequest)
+		p.ahead(introduction).say(upgradeRequest)
 		p.joined()
-		q.say(introduction + "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		q.ahead(introduction).say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		q.refusedAs(http.StatusOK)
 		p.Close()
 		q.Close()
