@@ -225,7 +225,7 @@ func (s *testServer) dial() *peer {
 		s.t.Fatal(err)
 	}
 	if overTLS {
-		c = tls.Client(c, clientTLS())
+		c = tls.Client(beneath{c.(*net.TCPConn)}, clientTLS())
 	}
 	return s.peerOn(c)
 }
@@ -245,7 +245,7 @@ func (p *peer) greets() *peer {
 // tcp is the socket of a connection, whatever is spoken over it.
 func (p *peer) tcp() *net.TCPConn {
 	if c, ok := p.Conn.(*tls.Conn); ok {
-		return c.NetConn().(*net.TCPConn)
+		return c.NetConn().(beneath).TCPConn
 	}
 	return p.Conn.(*net.TCPConn)
 }
