@@ -49,14 +49,16 @@ type secure struct {
 	mu sync.Mutex // guards what is written
 }
 
-// secureConfig takes any certificate: a load test knows whom it asks. Each connection
-// makes a whole handshake.
-var secureConfig = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
+// secureConfig is for connections to host. It takes any certificate: a load test knows
+// whom it asks. Each connection makes a whole handshake.
+func secureConfig(host string) *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, ServerName: host}
+}
 
 // newSecure makes the handshake on fd, which blocks until it is done.
-func newSecure(fd int) (*secure, error) {
+func newSecure(fd int, config *tls.Config) (*secure, error) {
 	s := &socket{fd: fd, waits: true}
-	conn := tls.Client(s, secureConfig)
+	conn := tls.Client(s, config)
 	if err := conn.Handshake(); err != nil {
 		return nil, err
 	}
