@@ -36,14 +36,20 @@ func secureServer(t *testing.T, change ...func(*Config)) *testServer {
 // plain is a peer that speaks no TLS.
 func (s *testServer) plain() *peer {
 	s.t.Helper()
+	p := s.dialPlain()
+	p.say(upgradeRequest)
+	p.joined()
+	return p
+}
+
+// dialPlain is dial for one that speaks no TLS.
+func (s *testServer) dialPlain() *peer {
+	s.t.Helper()
 	c, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p := s.peerOn(c)
-	p.say(upgradeRequest)
-	p.joined()
-	return p
+	return s.peerOn(c)
 }
 
 func TestMembersOverTLSAndOthersAreInOneRoom(t *testing.T) {
