@@ -65,11 +65,11 @@ func (l *leave) check(c *client) {
 
 // depart leaves at once, or as soon as the handshake is done.
 func (c *client) depart(how exit) {
-	switch c.stage {
-	case fresh, shaking:
+	switch {
+	case c.shakes():
 		c.finish(0, how)
 		return
-	case leaving, gone:
+	case c.stage != open:
 		return
 	}
 	// What others have heard was published before the goodbye.
