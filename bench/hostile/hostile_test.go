@@ -59,7 +59,7 @@ func TestHealthyClientsLoseNothingBesideHostilePeers(t *testing.T) {
 func TestHealthyClientsLoseNothingBesideHostilePeersByTLS(t *testing.T) {
 	for _, k := range Kinds {
 		if k.Comes(true) {
-			t.Run(k.Name, func(t *testing.T) { besides(t, k, Trial{Healthy: 200, Peers: 100, TLS: certified}) })
+			t.Run(k.Name, func(t *testing.T) { besides(t, k, Trial{Healthy: 100, Peers: 50, TLS: certified}) })
 		}
 	}
 }
