@@ -28,13 +28,17 @@ var errSoak = errors.New("checks failed")
 // spread is how long a server takes to tell all clients that it ends.
 const spread = time.Second
 
+// headTime is a server's patience with a client's head: handshakes of TLS take both sides
+// their time, on a machine that is busy with much else.
+const headTime = 10 * time.Second
+
 // soakCommand is the command line of a soak.
 func soakCommand(out io.Writer) *ffcli.Command {
 	var server, file string
 	var duration time.Duration
 	var seed uint64
 	fs := flag.NewFlagSet("chatbench soak", flag.ContinueOnError)
-	fs.StringVar(&server, "server", "bin/chatd", "chatd's `command`; -addr, -admin, -drain-spread, -history-age, -tls-addr and a certificate are added")
+	fs.StringVar(&server, "server", "bin/chatd", "chatd's `command`; -addr, -admin, -drain-spread, -history-age, -handshake-timeout, -tls-addr and a certificate are added")
 	fs.DurationVar(&duration, "duration", 10*time.Minute, "time of all phases; warm-ups, checks and restarts come on top")
 	fs.Uint64Var(&seed, "seed", 0, "decides what happens; 0: a random one, which the report names")
 	fs.StringVar(&file, "out", "", "write the report to this `file`, too")
@@ -115,7 +119,7 @@ func startForSoak(ctx context.Context, command string) (*soak.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := startServer(ctx, fmt.Sprintf("%s -addr %s -tls-addr %s -admin %s -drain-spread %s -history-age 1s", command, addr, secure, admin, spread), "ws://"+addr)
+	s, err := startServer(ctx, fmt.Sprintf("%s -addr %s -tls-addr %s -admin %s -drain-spread %s -history-age 1s -handshake-timeout %s", command, addr, secure, admin, spread, headTime), "ws://"+addr)
 	if err != nil {
 		return nil, err
 	}
