@@ -103,7 +103,7 @@ type keyLog struct{ *Acceptor }
 // Write implements io.Writer. It is called on the goroutine of the Handshake that the
 // line is for, and the line is made for it alone: it is wiped.
 func (k keyLog) Write(line []byte) (int, error) {
-	n := len(line)
+	defer clear(line)
 	label, random, value, err := parse(line)
 	if err != nil {
 		return 0, err
@@ -116,6 +116,5 @@ func (k keyLog) Write(line []byte) (int, error) {
 	}
 	h.secrets.take(label, value)
 	value = secret{}
-	clear(line)
-	return n, nil
+	return len(line), nil
 }

@@ -152,9 +152,9 @@ func (h *Handshake) run() {
 	h.secrets.wipe()
 	h.sent = nil
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.result = r
-	h.mu.Unlock()
-	h.transport.Schedule()
+	h.transport.Schedule() // who sees the result may close the pool
 }
 
 // make makes the handshake.
