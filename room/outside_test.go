@@ -3,6 +3,7 @@ package room
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,8 +65,12 @@ func TestNobodyIsRemovedWhoHasNoID(t *testing.T) {
 func TestWhoIsOnTheWayWhenItIsBannedIsSentAway(t *testing.T) {
 	s := startServer(t)
 	c := &chatPeer{peer: s.dial().greets()}
+	// The worker that is held is the one that is woken when a handshake of TLS is done.
+	s.until(func() bool { return !overTLS || s.Stats().Shaken["full"] == 1 })
 	held, release := make(chan struct{}), make(chan struct{})
-	asked := make(chan error)
+	letGo := sync.OnceFunc(func() { close(release) })
+	defer letGo()
+	asked := make(chan error, 1)
 	go func() {
 		asked <- s.ask(t.Context(), &s.directory.Task, func() { close(held); <-release })
 	}()
@@ -74,7 +79,7 @@ func TestWhoIsOnTheWayWhenItIsBannedIsSentAway(t *testing.T) {
 	c.peer.say(chatRequest("?session=" + s.config.Secrets.Session("ana")))
 	s.until(func() bool { return s.Stats().Handshakes == 0 })
 	s.bans.add("lobby", "ana", s.now.Load(), s.now.Load()+100)
-	close(release)
+	letGo()
 	if err := <-asked; err != nil {
 		t.Fatal(err)
 	}
