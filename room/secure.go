@@ -257,7 +257,7 @@ func (c *client) fail(w *poller.Worker, t *tls13.Session, a tls13.Alert) {
 		c.linger(w)
 		return
 	}
-	c.phase = phaseLeaving
+	c.phase, c.wrong = phaseLeaving, true
 	c.send(w, &mail{broken: true, reason: Reset, alert: a})
 }
 

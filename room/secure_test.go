@@ -538,3 +538,73 @@ func TestHandshakeThatPanicsEndsThatConnectionAlone(t *testing.T) {
 	c.Close()
 	s.until(func() bool { return s.Stats().Unshaken["panic"] == 1 && s.Conns() == 0 })
 }
+
+// However often its session is run before the shard is done with it: the peer may go on
+// sending.
+func TestFaultOfAMemberIsCountedOnce(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newModel()
+	m.worker.Sender = sink{}
+	c, _ := newWire(0)
+	c.server, c.slot = m.server, -1
+	c.source.Store(-1)
+	c.Attach(pair[0], m.pool, c)
+	m.server.directory.joins.Put(&change{client: c, room: "lobby"})
+	m.server.directory.Schedule()
+	m.settle()
+	c.phase = phaseOpen
+	for range 3 {
+		unix.Write(pair[1], []byte("in the clear"))
+		c.Run(m.worker)
+	}
+	if n := m.server.tls.broken.Load(); n != 1 {
+		t.Errorf("counted %d times", n)
+	}
+	m.server.directory.Schedule() // the worker goes on with the shard behind it
+	m.settle()
+	if c.phase != phaseLinger {
+		t.Errorf("phase %d: the peer is yet to be told\n%s", c.phase, m.panics)
+	}
+	unix.Close(pair[1])
+	c.Run(m.worker)
+	if c.phase != phaseClosed {
+		t.Errorf("phase %d when the peer has hung up", c.phase)
+	}
+}
+
+// Whatever is unread, and whatever the client has used up: a peer could else have its
+// records read a byte at a time.
+func TestThereIsRoomForARecord(t *testing.T) {
+	w := poller.NewWorker(nil, sink{})
+	secure, _ := newWire(0)
+	for _, size := range []int{1, 100, 4 << 10, 40 << 10, poller.ScratchSize, 1 << 20} {
+		message := frame.AppendMessage(nil, ws.OpBinary, make([]byte, size))
+		message[1] |= 0x80 // from a client
+		for _, tail := range []int{0, 1, 9, 100, 4<<10 - 1, 4 << 10, 40 << 10, poller.ScratchSize - 1, poller.ScratchSize, 1 << 19} {
+			if tail >= len(message) {
+				continue
+			}
+			for _, used := range []int64{0, 1} {
+				for _, c := range []*client{new(client), secure} {
+					c.phase = phaseOpen
+					c.in = &inbound{tail: bytes.Clone(message[:tail])}
+					c.in.meter.used[0] = used
+					least, most := 1, 2*len(message)
+					if c.tls() != nil {
+						least, most = tls13.RecordMost, 2*len(message)+tls13.RecordMost
+					}
+					b := c.buffer(w)
+					if room := len(b) - tail; room < least || !bytes.Equal(b[:tail], message[:tail]) {
+						t.Errorf("%d of %d bytes are unread, TLS %v, used %d: room for %d", tail, len(message), c.tls() != nil, used, room)
+					}
+					if own := cap(c.unread()); own > max(most, 2*tail, 64) {
+						t.Errorf("%d of %d bytes are unread, TLS %v: %d bytes of memory", tail, len(message), c.tls() != nil, own)
+					}
+				}
+			}
+		}
+	}
+}
