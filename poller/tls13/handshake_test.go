@@ -344,6 +344,7 @@ func TestFailuresHaveAReasonAndAnAlert(t *testing.T) {
 	good := clientHello(t, clientConfig())
 	p384 := serverConfig()
 	p384.CurvePreferences = []tls.CurveID{tls.CurveP384}
+	endless := append([]byte{typeHandshake, 3, 1, 0xff, 0xf0, 1, 0, 0xff, 0xec}, make([]byte, 0xffec)...)
 	early := bytes.Clone(good)
 	early[5] = 20 // a Finished
 	for name, tt := range map[string]struct {
@@ -361,6 +362,7 @@ func TestFailuresHaveAReasonAndAnAlert(t *testing.T) {
 		"none to be had": {lacking, good, NoCertificate, InternalError},
 		"panic":          {panics, good, Panicked, 0},
 		"other message":  {nil, early, Malformed, UnexpectedMessage},
+		"too much":       {nil, rerecord(endless, 1000), Malformed, IllegalParameter},
 		"too large":      {nil, []byte{22, 3, 1, 0xff, 0xff, 1}, Malformed, RecordOverflow},
 		"nothing":        {nil, nil, Gone, 0},
 		"half a hello":   {nil, good[:100], Gone, 0},
