@@ -34,7 +34,8 @@ type Conn struct {
 	out     []byte // sealed, and yet to be sent
 }
 
-// NewConn returns a Conn that goes on with a Session on nc, which it closes.
+// NewConn returns a Conn that goes on with a Session on nc, which it closes. Of the Session
+// nothing may be half sent.
 func NewConn(nc net.Conn, s *Session) *Conn {
 	return &Conn{Conn: nc, source: source{conn: nc}, session: s}
 }
