@@ -63,7 +63,7 @@ func TestNobodyIsRemovedWhoHasNoID(t *testing.T) {
 // One whose handshake was done when it was banned comes in, and is sent away.
 func TestWhoIsOnTheWayWhenItIsBannedIsSentAway(t *testing.T) {
 	s := startServer(t)
-	c := &chatPeer{peer: s.dial().greets()}
+	c := &chatPeer{peer: s.greeted(s.dial())}
 	held, release := make(chan struct{}), make(chan struct{})
 	asked := make(chan error)
 	go func() {
