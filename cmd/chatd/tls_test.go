@@ -89,9 +89,8 @@ func TestPageAndChatByTLS(t *testing.T) {
 	if _, err := tls.Dial("tcp", p.Addr, &tls.Config{RootCAs: theCA().Pool, MaxVersion: tls.VersionTLS12}); err == nil || !strings.Contains(err.Error(), "protocol version") {
 		t.Errorf("TLS 1.2: %v", err)
 	}
-	if r, err := http.Get("http://" + p.Addr + "/"); err == nil {
-		r.Body.Close()
-		t.Errorf("without TLS: %s", r.Status)
+	if r, said := readPage(t, browser(t, nil), "http://"+p.Addr+"/"); r.StatusCode != 400 || !strings.Contains(said, "https") {
+		t.Errorf("without TLS: %s, %q", r.Status, said)
 	}
 }
 
