@@ -187,7 +187,8 @@ func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
 	for _, name := range []string{"addr", "assets", "queue", "workers", "io-uring", "max-message", "handshake-timeout",
 		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "subprotocol", "log-level", "log-format", "version", "admin", "compress", "max-conns-per-ip",
 		"max-handshakes", "max-header", "max-fragments", "rate-messages", "rate-bytes", "rate-controls", "rate-close", "idle-timeout",
-		"write-timeout", "drain-spread", "unix-mode", "admin-host", "max-rooms", "rooms", "api-token-file", "ban", "trusted-proxies", "proxy-protocol"} {
+		"write-timeout", "drain-spread", "unix-mode", "admin-host", "max-rooms", "rooms", "api-token-file", "ban", "trusted-proxies", "proxy-protocol",
+		"tls-cert", "tls-key", "tls-addr", "tls-redirect", "tls-client-ca", "acme-domain", "acme-cache", "acme-directory"} {
 		if !strings.Contains(stderr, "\n  -"+name) {
 			t.Errorf("-help says nothing of -%s", name)
 		}

@@ -175,7 +175,7 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		ProxyProtocol:     true,
 		AllowOrigin:       []string{"https://a", "b"},
 		Subprotocols:      []string{"c", "d"},
-	}, parse(t).room(), "MaxConns", "Page", "API", "Secrets", "Tokens", "Log", "Order", "OrderGrace", "Nodes", "PassTime", "PlaceTime", "Lag") // those are serve's
+	}, parse(t).room(), "MaxConns", "TLS", "Page", "API", "Secrets", "Tokens", "Log", "Order", "OrderGrace", "Nodes", "PassTime", "PlaceTime", "Lag") // those are serve's
 }
 
 func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {

@@ -244,7 +244,7 @@ func TestPageWithACertificateOfAnAuthority(t *testing.T) {
 	addr := ln.Addr().(*net.TCPAddr)
 	ln.Close()
 	pebble := theCA().StartPebble(t, addr.Port, 90*24*time.Hour)
-	trusted := writeFile(t, "ca.pem", string(theCA().PEM))
+	trusted, chromium := writeFile(t, "ca.pem", string(theCA().PEM)), startBrowser(t)
 	args := []string{"-addr", addr.String(), "-acme-domain", "chat.example", "-acme-cache", t.TempDir(), "-acme-directory", pebble.Directory}
 	for range 2 { // the second one has it from the first
 		p := startChatdIn(t, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+trusted) }, args...)
@@ -260,6 +260,11 @@ func TestPageWithACertificateOfAnAuthority(t *testing.T) {
 			r.Body.Close()
 			return r.StatusCode == 200
 		})
+		url := "https://chat.example:" + port(t, p.Addr) + "/r/tea"
+		one, other := openURL(t, chromium, url, "open"), openURL(t, chromium, url, "open")
+		one.offline, other.offline = true, true // at the end
+		one.say("hello")
+		other.waitForLast("hello")
 		p.Stop()
 	}
 }
