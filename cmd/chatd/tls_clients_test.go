@@ -218,6 +218,23 @@ func TestOpenSSLReadsThePageAndComesBack(t *testing.T) {
 	}
 }
 
+// The PROXY header is before all of TLS.
+func TestClientsWhoseTLSAProxyPassesOnHaveTheirAddresses(t *testing.T) {
+	t.Parallel()
+	certificate, _, _ := certified(t)
+	f := startPassing(t, startBehind(t, append(certificate, "-proxy-protocol")...))
+	b := openURL(t, startBrowser(t), "https://"+f.Addr+"/", "open")
+	other, status := f.dial(t, "127.0.0.2", "/", nil)
+	if status != http.StatusSwitchingProtocols {
+		t.Fatalf("status %d", status)
+	}
+	b.say("said on the page")
+	other.expect("said on the page")
+	if got, want := f.chatd.sources(t), []string{"127.0.0.1", "127.0.0.2"}; !slices.Equal(got, want) {
+		t.Errorf("/debug/conns has %v, want %v", got, want)
+	}
+}
+
 func TestTerminalOverTLS(t *testing.T) {
 	t.Parallel()
 	p, trusted := startBoth(t)

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"chatd/poller"
+	"chatd/poller/tls13"
 )
 
 // NewPassTime makes the histogram of the passes' durations.
@@ -189,7 +190,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		count(pauses, times, reason)
 		gauge(paused, oneIf(now), reason)
 	}
-	count(panics, c.s.Pool.Panics())
+	count(panics, c.s.Pool.Panics()+st.TLSFailures[tls13.Panicked.String()])
 	count(linesLost, c.s.LogLinesLost())
 	count(compressed, st.Compressed)
 	count(input, st.CompressedInput)
