@@ -133,7 +133,7 @@ func gem(name string) []string {
 
 func native(name, program string, d Deflate, fragments bool, known string) *Client {
 	return &Client{
-		Name: name + " (C, C++)", Deflate: d, Fragments: fragments, Known: known,
+		Name: name + " (C, C++)", Deflate: d, Fragments: fragments, Secure: true, Known: known,
 		Version: number("{bin}/" + program + " version"),
 		Command: []string{"{bin}/" + program},
 	}

@@ -228,6 +228,7 @@ func TestUnixSocketThatSystemdPassesIsItsOwn(t *testing.T) {
 }
 
 func TestSocketsThatSystemdCannotHaveMeantAreRefused(t *testing.T) {
+	t.Parallel()
 	a, _ := listening(t, "tcp", "127.0.0.1:0")
 	b, _ := listening(t, "tcp", "127.0.0.1:0")
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
