@@ -55,7 +55,7 @@ func TestMembersOverTLSAndOthersAreInOneRoom(t *testing.T) {
 			p.expect(ws.OpText, fmt.Sprint("from ", i))
 		}
 	}
-	if st := s.Stats(); st.Shaken["full"] != 2 || st.Due != 16 || st.Delivered != 16 {
+	if st := s.Stats(); st.TLSHandshakes["full"] != 2 || st.Due != 16 || st.Delivered != 16 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -80,8 +80,8 @@ func TestWhoComesBackResumesItsSession(t *testing.T) {
 		p.Close()
 		s.until(func() bool { return s.Stats().Members == 0 })
 	}
-	if st := s.Stats(); st.Shaken["full"] != 1 || st.Shaken["resumed"] != 2 {
-		t.Errorf("%v", st.Shaken)
+	if st := s.Stats(); st.TLSHandshakes["full"] != 1 || st.TLSHandshakes["resumed"] != 2 {
+		t.Errorf("%v", st.TLSHandshakes)
 	}
 }
 
@@ -173,8 +173,8 @@ func TestRecordsThatAreNoneEndThatConnectionAlone(t *testing.T) {
 				f.Close()
 				s.until(func() bool { return s.Stats().Conns == 1 })
 				st := s.Stats()
-				if st.Broken != before.Broken+1 || member && st.Dropped["reset"] != before.Dropped["reset"]+1 {
-					t.Errorf("%d broken, %d reset", st.Broken-before.Broken, st.Dropped["reset"]-before.Dropped["reset"])
+				if st.TLSBroken != before.TLSBroken+1 || member && st.Dropped["reset"] != before.Dropped["reset"]+1 {
+					t.Errorf("%d broken, %d reset", st.TLSBroken-before.TLSBroken, st.Dropped["reset"]-before.Dropped["reset"])
 				}
 			})
 		}
@@ -197,8 +197,8 @@ func TestStreamThatBreaksOffIsAReset(t *testing.T) {
 	f, _ := s.joinForged()
 	f.Close()
 	s.until(func() bool { return s.Conns() == 0 })
-	if st := s.Stats(); st.Truncated != 1 || st.Dropped["reset"] != 1 {
-		t.Errorf("%d truncated, %d reset", st.Truncated, st.Dropped["reset"])
+	if st := s.Stats(); st.TLSTruncated != 1 || st.Dropped["reset"] != 1 {
+		t.Errorf("%d truncated, %d reset", st.TLSTruncated, st.Dropped["reset"])
 	}
 }
 
@@ -219,8 +219,8 @@ func TestEndOfTheStreamIsSaid(t *testing.T) {
 			s.until(func() bool { return s.Conns() == 0 })
 		})
 	}
-	if st := s.Stats(); st.Truncated != 0 || st.Dropped["reset"] != 0 {
-		t.Errorf("%d truncated, %d reset", st.Truncated, st.Dropped["reset"])
+	if st := s.Stats(); st.TLSTruncated != 0 || st.Dropped["reset"] != 0 {
+		t.Errorf("%d truncated, %d reset", st.TLSTruncated, st.Dropped["reset"])
 	}
 }
 
@@ -272,8 +272,8 @@ func TestHandshakeThatStopsIsEndedInTime(t *testing.T) {
 			if st.Refused["handshake_timeout"] != 1 || st.Handshakes != 0 {
 				t.Errorf("%v, %d handshakes are left", st.Refused, st.Handshakes)
 			}
-			if begun := len(part()) > 0; (st.Unshaken["timeout"] == 1) != begun {
-				t.Errorf("%v", st.Unshaken)
+			if begun := len(part()) > 0; (st.TLSFailures["timeout"] == 1) != begun {
+				t.Errorf("%v", st.TLSFailures)
 			}
 		})
 	}
@@ -311,7 +311,7 @@ func TestTwoHandshakesAtOnceOfOneRandomAreOne(t *testing.T) {
 	if want := tls13.IllegalParameter.Record(); err != nil || !bytes.Equal(answer, want) {
 		t.Errorf("% x %v, want % x", answer, err, want)
 	}
-	if n := s.Stats().Unshaken["same_random"]; n != 1 {
+	if n := s.Stats().TLSFailures["same_random"]; n != 1 {
 		t.Errorf("counted %d", n)
 	}
 }
@@ -328,8 +328,8 @@ func TestWhoSpeaksNoTLS13IsToldSo(t *testing.T) {
 	if r := p.response(); r.StatusCode != http.StatusBadRequest {
 		t.Error(r.Status)
 	}
-	if st := s.Stats(); st.Unshaken["protocol_version"] != 1 || st.Unshaken["not_tls"] != 1 {
-		t.Errorf("%v", st.Unshaken)
+	if st := s.Stats(); st.TLSFailures["protocol_version"] != 1 || st.TLSFailures["not_tls"] != 1 {
+		t.Errorf("%v", st.TLSFailures)
 	}
 }
 
@@ -533,7 +533,7 @@ func TestHandshakeThatPanicsEndsThatConnectionAlone(t *testing.T) {
 		t.Error("it is made")
 	}
 	c.Close()
-	s.until(func() bool { return s.Stats().Unshaken["panic"] == 1 && s.Conns() == 0 })
+	s.until(func() bool { return s.Stats().TLSFailures["panic"] == 1 && s.Conns() == 0 })
 }
 
 // However often its session is run before the shard is done with it: the peer may go on
