@@ -36,14 +36,20 @@ func secureServer(t *testing.T, change ...func(*Config)) *testServer {
 // plain is a peer that speaks no TLS.
 func (s *testServer) plain() *peer {
 	s.t.Helper()
+	p := s.dialPlain()
+	p.say(upgradeRequest)
+	p.joined()
+	return p
+}
+
+// dialPlain is dial for one that speaks no TLS.
+func (s *testServer) dialPlain() *peer {
+	s.t.Helper()
 	c, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p := s.peerOn(c)
-	p.say(upgradeRequest)
-	p.joined()
-	return p
+	return s.peerOn(c)
 }
 
 func TestMembersOverTLSAndOthersAreInOneRoom(t *testing.T) {
@@ -110,8 +116,8 @@ func TestBothSidesChangeTheirKeysUnderLoad(t *testing.T) {
 		}
 	})
 	p.listen(2, each)
-	if f.updates == 0 || f.updates > asks {
-		t.Errorf("%d times new keys, asked for %d times", f.updates, asks)
+	if f.by.Updates == 0 || f.by.Updates > asks {
+		t.Errorf("%d times new keys, asked for %d times", f.by.Updates, asks)
 	}
 	speaker.Close()
 }
@@ -122,26 +128,26 @@ func TestRecordsThatAreNoneEndThatConnectionAlone(t *testing.T) {
 		want tls13.Alert
 	}{
 		"tampered": {func(f *forger) {
-			b := f.out.seal(recordData, []byte(text("heard?")))
+			b := f.seal(recordData, []byte(text("heard?")))
 			b[len(b)/2] ^= 1
 			f.puts(b)
 		}, tls13.BadRecordMAC},
 		"replayed": {func(f *forger) {
-			b := f.out.seal(recordData, []byte(text("once")))
+			b := f.seal(recordData, []byte(text("once")))
 			f.puts(b)
 			f.puts(b)
 		}, tls13.BadRecordMAC},
 		"reordered": {func(f *forger) {
-			b := f.out.seal(recordData, []byte(text("one")))
-			f.puts(f.out.seal(recordData, []byte(text("two"))))
+			b := f.seal(recordData, []byte(text("one")))
+			f.puts(f.seal(recordData, []byte(text("two"))))
 			f.puts(b)
 		}, tls13.BadRecordMAC},
 		"in the clear": {func(f *forger) { f.puts([]byte(text("heard?"))) }, tls13.UnexpectedMessage},
 		"too large":    {func(f *forger) { f.puts([]byte{recordData, 3, 3, 0xff, 0xff}) }, tls13.RecordOverflow},
-		"of no kind":   {func(f *forger) { f.puts(f.out.seal(99, []byte("?"))) }, tls13.UnexpectedMessage},
+		"of no kind":   {func(f *forger) { f.puts(f.seal(99, []byte("?"))) }, tls13.UnexpectedMessage},
 		"empty ones": {func(f *forger) {
 			for range 20 {
-				f.puts(f.out.seal(recordData, nil))
+				f.puts(f.seal(recordData, nil))
 			}
 		}, tls13.UnexpectedMessage},
 		"a flood of new keys": {func(f *forger) {
@@ -206,7 +212,7 @@ func TestEndOfTheStreamIsSaid(t *testing.T) {
 	s := secureServer(t)
 	for name, closes := range map[string]func(f *forger){
 		"with a close frame":      func(f *forger) { io.WriteString(f, masked(ws.OpClose, true, "\x03\xe8")) },
-		"with close_notify alone": func(f *forger) { f.puts(f.out.seal(recordAlert, []byte{1, 0})) },
+		"with close_notify alone": func(f *forger) { f.puts(f.seal(recordAlert, []byte{1, 0})) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _ := s.joinForged()
