@@ -266,7 +266,7 @@ func TestHandshakeThatStopsIsEndedInTime(t *testing.T) {
 			h = hello(t, clientTLS())
 			p := s.raw()
 			p.say(string(part()))
-			s.until(func() bool { s.Tick(); return s.Conns() == 0 })
+			s.until(func() bool { s.Tick(); return s.Stats().Accepted == 1 && s.Conns() == 0 })
 			p.expectReset()
 			st := s.Stats()
 			if st.Refused["handshake_timeout"] != 1 || st.Handshakes != 0 {
