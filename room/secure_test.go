@@ -534,6 +534,9 @@ func TestHandshakeThatPanicsEndsThatConnectionAlone(t *testing.T) {
 	}
 	c.Close()
 	s.until(func() bool { return s.Stats().Unshaken["panic"] == 1 && s.Conns() == 0 })
+	if n := s.log.count("level=ERROR"); n != 1 {
+		t.Errorf("%d errors are logged", n)
+	}
 }
 
 // However often its session is run before the shard is done with it: the peer may go on
