@@ -244,7 +244,7 @@ func (s *testServer) connect() *peer {
 // secured is p, over TLS if that is spoken.
 func (p *peer) secured() *peer {
 	if overTLS {
-		p.Conn = tls.Client(p.Conn, clientTLS())
+		p.Conn = tls.Client(beneath{p.Conn.(*net.TCPConn)}, clientTLS())
 		p.r = bufio.NewReader(p.Conn)
 	}
 	return p
@@ -267,7 +267,7 @@ func (s *testServer) greeted(p *peer) *peer {
 // tcp is the socket of a connection, whatever is spoken over it.
 func (p *peer) tcp() *net.TCPConn {
 	if c, ok := p.Conn.(*tls.Conn); ok {
-		return c.NetConn().(*net.TCPConn)
+		return c.NetConn().(beneath).TCPConn
 	}
 	return p.Conn.(*net.TCPConn)
 }

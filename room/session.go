@@ -442,8 +442,11 @@ func (c *client) expired(w *poller.Worker) {
 	if c.phase == phaseHead && c.server.stage.Load() == serving {
 		c.readOnce(w) // what has come in time, has
 	}
-	if c.phase == phaseHead && c.server.stage.Load() == serving {
+	switch {
+	case c.phase == phaseHead && c.server.stage.Load() == serving:
 		c.answer(w, handshake.TimedOut)
+	case c.phase == phaseHead && c.tls() != nil:
+		c.bye(w)
 	}
 	if c.phase == phaseHead || c.phase == phaseLinger {
 		c.close(w)

@@ -58,9 +58,17 @@ func serveBadly(fault, addr string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	pairs, err := certificateOf(os.Args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	fault, secure := strings.CutPrefix(fault, "tls: ")
 	if secure {
-		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{certstest.New().Pair("127.0.0.1").TLS()}})
+		pairs = []tls.Certificate{certstest.New().Pair("127.0.0.1").TLS()}
+	}
+	if len(pairs) > 0 {
+		ln = tls.NewListener(ln, &tls.Config{Certificates: pairs})
 	}
 	var handler http.Handler = &badServer{fault: fault}
 	if fault, ok := strings.CutPrefix(fault, "chat: "); ok {

@@ -295,6 +295,7 @@ func TestImpossibleFlagsAreRefusedInOneLine(t *testing.T) {
 		"fanout -rooms 0":                       "-rooms is 0",
 		"fanout -rooms 5 -clients 2":            "-rooms is 5",
 		"storm -rooms 1000000":                  "-rooms is 1000000",
+		"storm -resume":                         "-resume is without effect",
 		"fanout -syscalls":                      "-syscalls needs",
 		"rooms -members 0":                      "-members is 0",
 		"rooms -versus nothing":                 "-versus is",

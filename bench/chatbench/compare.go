@@ -30,6 +30,7 @@ type comparison struct {
 	share  int    // clients of one process of the harness
 	out    io.Writer
 	rivals map[string]contestant // by the names of the result's servers
+	tls    string                // the flags that make servers speak TLS
 	result result.Comparison
 }
 
@@ -38,7 +39,7 @@ func compareCommand(out io.Writer) *ffcli.Command {
 	bin := fs.String("bin", "bin", "`directory` with the servers' binaries; those that are missing are left out")
 	dir := fs.String("out", "bench/report", "`directory` to write the report to")
 	only := fs.String("only", "", "compare only these `servers`, separated by commas")
-	among := fs.String("scenarios", "", "run only these `scenarios`, separated by commas: fanout, flood, idle, storm, stuck, herd, events")
+	among := fs.String("scenarios", "", "run only these `scenarios`, separated by commas: fanout, flood, idle, storm, stuck, herd, events, wss")
 	before := fs.String("before", "", "compare with this older `chatd`, too")
 	rounds := fs.Int("rounds", 3, "how often each scenario is run against each server, in turn")
 	quick := fs.Bool("quick", false, "short runs, one round")
@@ -92,6 +93,14 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 	}
 	var err error
 	if c.share, err = clientsPerProcess(); err != nil {
+		return err
+	}
+	certificate, err := os.MkdirTemp("", "chatbench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(certificate)
+	if c.tls, err = certify(certificate); err != nil {
 		return err
 	}
 	left := &estimate{started: time.Now()}
@@ -177,13 +186,19 @@ func (c *comparison) attempt(ctx context.Context, s step, server result.Server, 
 	if err != nil {
 		return nil, err
 	}
-	url := "ws://" + addr + "/ws"
-	dialect := c.rivals[server.Name].speaks(s)
+	rival, flags := c.rivals[server.Name], s.flags
+	url, dialect := rival.scheme(s)+"://"+addr+"/ws", rival.speaks(s)
+	if rival.scheme(s) == "wss" {
+		flags += c.tls
+	}
 	target, err := load.NewTarget(url, dialect, nil)
 	if err != nil {
 		return nil, err
 	}
-	started, err := startServer(ctx, fmt.Sprintf("%s %s -addr %s", server.Command, s.flags, addr), url)
+	if s.resume {
+		target.Resume()
+	}
+	started, err := startServer(ctx, fmt.Sprintf("%s %s -addr %s", server.Command, flags, addr), url)
 	if err != nil {
 		return nil, err
 	}

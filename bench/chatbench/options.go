@@ -26,7 +26,7 @@ type options struct {
 	duration, warmup, limit time.Duration
 	versus                  string
 	members, pairs          int
-	syscalls                bool
+	syscalls, resume        bool
 	params                  result.Params
 }
 
@@ -59,7 +59,9 @@ func flags(name string) (*options, *flag.FlagSet) {
 		spoken = load.Chat
 	}
 	fs.StringVar(&o.dialect, "dialect", spoken, "what server and clients speak: raw: every frame is a message; chat: chat.v1; events: server-sent events, and chat.v1 for those who send; centrifuge: the JSON protocol of centrifugal/centrifuge; centrifuge-events: the same as server-sent events; mercure: those of dunglas/mercure, and its HTTP API for those who send")
-	if name != "storm" {
+	if name == "storm" {
+		fs.BoolVar(&o.resume, "resume", false, "resume a session of TLS, once there is one, instead of making a whole handshake each time")
+	} else {
 		fs.IntVar(&o.share, "clients-per-process", 0, "clients of one process of the harness, which starts as many as it takes; 0: what the descriptor limit allows")
 	}
 	if sends(name) {

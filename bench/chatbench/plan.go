@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"chatd/bench/htmlreport"
@@ -15,6 +17,7 @@ type contestant struct {
 	name, binary, what, flags string
 	resumes                   string // the dialect in which clients come back to it; "": they can't
 	events                    string // the dialect of its readers of events, or of those beside them; "": it has none
+	secure                    string // the scheme of its URL where others speak TLS; "": it has no part in that
 	noRaw                     bool   // it does nothing else
 }
 
@@ -24,8 +27,12 @@ func (k contestant) runs(s step) bool { return k.speaks(s) != "" }
 // speaks is the dialect of a step; "": it takes no part.
 func (k contestant) speaks(s step) string {
 	switch {
-	case s.events:
+	case s.family == result.Events:
 		return k.events
+	case s.family == result.Secure && k.secure == "":
+		return ""
+	case s.family == result.Secure:
+		return load.Raw
 	case s.scenario == "herd":
 		return k.resumes
 	case k.noRaw:
@@ -34,9 +41,17 @@ func (k contestant) speaks(s step) string {
 	return load.Raw
 }
 
+// scheme is that of its URL.
+func (k contestant) scheme(s step) string {
+	if s.family == result.Secure {
+		return k.secure
+	}
+	return "ws"
+}
+
 // contestants are the servers that a comparison is of.
 var contestants = []contestant{
-	{name: "chatd", binary: "chatd", what: "this project", resumes: load.Chat, events: load.Raw},
+	{name: "chatd", binary: "chatd", what: "this project", resumes: load.Chat, events: load.Raw, secure: "ws"},
 	{name: htmlreport.OursEvents, binary: "chatd", what: "this project, whose clients read server-sent events", resumes: load.Events, events: load.Events, noRaw: true},
 	{name: "chatd-plain", binary: "chatd", what: "this project with plain sends (-io-uring off)", flags: "-io-uring off"},
 	{name: "channels", binary: "peers/channels", what: "the original's shape: gorilla/websocket, two goroutines and a channel for each client"},
@@ -50,6 +65,9 @@ var contestants = []contestant{
 	{name: "centrifuge", binary: "peers/centrifuge", what: "centrifugal/centrifuge with its memory broker; for the herd only", resumes: load.Centrifuge, noRaw: true},
 	{name: "centrifuge-events", binary: "peers/centrifuge", what: "the same, whose clients read server-sent events", events: load.CentrifugeEvents, noRaw: true},
 	{name: "mercure", binary: "peers/mercure", what: "dunglas/mercure with its local transport; for server-sent events only", events: load.Mercure, noRaw: true},
+	{name: htmlreport.OursSecure, binary: "chatd", what: "this project over TLS", secure: "wss", noRaw: true},
+	{name: "channels-wss", binary: "peers/channels", what: "channels over TLS: net/http and crypto/tls under gorilla/websocket", secure: "wss", noRaw: true},
+	{name: "nbio-wss", binary: "peers/nbio", what: "nbio over TLS, by its fork of crypto/tls", secure: "wss", noRaw: true},
 }
 
 // older are those besides, if there is an older chatd to compare with.
@@ -64,23 +82,21 @@ type step struct {
 	params           result.Params
 	duration, warmup time.Duration
 	flags            string // of the servers that take part
-	events           bool   // its clients read server-sent events
+	family           string // what its title begins with: [result.Events], [result.Secure], or nothing
+	resume           bool   // by TLS, clients resume sessions
 }
 
 // kind is what -scenarios calls it.
 func (s step) kind() string {
-	if s.events {
-		return "events"
-	}
-	return s.scenario
+	return cmp.Or(strings.TrimSpace(s.family), s.scenario)
 }
 
 // title is what its runs call it.
 func (s step) title() string {
-	if s.events {
-		return result.Events + s.scenario
+	if s.resume {
+		return s.family + s.scenario + result.Resumed
 	}
-	return s.scenario
+	return s.family + s.scenario
 }
 
 func idleStep(clients int, duration time.Duration) step {
@@ -89,7 +105,19 @@ func idleStep(clients int, duration time.Duration) step {
 
 // ofEvents is a step with clients that read server-sent events.
 func ofEvents(s step) step {
-	s.events = true
+	s.family = result.Events
+	return s
+}
+
+// overTLS is a step with clients that speak TLS, where their servers do.
+func overTLS(s step) step {
+	s.family = result.Secure
+	return s
+}
+
+// resumed is a step whose clients resume sessions of TLS.
+func resumed(s step) step {
+	s.resume = true
 	return s
 }
 
@@ -131,6 +159,8 @@ func plan(quick bool) []step {
 			{scenario: "storm", duration: time.Second},
 			ofEvents(fanoutStep(1000, 1500*time.Millisecond)),
 			ofEvents(idleStep(4000, time.Second)),
+			overTLS(fanoutStep(1000, 1500*time.Millisecond)),
+			overTLS(step{scenario: "storm", duration: time.Second}),
 		}
 	}
 	steps := []step{
@@ -151,6 +181,12 @@ func plan(quick bool) []step {
 		herdStep(10000, 50, 2),
 		ofEvents(fanoutStep(1000, 3*time.Second)),
 		ofEvents(idleStep(19000, 2*time.Second)),
+		overTLS(fanoutStep(1000, 3*time.Second)),
+		overTLS(floodStep(128, 1500*time.Millisecond)),
+		overTLS(idleStep(19000, 8*time.Second)), // what handshakes leave behind is given back in a second or two
+		overTLS(step{scenario: "storm", duration: 2 * time.Second}),
+		overTLS(resumed(step{scenario: "storm", duration: 2 * time.Second})),
+		overTLS(stuckStep(1000, 2<<10, 50, 8*time.Second)),
 	)
 }
 
@@ -168,6 +204,9 @@ func (e *estimate) add(s step, times int) { e.total += time.Duration(times) * s.
 // connecting the clients and waiting for what is under way.
 func (s step) planned() time.Duration {
 	about := s.duration + s.warmup + 400*time.Millisecond + time.Duration(s.params.Clients)*120*time.Microsecond
+	if s.family == result.Secure {
+		about += time.Duration(s.params.Clients) * time.Millisecond // most of them make a handshake more
+	}
 	switch s.scenario {
 	case "stuck":
 		about += withoutStuck

@@ -15,6 +15,9 @@ func (o *options) run(ctx context.Context, name string, out io.Writer) error {
 	if err != nil {
 		return usageError("%v", err)
 	}
+	if o.resume && !target.Resume() {
+		return usageError("-resume is without effect: -url is %q, which has no TLS", o.url)
+	}
 	s := &scenario{params: o.params, url: o.url, dialect: o.dialect, header: o.header, target: target, share: o.share, duration: o.duration, warmup: o.warmup, limit: o.limit,
 		versus: o.versus, pairs: o.pairs, patience: herdPatience, syscalls: o.syscalls, progress: newProgress(os.Stderr, "")}
 	pid := o.pid

@@ -72,7 +72,7 @@ type view struct {
 	Stuck        []stuckView
 	Herds        []herdView
 	HerdHeader   []string
-	Events       eventsView
+	Sides        []sideView
 	Params       [][2]string
 	Plots        []plotView
 	Faults       []string
@@ -126,7 +126,7 @@ func newView(c *result.Comparison) view {
 		Stuck:      stuckViews(c),
 		Herds:      herdViews(c),
 		HerdHeader: herdHeader,
-		Events:     newEventsView(c),
+		Sides:      sideViews(c),
 		Goals:      outcomes(c),
 	}
 	if !c.Started.IsZero() {

@@ -106,13 +106,13 @@ func floods(c *result.Comparison) []group {
 }
 
 // names returns the servers that broadcast: all but those that only herds came
-// back to, or readers of events.
+// back to, readers of events, or clients over TLS.
 func names(c *result.Comparison) []string {
 	return slices.DeleteFunc(everybody(c), func(name string) bool {
 		of := func(r result.Run) bool { return r.Server == name }
 		return slices.ContainsFunc(c.Runs, of) &&
 			!slices.ContainsFunc(c.Runs, func(r result.Run) bool {
-				return of(r) && r.Scenario != "herd" && !strings.HasPrefix(r.Scenario, result.Events)
+				return of(r) && r.Scenario != "herd" && !strings.HasPrefix(r.Scenario, result.Events) && !strings.HasPrefix(r.Scenario, result.Secure)
 			})
 	})
 }

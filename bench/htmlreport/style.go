@@ -98,6 +98,9 @@ const (
 // OursEvents is ours where its clients read server-sent events.
 const OursEvents = "chatd-events"
 
+// OursSecure is ours where its clients speak TLS.
+const OursSecure = "chatd-wss"
+
 // The names of an older version of both.
 const (
 	OursBefore  = "before"

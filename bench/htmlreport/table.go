@@ -23,8 +23,8 @@ func Table(c *result.Comparison) string {
 	for _, v := range herdViews(c) {
 		text += "\nherd: " + v.Params + "\n\n" + aligned(herdHeader, v.Rows)
 	}
-	if v := newEventsView(c); len(v.Rows) > 0 {
-		text += "\nserver-sent events: " + v.Params + "\n\n" + aligned(v.Header, v.Rows)
+	for _, v := range sideViews(c) {
+		text += "\n" + v.Title + ": " + v.Params + "\n\n" + aligned(v.Header, v.Rows)
 	}
 	return text + notes(c, "  ")
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"cmp"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,7 +20,7 @@ const perSource = 15000
 // Target is a server's WebSocket.
 type Target struct {
 	addr        netip.AddrPort
-	tls         bool
+	tls         *tls.Config // nil: plain
 	dialect     dialect
 	path, query string // of the request
 	host, more  string // of its head: whose it is, and lines for whatever is asked for
@@ -67,7 +68,20 @@ func NewTarget(rawURL, dialect string, header http.Header) (*Target, error) {
 	if u.RawQuery != "" || u.ForceQuery {
 		query = "?" + query
 	}
-	return &Target{addr: addr, tls: u.Scheme == "wss", dialect: d, path: path, query: query, host: "Host: " + u.Host + "\r\n", more: b.String()}, nil
+	t := &Target{addr: addr, dialect: d, path: path, query: query, host: "Host: " + u.Host + "\r\n", more: b.String()}
+	if u.Scheme == "wss" {
+		t.tls = secureConfig(u.Hostname())
+	}
+	return t, nil
+}
+
+// Resume has each connection by TLS resume the session of one before it, once there is
+// one. It is called before any connects, and reports whether there is TLS.
+func (t *Target) Resume() bool {
+	if t.tls != nil {
+		t.tls.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	}
+	return t.tls != nil
 }
 
 // request is the handshake for the room of that name, behind the path, with more
@@ -109,10 +123,10 @@ func (t *Target) appendPost(b []byte, path, kind, head string, body []byte) []by
 // connect opens the connection of that number, and makes its TLS handshake.
 func (t *Target) connect(n int, kind Kind) (fd int, s *secure, err error) {
 	fd, err = Dial(t.addr, n/perSource, kind == Stuck)
-	if err != nil || !t.tls {
+	if err != nil || t.tls == nil {
 		return fd, nil, err
 	}
-	if s, err = newSecure(fd); err != nil {
+	if s, err = newSecure(fd, t.tls); err != nil {
 		unix.Close(fd)
 		return -1, nil, fmt.Errorf("the TLS handshake with %s: %w", t.addr, err)
 	}

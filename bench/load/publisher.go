@@ -64,8 +64,8 @@ func (f *Fleet) Publishers(n int) (all []*Publisher, err error) {
 
 // dial is a connection of a publisher's.
 func (t *Target) dial() (net.Conn, error) {
-	if t.tls {
-		return tls.Dial("tcp", t.addr.String(), secureConfig)
+	if t.tls != nil {
+		return tls.Dial("tcp", t.addr.String(), t.tls)
 	}
 	return net.Dial("tcp", t.addr.String())
 }

@@ -14,31 +14,48 @@ import (
 	"chatd/poller"
 )
 
-// wire is a connection, by TLS if secure is there.
-type wire struct {
+// Wire is a connection, by TLS if secure is there.
+type Wire struct {
 	poller.Conn
 	secure *secure
 }
 
+// Shake makes the handshake of TLS, and blocks until it is done. It comes before all
+// else.
+func (c *Wire) Shake(config *tls.Config) (err error) {
+	c.secure, err = newSecure(int(c.FD()), config)
+	return err
+}
+
+// Secure reports whether it speaks TLS.
+func (c *Wire) Secure() bool { return c.secure != nil }
+
 // Read is [poller.Conn.Read]. By TLS, a read that is short need not be the last.
-func (c *wire) Read(p []byte) int {
+func (c *Wire) Read(p []byte) int {
 	if c.secure != nil {
 		return c.secure.receive(p)
 	}
 	return c.Conn.Read(p)
 }
 
-// send writes what the socket takes, as w.Send does. What TLS has taken may wait for
-// flush.
-func (c *wire) send(w poller.Sender, p []byte) int {
+// Send writes what the socket takes, as w.Send does. What TLS has taken may wait for
+// Flush.
+func (c *Wire) Send(w poller.Sender, p []byte) int {
 	if c.secure != nil {
 		return c.secure.send(p)
 	}
 	return w.Send(c.FD(), p)
 }
 
-// flush writes what waits, and reports whether nothing does any more.
-func (c *wire) flush() bool { return c.secure == nil || c.secure.flush() }
+// Flush writes what waits, and reports whether nothing does any more.
+func (c *Wire) Flush() bool { return c.secure == nil || c.secure.flush() }
+
+// End ends our side of the stream, as TLS does if it is spoken.
+func (c *Wire) End() {
+	if c.secure == nil || c.secure.end() {
+		c.ShutdownWrite()
+	}
+}
 
 // secure is a connection's TLS, by crypto/tls, which waits for nothing once the
 // handshake is made. Receive belongs to who reads the socket; anybody may send.
@@ -49,14 +66,16 @@ type secure struct {
 	mu sync.Mutex // guards what is written
 }
 
-// secureConfig takes any certificate: a load test knows whom it asks. Each connection
-// makes a whole handshake.
-var secureConfig = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
+// secureConfig is for connections to host. It takes any certificate: a load test knows
+// whom it asks. Each connection makes a whole handshake.
+func secureConfig(host string) *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, ServerName: host}
+}
 
 // newSecure makes the handshake on fd, which blocks until it is done.
-func newSecure(fd int) (*secure, error) {
+func newSecure(fd int, config *tls.Config) (*secure, error) {
 	s := &socket{fd: fd, waits: true}
-	conn := tls.Client(s, secureConfig)
+	conn := tls.Client(s, config)
 	if err := conn.Handshake(); err != nil {
 		return nil, err
 	}
@@ -74,6 +93,9 @@ func (s *secure) receive(p []byte) int {
 		return poller.WouldBlock
 	case err == io.EOF:
 		return 0
+	}
+	if errno := unix.Errno(0); errors.As(err, &errno) {
+		return -int(errno)
 	}
 	return -int(unix.EPROTO)
 }
@@ -99,6 +121,13 @@ func (s *secure) flush() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.socket.flush() == 0
+}
+
+// end says that no more comes, and reports whether the socket has taken all.
+func (s *secure) end() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn.CloseWrite() == nil && s.socket.flush() == 0
 }
 
 var errSilent = errors.New("the server says nothing")
@@ -128,7 +157,7 @@ func (s *socket) Read(p []byte) (int, error) {
 		case err != nil:
 			return 0, err
 		case n == 0:
-			return 0, io.EOF
+			return 0, unix.ECONNABORTED // TLS says when it ends, and crypto/tls would take io.EOF for that
 		default:
 			return n, nil
 		}

@@ -16,11 +16,24 @@ const (
 	EventsFanout = Events + "fanout"
 )
 
+// The scenarios of a comparison in which clients speak TLS, beside others of our server
+// that don't.
+const (
+	Secure        = "wss " // they begin so
+	SecureIdle    = Secure + "idle"
+	SecureFanout  = Secure + "fanout"
+	SecureFlood   = Secure + "flood"
+	SecureStuck   = Secure + "stuck"
+	SecureStorm   = Secure + "storm"
+	SecureResumed = SecureStorm + Resumed
+	Resumed       = ", resumed" // ends that in which sessions are resumed
+)
+
 // Run is one run of a scenario against one server. Figures that the scenario
 // does not have are absent.
 type Run struct {
 	Schema   int       `json:"schema"`
-	Scenario string    `json:"scenario"`          // idle, fanout, flood, storm, stuck, ramp, rooms, herd, publish, or one of those of events
+	Scenario string    `json:"scenario"`          // idle, fanout, flood, storm, stuck, ramp, rooms, herd, publish, or one of those of events or over TLS
 	Server   string    `json:"server"`            // a name; the URL if it has none
 	Dialect  string    `json:"dialect,omitempty"` // what was spoken: chat, events, centrifuge, centrifuge-events or mercure; absent: raw
 	Started  time.Time `json:"started"`
