@@ -272,8 +272,7 @@ func TestHandshakeThatStopsIsEndedInTime(t *testing.T) {
 			h = hello(t, clientTLS())
 			p := s.raw()
 			p.say(string(part()))
-			s.until(func() bool { return s.Conns() == 1 })
-			s.until(func() bool { s.Tick(); return s.Conns() == 0 })
+			s.until(func() bool { s.Tick(); return s.Stats().Accepted == 1 && s.Conns() == 0 })
 			p.expectReset()
 			st := s.Stats()
 			if st.Refused["handshake_timeout"] != 1 || st.Handshakes != 0 {
@@ -541,6 +540,9 @@ func TestHandshakeThatPanicsEndsThatConnectionAlone(t *testing.T) {
 	}
 	c.Close()
 	s.until(func() bool { return s.Stats().TLSFailures["panic"] == 1 && s.Conns() == 0 })
+	if n := s.log.count("level=ERROR"); n != 1 {
+		t.Errorf("%d errors are logged", n)
+	}
 }
 
 // However often its session is run before the shard is done with it: the peer may go on

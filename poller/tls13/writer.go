@@ -243,8 +243,8 @@ func (w *Writer) flush(on *poller.Worker, c *Ciphers, fd int32) int {
 				return sent
 			}
 			w.half(b, kind, on.Scratch[:size], sent, message)
-			if sent < size {
-				return poller.WouldBlock
+			if sent < size { // that it is full the socket says itself: who is told waits
+				continue
 			}
 		} else {
 			size := w.seal(b, on.Scratch, b.kind, w.seq, b.plain)
@@ -257,7 +257,7 @@ func (w *Writer) flush(on *poller.Worker, c *Ciphers, fd int32) int {
 				return sent
 			}
 			if b.sent += sent; b.sent < size {
-				return poller.WouldBlock
+				continue
 			}
 		}
 		w.whole(b)
