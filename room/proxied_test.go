@@ -231,7 +231,7 @@ func TestHealthChecksOfAProxyAreItsOwn(t *testing.T) {
 		p.say("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		p.refusedAs(http.StatusOK)
 		p.expectEnd()
-		s.dial().Close() // one that only connects
+		s.dial().Close()                           // one that only connects
 		s.dialThrough("PROXY UNKNOWN\r\n").Close() // or not even asks
 	}
 	s.until(func() bool { return s.Conns() == 0 })
