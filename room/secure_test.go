@@ -273,7 +273,7 @@ func TestHandshakeThatStopsIsEndedInTime(t *testing.T) {
 			h = hello(t, clientTLS())
 			p := s.raw()
 			p.say(string(part()))
-			s.until(func() bool { return s.Stats().Accepted == 1 })
+			s.until(func() bool { return s.Conns() == 1 })
 			s.until(func() bool { s.Tick(); return s.Conns() == 0 })
 			p.expectReset()
 			st := s.Stats()
