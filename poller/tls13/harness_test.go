@@ -146,6 +146,9 @@ func (l *line) Send(_ int32, p []byte) int {
 // Fanout implements poller.Sender.
 func (l *line) Fanout([]int32, []byte, []int32) { panic("nobody calls it") }
 
+// Scatter implements poller.Sender.
+func (l *line) Scatter([]int32, []byte, []int32) { panic("nobody calls it") }
+
 // Close implements poller.Sender.
 func (l *line) Close() {}
 
