@@ -26,8 +26,8 @@ const (
 	noteworthyShare = 8
 	noteworthy      = 1000
 	// calmChange is how many may come or go in a tick when it is calm: a few
-	// always do.
-	calmChange = noteworthy / int64(calmTicks)
+	// always do. A crowd that comes by TLS is some hundreds a second.
+	calmChange = 10
 )
 
 // tidier gives memory back to the system when many connections have come or
