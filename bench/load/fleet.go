@@ -145,7 +145,7 @@ func (f *Fleet) Connect(number int, kind Kind) error {
 		<-f.permits
 		return err
 	}
-	c := &client{fleet: f, wire: wire{secure: secure}, target: target, number: number, kind: kind, room: f.rooms.of(number), dialect: target.dialect}
+	c := &client{fleet: f, Wire: Wire{secure: secure}, target: target, number: number, kind: kind, room: f.rooms.of(number), dialect: target.dialect}
 	if number < f.senders {
 		c.dialect = c.dialect.speaker()
 	}
