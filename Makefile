@@ -94,7 +94,7 @@ compare: bench ## compare chatd with its peers: 3 rounds, an hour, report in ben
 compare-quick: bench ## the same in 3 minutes, less exactly, report in bin/report
 	bin/chatbench compare -quick -out bin/report
 
-hostile: bench ## hostile peers beside healthy clients: who loses, latencies with and without: 8 minutes
+hostile: bench ## hostile peers beside healthy clients: who loses, latencies with and without: 13 minutes
 	bin/chatbench hostile -out bench/hostile/TABLE.md
 
 million: build ## hold N (default 1000000) connections in one process, in a User-Mode Linux guest: 14 minutes, 13 GiB
@@ -127,6 +127,8 @@ tools: ## install what the tests need, if it is missing (Debian)
 	have chromium chromium-browser google-chrome || need="$$need chromium"; \
 	have gcc clang || need="$$need gcc libc6-dev"; \
 	have ip || need="$$need iproute2"; \
+	have curl || need="$$need curl"; \
+	have openssl || need="$$need openssl"; \
 	test -z "$$need" || { \
 		$(INSTALL) $$need; }
 	@for p in promtool nginx haproxy caddy; do \

@@ -7,7 +7,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
+	"io"
 	"math/big"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -47,6 +50,18 @@ func clientTLS() *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(testCertificate().Leaf)
 	return &tls.Config{RootCAs: roots, ServerName: testName}
+}
+
+// beneath is the socket beneath TLS. Its end is an error: TLS says its own, and
+// crypto/tls would take the one for the other.
+type beneath struct{ *net.TCPConn }
+
+func (b beneath) Read(p []byte) (int, error) {
+	n, err := b.TCPConn.Read(p)
+	if err == io.EOF {
+		err = errors.New("the stream ends without close_notify")
+	}
+	return n, err
 }
 
 // url is where a WebSocket of the server is, for clients that are not ours: see

@@ -130,35 +130,59 @@ func TestEveryScenarioSpeaksChat(t *testing.T) {
 }
 
 func TestHerdComesBackToChatd(t *testing.T) {
-	comesBack(t, "../..", "./cmd/chatd", load.Chat)
+	comesBack(t, built(t, "../..", "./cmd/chatd"), load.Chat, comebacks...)
 }
 
 func TestReadersOfEventsComeBackToChatd(t *testing.T) {
-	comesBack(t, "../..", "./cmd/chatd", load.Events)
+	comesBack(t, built(t, "../..", "./cmd/chatd"), load.Events, comebacks...)
+}
+
+func TestHerdComesBackToChatdByTLS(t *testing.T) {
+	program := certified(t, built(t, "../..", "./cmd/chatd"))
+	for _, dialect := range []string{load.Chat, load.Events} {
+		comesBack(t, program, dialect, comebacks[2])
+	}
+}
+
+func TestClientsOfEveryDialectHearAllByTLS(t *testing.T) {
+	program := certified(t, built(t, "../..", "./cmd/chatd"))
+	for _, of := range []struct{ dialect, scenario string }{
+		{load.Raw, "fanout"}, {load.Raw, "flood"}, {load.Raw, "stuck"}, {load.Chat, "flood"}, {load.Events, "flood"},
+	} {
+		s := withServer(t, program, of.dialect)
+		s.params.Outstanding, s.params.StuckClients = 4, 5
+		run, err := s.run(t.Context(), of.scenario, "chatd")
+		if err != nil || run.Faults.Any() || len(complaints(run)) > 0 || run.Deliveries == 0 {
+			t.Errorf("%s, %s: %v %+v %v, %d deliveries", of.dialect, of.scenario, err, run.Faults, run.Warnings, run.Deliveries)
+		}
+	}
 }
 
 func TestHerdComesBackToCentrifuge(t *testing.T) {
-	comesBack(t, "../peers", "./centrifuge", load.Centrifuge)
+	comesBack(t, built(t, "../peers", "./centrifuge"), load.Centrifuge, comebacks...)
 }
 
-// comesBack builds the server of a package, below dir, and has a herd come back to
-// it.
-func comesBack(t *testing.T, dir, pkg, dialect string) {
-	program := built(t, dir, pkg)
-	for _, tt := range []struct {
-		history string
-		rate    float64
-		missed  int
-		gaps    uint64
-	}{
-		{"1000", 200, 20, 0},
-		{"5", 200, 20, 20},
-		{"5000", 300, 900, 0}, // more than is read at once, in a frame
-	} {
+// comeback is how much a herd missed that comes back.
+type comeback struct {
+	history string
+	rate    float64
+	missed  int
+	gaps    uint64
+}
+
+var comebacks = []comeback{
+	{"1000", 200, 20, 0},
+	{"5", 200, 20, 20},
+	{"5000", 300, 900, 0}, // more than is read at once, in a frame
+}
+
+// comesBack has a herd come back to a server, so often.
+func comesBack(t *testing.T, program, dialect string, times ...comeback) {
+	for _, tt := range times {
 		s := withServer(t, program+" -history "+tt.history, dialect)
 		smallHerd(s)
 		s.dialect, s.params.Rate, s.params.Missed = dialect, tt.rate, tt.missed
-		run, err := s.run(t.Context(), "herd", pkg)
+		run, err := s.run(t.Context(), "herd", "the server")
 		if err != nil || run.Faults.Gaps != tt.gaps || run.Faults.Any() != (tt.gaps > 0) {
 			t.Fatalf("history of %s: %v %+v %v", tt.history, err, run.Faults, run.Warnings)
 		}
@@ -180,14 +204,29 @@ func built(t *testing.T, dir, pkg string) string {
 	return program
 }
 
-// withServer is a scenario of 20 clients with a server that is started for it.
+// certified is a server's command with the flags for TLS.
+func certified(t *testing.T, command string) string {
+	t.Helper()
+	flags, err := certify(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return command + flags
+}
+
+// withServer is a scenario of 20 clients with a server that is started for it, by TLS if
+// it has a certificate.
 func withServer(t *testing.T, command, dialect string) *scenario {
 	t.Helper()
 	addr, err := freeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scenario{params: result.Params{Clients: 20, Senders: 1, MessageBytes: 64, Rate: 200}, url: "ws://" + addr + "/ws", dialect: dialect, share: 1000,
+	scheme := "ws"
+	if strings.Contains(command, "-tls-cert") {
+		scheme = "wss"
+	}
+	s := &scenario{params: result.Params{Clients: 20, Senders: 1, MessageBytes: 64, Rate: 200}, url: scheme + "://" + addr + "/ws", dialect: dialect, share: 1000,
 		duration: 300 * time.Millisecond, warmup: 50 * time.Millisecond, progress: newProgress(os.NewFile(^uintptr(0), ""), "")}
 	server, err := startServer(t.Context(), command+" -addr "+addr, s.url)
 	if err != nil {

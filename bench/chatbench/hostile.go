@@ -31,6 +31,7 @@ func hostileCommand(out io.Writer) *ffcli.Command {
 	fs.DurationVar(&trial.Duration, "duration", 4*time.Second, "measured time of a round")
 	rounds := fs.Int("rounds", 3, "rounds without and with the peers, in turn")
 	only := fs.String("only", "", "the `kind` to look at; empty: all")
+	byTLS := fs.Bool("tls", false, "peers come by TLS wherever they can, and half of the clients; else only those whose kind is of TLS itself")
 	path := fs.String("out", "", "write the table to this `file`, too")
 	return &ffcli.Command{
 		Name: "hostile", ShortHelp: "hostile peers beside healthy clients: who loses, latencies with and without them", ShortUsage: "chatbench hostile [flags]", FlagSet: fs,
@@ -44,7 +45,7 @@ func hostileCommand(out io.Writer) *ffcli.Command {
 			if trial.Rooms < 1 || trial.Rooms > min(trial.Healthy, load.MaxRooms-1) {
 				return usageError("-rooms is %d: must be from 1 to the number of clients, %d, and at most %d", trial.Rooms, trial.Healthy, load.MaxRooms-1)
 			}
-			rows, err := hostileRows(ctx, trial, *rounds, *only)
+			rows, err := hostileRows(ctx, trial, *rounds, *only, *byTLS)
 			if err != nil {
 				return err
 			}
@@ -53,7 +54,7 @@ func hostileCommand(out io.Writer) *ffcli.Command {
 			if trial.Rooms > 1 {
 				where = fmt.Sprintf(" in each of %d rooms, over which all are spread", trial.Rooms)
 			}
-			text := fmt.Sprintf("# Hostile peers\n\n%s, %d cores, %s, %s, loopback; commit %s.\n\nMedians of %d rounds of %s without and with the peers, in turn; %d healthy clients, %g messages a second%s.\nThe peers are in a process of their own, on the same cores, and get the time that the others leave (SCHED_IDLE);\nwhat chatd took of them is beside it.\n\n%s",
+			text := fmt.Sprintf("# Hostile peers\n\n%s, %d cores, %s, %s, loopback; commit %s.\n\nMedians of %d rounds of %s without and with the peers, in turn; %d healthy clients, half of them by TLS beside peers that come by it; %g messages a second%s.\nThe peers are in a process of their own, on the same cores, and get the time that the others leave (SCHED_IDLE);\nwhat chatd took of them is beside it.\n\n%s",
 				m.CPU, m.Cores, m.Kernel, m.Go, m.Commit, *rounds, trial.Duration, trial.Healthy, trial.Rate, where, hostile.Markdown(rows))
 			if *path != "" {
 				if err := os.WriteFile(*path, []byte(text), 0o644); err != nil {
@@ -73,10 +74,23 @@ func hostileCommand(out io.Writer) *ffcli.Command {
 	}
 }
 
-func hostileRows(ctx context.Context, trial hostile.Trial, rounds int, only string) (rows []hostile.Row, err error) {
+func hostileRows(ctx context.Context, trial hostile.Trial, rounds int, only string, byTLS bool) (rows []hostile.Row, err error) {
+	dir, err := os.MkdirTemp("", "hostile")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	certificate, err := certify(dir)
+	if err != nil {
+		return nil, err
+	}
 	for _, k := range hostile.Kinds {
 		if only != "" && k.Name != only {
 			continue
+		}
+		trial.TLS = nil
+		if k.Comes(true) && (byTLS || !k.Comes(false)) {
+			trial.TLS = strings.Fields(certificate)
 		}
 		row, err := trial.Rounds(ctx, k, rounds, func(what string) { fmt.Fprintln(os.Stderr, what) })
 		if err != nil {
@@ -99,7 +113,7 @@ func attackElsewhere(ctx context.Context, k *hostile.Kind, t hostile.Target, pee
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "chrt", "--idle", "0", exe, peersCommand, k.Name, t.Addr, strconv.Itoa(t.PID), strconv.Itoa(t.Rooms), strconv.Itoa(peers))
+	cmd := exec.CommandContext(ctx, "chrt", "--idle", "0", exe, peersCommand, k.Name, t.Addr, strconv.FormatBool(t.TLS), strconv.Itoa(t.PID), strconv.Itoa(t.Rooms), strconv.Itoa(peers))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // Ctrl-C is for us
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	var errs strings.Builder
@@ -119,21 +133,24 @@ func attackElsewhere(ctx context.Context, k *hostile.Kind, t hostile.Target, pee
 func hostilePeers() *ffcli.Command {
 	return &ffcli.Command{Name: peersCommand, ShortHelp: "(used by hostile)",
 		Exec: func(ctx context.Context, args []string) error {
-			if len(args) != 5 {
-				return usageError("want a kind, an address, a process, and how many rooms and peers")
+			if len(args) != 6 {
+				return usageError("want a kind, an address, whether TLS is spoken there, a process, and how many rooms and peers")
 			}
 			ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 			defer stop()
 			var numbers [3]int
-			for i, arg := range args[2:] {
-				var err error
+			byTLS, err := strconv.ParseBool(args[2])
+			if err != nil {
+				return usageError("%q is not true or false", args[2])
+			}
+			for i, arg := range args[3:] {
 				if numbers[i], err = strconv.Atoi(arg); err != nil {
 					return usageError("number %q", arg)
 				}
 			}
 			for _, k := range hostile.Kinds {
 				if k.Name == args[0] {
-					return k.Attack(ctx, hostile.Target{Addr: args[1], PID: numbers[0], Rooms: numbers[1]}, numbers[2])
+					return k.Attack(ctx, hostile.Target{Addr: args[1], TLS: byTLS, PID: numbers[0], Rooms: numbers[1]}, numbers[2])
 				}
 			}
 			return usageError("kind %q", args[0])

@@ -34,7 +34,7 @@ func soakCommand(out io.Writer) *ffcli.Command {
 	var duration time.Duration
 	var seed uint64
 	fs := flag.NewFlagSet("chatbench soak", flag.ContinueOnError)
-	fs.StringVar(&server, "server", "bin/chatd", "chatd's `command`; -addr, -admin, -drain-spread and -history-age are added")
+	fs.StringVar(&server, "server", "bin/chatd", "chatd's `command`; -addr, -admin, -drain-spread, -history-age, -tls-addr and a certificate are added")
 	fs.DurationVar(&duration, "duration", 10*time.Minute, "time of all phases; warm-ups, checks and restarts come on top")
 	fs.Uint64Var(&seed, "seed", 0, "decides what happens; 0: a random one, which the report names")
 	fs.StringVar(&file, "out", "", "write the report to this `file`, too")
@@ -57,10 +57,19 @@ func soakCommand(out io.Writer) *ffcli.Command {
 }
 
 func runSoak(ctx context.Context, command string, schedule *soak.Schedule, file string, out io.Writer) error {
+	dir, err := os.MkdirTemp("", "soak")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	certificate, err := certify(dir)
+	if err != nil {
+		return err
+	}
 	p := newProgress(os.Stderr, fmt.Sprintf("seed %d, ", schedule.Seed))
 	report, err := soak.Run(ctx, soak.Config{
 		Schedule: schedule, Progress: p.show,
-		Start: func(ctx context.Context) (*soak.Server, error) { return startForSoak(ctx, command) },
+		Start: func(ctx context.Context) (*soak.Server, error) { return startForSoak(ctx, command+certificate) },
 	})
 	p.done()
 	if err := report.Write(out); err != nil {
@@ -98,23 +107,26 @@ func startForSoak(ctx context.Context, command string) (*soak.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	secure, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
 	admin, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	s, err := startServer(ctx, fmt.Sprintf("%s -addr %s -admin %s -drain-spread %s -history-age 1s", command, addr, admin, spread), "ws://"+addr)
+	s, err := startServer(ctx, fmt.Sprintf("%s -addr %s -tls-addr %s -admin %s -drain-spread %s -history-age 1s", command, addr, secure, admin, spread), "ws://"+addr)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := netip.ParseAddrPort(addr)
 	return &soak.Server{
-		Addr: parsed, Admin: admin,
+		Addr: soak.Addr{Plain: netip.MustParseAddrPort(addr), TLS: netip.MustParseAddrPort(secure)}, Admin: admin,
 		Terminate: func() error { return s.cmd.Process.Signal(syscall.SIGTERM) },
 		Ended:     s.done,
 		Log:       s.log.String,
 		Kill:      func() { _ = s.cmd.Process.Kill() }, // it may have ended
 		Race:      hasRaceDetector(command),
-	}, err
+	}, nil
 }
 
 // hasRaceDetector reports whether the command's program was built with it.

@@ -2,12 +2,14 @@ package hostile
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,16 +18,22 @@ import (
 
 // Chatd is a server's process that listens on all addresses, and its admin.
 type Chatd struct {
-	Target
-	admin string
-	cmd   *exec.Cmd
-	log   strings.Builder // to be read once done is closed
-	done  chan struct{}   // its log has ended
+	Target        // where TLS is spoken, if it is
+	plain  string // where it is not
+	admin  string
+	cmd    *exec.Cmd
+	log    strings.Builder // to be read once done is closed
+	done   chan struct{}   // its log has ended
 }
 
-// StartChatd starts program, chatd's binary, and waits until it listens.
+// StartChatd starts program, chatd's binary, and waits until it listens: with a
+// certificate, where TLS is spoken, too.
 func StartChatd(ctx context.Context, program string, flags ...string) (*Chatd, error) {
 	c := &Chatd{done: make(chan struct{})}
+	c.TLS = slices.Contains(flags, "-tls-cert")
+	if c.TLS {
+		flags = append([]string{"-tls-addr", ":0"}, flags...)
+	}
 	c.cmd = exec.Command(program, append([]string{"-addr", ":0", "-admin", "127.0.0.1:0"}, flags...)...)
 	// Ctrl-C is for us. (It is not told to die with us: that would be with the
 	// thread that happens to start it.)
@@ -38,25 +46,28 @@ func StartChatd(ctx context.Context, program string, flags ...string) (*Chatd, e
 		return nil, fmt.Errorf("start chatd: %w", err)
 	}
 	c.PID = c.cmd.Process.Pid
-	listening := make(chan string, 1)
+	listening := make(chan [2]string, 1) // without TLS, and with it
 	go func() {
 		defer close(c.done)
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			line := lines.Text()
 			fmt.Fprintln(&c.log, line)
-			_, rest, _ := strings.Cut(line, " addr=")
-			addr, _, _ := strings.Cut(rest, " ")
+			field := func(name string) string {
+				_, rest, _ := strings.Cut(line, " "+name+"=")
+				value, _, _ := strings.Cut(rest, " ")
+				return value
+			}
 			switch {
 			case strings.Contains(line, "admin listening"):
-				c.admin = addr
+				c.admin = field("addr")
 			case strings.Contains(line, "msg=listening"):
-				listening <- addr
+				listening <- [2]string{near(field("addr")), near(field("tls_addr"))}
 			}
 		}
 	}()
 	select {
-	case addr := <-listening:
-		c.Addr = "127.0.0.1" + addr[strings.LastIndexByte(addr, ':'):]
+	case addrs := <-listening:
+		c.plain, c.Addr = addrs[0], cmp.Or(addrs[1], addrs[0])
 		return c, nil
 	case <-c.done:
 		_ = c.cmd.Wait() // the log says why
@@ -65,6 +76,23 @@ func StartChatd(ctx context.Context, program string, flags ...string) (*Chatd, e
 		_ = c.Stop()
 		return nil, ctx.Err()
 	}
+}
+
+// near is an address on the loopback interface, of one that listens on all.
+func near(addr string) string {
+	if addr == "" {
+		return ""
+	}
+	return "127.0.0.1" + addr[strings.LastIndexByte(addr, ':'):]
+}
+
+// urls are those of its WebSocket.
+func (c *Chatd) urls() []string {
+	all := []string{"ws://" + c.plain + "/ws"}
+	if c.TLS {
+		all = append(all, "wss://"+c.Addr+"/ws")
+	}
+	return all
 }
 
 // Stop sends everybody away and returns how chatd ended.

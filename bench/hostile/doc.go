@@ -3,7 +3,7 @@
 //
 //	kinds.go                    what there is, and what chatd is to do about it
 //	peer.go                     a raw connection
-//	handshakes.go frames.go slow.go vanish.go descriptors.go
+//	handshakes.go frames.go slow.go vanish.go descriptors.go secure.go
 //	                            how each kind behaves
 //	chatd.go                    the server's process, and its counters
 //	trial.go                    healthy clients and one kind of peers, for a while

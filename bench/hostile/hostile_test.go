@@ -12,7 +12,11 @@ import (
 	"time"
 
 	"chatd/bench/result"
+	"chatd/cmd/chatd/certs/certstest"
 )
+
+// certified are chatd's flags for TLS.
+var certified []string
 
 // program is chatd, built with the race detector if the tests are.
 var program string
@@ -25,6 +29,8 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
+		cert, key := certstest.New().Pair("127.0.0.1").Write(dir, "cert")
+		certified = []string{"-tls-cert", cert, "-tls-key", key}
 		program = filepath.Join(dir, "chatd")
 		args := []string{"build", "-o", program}
 		if raceDetector {
@@ -42,7 +48,19 @@ func TestMain(m *testing.M) {
 // chatd counts what it did about them, and is rid of them when they are gone.
 func TestHealthyClientsLoseNothingBesideHostilePeers(t *testing.T) {
 	for _, k := range Kinds {
-		t.Run(k.Name, func(t *testing.T) { besides(t, k, 1) })
+		if k.Comes(false) {
+			t.Run(k.Name, func(t *testing.T) { besides(t, k, Trial{Healthy: 500, Peers: 500}) })
+		}
+	}
+}
+
+// The same by TLS, which half of the healthy speak, too. There are fewer of all: each takes
+// a handshake.
+func TestHealthyClientsLoseNothingBesideHostilePeersByTLS(t *testing.T) {
+	for _, k := range Kinds {
+		if k.Comes(true) {
+			t.Run(k.Name, func(t *testing.T) { besides(t, k, Trial{Healthy: 100, Peers: 50, TLS: certified}) })
+		}
 	}
 }
 
@@ -50,15 +68,15 @@ func TestHealthyClientsLoseNothingBesideHostilePeers(t *testing.T) {
 func TestHealthyClientsLoseNothingBesideHostilePeersInTheirRooms(t *testing.T) {
 	for _, k := range Kinds {
 		if k.Size > 0 || k.Talks {
-			t.Run(k.Name, func(t *testing.T) { besides(t, k, 10) })
+			t.Run(k.Name, func(t *testing.T) { besides(t, k, Trial{Healthy: 500, Peers: 500, Rooms: 10}) })
 		}
 	}
 }
 
-func besides(t *testing.T, k *Kind, rooms int) {
+func besides(t *testing.T, k *Kind, trial Trial) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	trial := Trial{Program: program, Healthy: 500, Peers: 500, Rooms: rooms, Rate: 10, Duration: time.Second}
+	trial.Program, trial.Rate, trial.Duration = program, 10, time.Second
 	out, err := trial.Run(ctx, k)
 	if errors.Is(err, ErrPrivilege) && os.Geteuid() != 0 {
 		t.Skip(err)

@@ -18,11 +18,25 @@ type Kind struct {
 	Size   int      // bytes of the room's messages; 0: 128
 	Most   int      // peers at most; 0: as many as the trial has
 	Talks  bool     // peers send messages of their own to the room
+	Way    Way      // that peers come by
 
 	// One of the two: what one peer does until ctx ends, or all of them.
 	one func(ctx context.Context, t Target)
 	all func(ctx context.Context, t Target, peers int) error
 }
+
+// Way is what peers come by.
+type Way uint8
+
+// The ways.
+const (
+	AnyWay  Way = iota
+	Plain       // not by TLS
+	Secured     // where TLS is spoken
+)
+
+// Comes reports whether peers may come by TLS, or without.
+func (k *Kind) Comes(byTLS bool) bool { return k.Way == AnyWay || (k.Way == Secured) == byTLS }
 
 // bound is how much a counter may grow: for each peer so much at once, and so
 // much a second; and for each message of the healthy.
@@ -39,6 +53,7 @@ func (b bound) most(peers int, seconds, messages float64) float64 {
 // Target is the server under attack.
 type Target struct {
 	Addr  string // host:port
+	TLS   bool   // it is spoken there
 	PID   int
 	Rooms int // that the peers are spread over, as the healthy are; 0 or 1: one, that of /ws
 	room  int // of one peer
@@ -149,12 +164,14 @@ var Kinds = []*Kind{
 		Chatd:  "stops accepting, says so once, and goes on when some are free",
 		Series: `chatd_accept_pauses_total{reason="descriptors"}`, Least: 1,
 		Flags: []string{"-handshake-timeout", "1s"},
+		Way:   Plain, // there is none they come by
 		all:   exhaustDescriptors,
 	},
 	{
 		Name: "TLS and garbage", Does: "a ClientHello byte by byte, or random bytes, four times a second",
 		Chatd:  "answers 400 at the first byte that can't be HTTP",
 		Series: `chatd_handshake_failures_total{reason="bad_request"}`,
+		Way:    Plain,
 		one:    garbage,
 	},
 	{
@@ -162,5 +179,70 @@ var Kinds = []*Kind{
 		Chatd:  "stops inflating at -max-message, and closes them with 1009",
 		Series: `chatd_dropped_total{reason="too_big"}`,
 		one:    bomb,
+	},
+	{
+		Name: "handshakes that stop", Does: "begin a TLS handshake, and stop: before, within or behind the ClientHello",
+		Chatd:  "closes them after -handshake-timeout (here 3 s), wherever they are",
+		Series: `chatd_handshake_failures_total{reason="handshake_timeout"}`,
+		Flags:  []string{"-handshake-timeout", "3s"},
+		Way:    Secured,
+		one:    handshakeThatStops,
+	},
+	{
+		Name: "handshakes given up", Does: "send a ClientHello and reset, before or behind the answer, four times a second",
+		Chatd:  "makes as many at a time as there are processors, and forgets them",
+		Series: `chatd_tls_handshake_failures_total{reason="gone"}`,
+		Way:    Secured,
+		one:    handshakeGivenUp,
+	},
+	{
+		Name: "slow ClientHellos", Does: "a byte of the ClientHello a second",
+		Chatd:  "closes them after -handshake-timeout (here 3 s), whatever has come",
+		Series: `chatd_handshake_failures_total{reason="handshake_timeout"}`,
+		Flags:  []string{"-handshake-timeout", "3s"},
+		Way:    Secured,
+		one:    slowHello,
+	},
+	{
+		Name: "ClientHellos in pieces", Does: "a ClientHello in records of one byte, good or of 64 KiB of nothing, four times a second",
+		Chatd:  "takes the good ones, and answers the others with an alert",
+		Series: `chatd_tls_handshakes_total{kind="full"}`, Also: `chatd_tls_handshake_failures_total{reason="malformed"}`,
+		Way: Secured,
+		one: helloInPieces,
+	},
+	{
+		Name: "no TLS 1.3", Does: "HTTP, TLS 1.2 or random bytes where TLS 1.3 is spoken, four times a second",
+		Chatd:  "answers 400, or with the alert protocol_version",
+		Series: `chatd_tls_handshake_failures_total{reason="not_tls"}`, Also: `chatd_tls_handshake_failures_total{reason="protocol_version"}`,
+		Way: Secured,
+		one: noTLS13,
+	},
+	{
+		Name: "empty records", Does: "join, and send records of nothing without a pause",
+		Chatd:  "ends the connection at the 17th in a row, with the alert unexpected_message",
+		Series: `chatd_tls_broken_streams_total{kind="broken"}`,
+		Way:    Secured,
+		one:    emptyRecords,
+	},
+	{
+		Name: "KeyUpdates", Does: "join, and change the keys, and have chatd do so, without a pause",
+		Chatd:  "ends the connection at the 11th in a second, with the alert unexpected_message",
+		Series: `chatd_tls_broken_streams_total{kind="broken"}`,
+		Way:    Secured,
+		one:    keyUpdates,
+	},
+	{
+		Name: "records that are wrong", Does: "join; a record that is changed, replayed, out of order, too large, of no kind, or no record, four times a second",
+		Chatd:  "ends the connection, with the alert that says why",
+		Series: `chatd_tls_broken_streams_total{kind="broken"}`,
+		Way:    Secured,
+		one:    wrongRecords,
+	},
+	{
+		Name: "streams cut off", Does: "join; half of a message, and the end of the socket's stream, four times a second",
+		Chatd:  "takes that for a reset: it is not the end of TLS",
+		Series: `chatd_tls_broken_streams_total{kind="truncated"}`,
+		Way:    Secured,
+		one:    cutOff,
 	},
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -21,17 +22,52 @@ const patience = 10 * time.Second
 // conn is a peer's connection. It is closed when the peer's ctx ends.
 type conn struct {
 	*net.TCPConn
+	over    io.ReadWriter // what is spoken over: the socket, or TLS
 	r       *bufio.Reader
 	request string // begins its handshake
 	stop    func() bool
 }
 
-// dial connects, or returns nil: the server may have no room.
+// dial connects, by TLS if the target speaks it, or returns nil: the server may have no
+// room.
 func dial(ctx context.Context, t Target) *conn {
 	return dialWith(ctx, t, nil)
 }
 
 func dialWith(ctx context.Context, t Target, control func(fd int)) *conn {
+	c := connect(ctx, t, control)
+	if c == nil || !t.TLS {
+		return c
+	}
+	if !c.secure(tls.Client(c.TCPConn, anybody)) {
+		return nil
+	}
+	return c
+}
+
+// anybody is trusted.
+var anybody = &tls.Config{InsecureSkipVerify: true}
+
+// secure has c go on over TLS. If its handshake can't be made, c is closed.
+func (c *conn) secure(over *tls.Conn) bool {
+	c.SetDeadline(time.Now().Add(patience))
+	if over.Handshake() != nil {
+		c.end()
+		return false
+	}
+	c.SetDeadline(time.Time{})
+	c.goOver(over)
+	return true
+}
+
+// goOver has c go on over something else than its socket.
+func (c *conn) goOver(over io.ReadWriter) {
+	c.over = over
+	c.r.Reset(over)
+}
+
+// connect is dialWith without TLS.
+func connect(ctx context.Context, t Target, control func(fd int)) *conn {
 	d := net.Dialer{Timeout: patience}
 	if control != nil {
 		d.Control = func(_, _ string, c syscall.RawConn) error {
@@ -43,7 +79,7 @@ func dialWith(ctx context.Context, t Target, control func(fd int)) *conn {
 		return nil
 	}
 	tcp := c.(*net.TCPConn)
-	return &conn{tcp, bufio.NewReaderSize(tcp, 512), t.request(), context.AfterFunc(ctx, func() { tcp.Close() })}
+	return &conn{tcp, tcp, bufio.NewReaderSize(tcp, 512), t.request(), context.AfterFunc(ctx, func() { tcp.Close() })}
 }
 
 // narrow has a socket's peer buffer little for it: a small window, of small
@@ -69,7 +105,7 @@ func (c *conn) join(extensions string) bool {
 
 // write reports whether all was taken.
 func (c *conn) write(b []byte) bool {
-	_, err := c.Write(b)
+	_, err := c.over.Write(b)
 	return err == nil
 }
 

@@ -13,6 +13,7 @@ import (
 // in turn.
 type Row struct {
 	Kind          *Kind
+	TLS           bool
 	Peers         int
 	Lost          uint64    // deliveries lost or damaged, and healthy clients cut off, with the peers
 	Without, With []float64 // p99 of each round, ms
@@ -23,7 +24,7 @@ type Row struct {
 // Rounds makes trials of kind k without and with peers, in turn; each begins
 // with what the other ended with.
 func (t Trial) Rounds(ctx context.Context, k *Kind, rounds int, tell func(string)) (Row, error) {
-	row := Row{Kind: k, Peers: k.atMost(t.Peers)}
+	row := Row{Kind: k, TLS: t.TLS != nil, Peers: k.atMost(t.Peers)}
 	calm := t
 	calm.Peers = 0
 	for i := range rounds {
@@ -79,9 +80,17 @@ func Markdown(rows []Row) string {
 		}
 		load := r.load()
 		fmt.Fprintf(&b, "| %d %s | %s | %.0f | %.0f | %d | %s | %s | %.2f× | %s | %s | `%s` | %.0f |\n",
-			r.Peers, r.Kind.Name, r.Kind.Does, load.Connections, load.Bytes/1024, r.Lost, spread(r.Without), spread(r.With), r.Ratio(), verdict, r.Kind.Chatd, r.Kind.Series, r.Counted)
+			r.Peers, r.name(), r.Kind.Does, load.Connections, load.Bytes/1024, r.Lost, spread(r.Without), spread(r.With), r.Ratio(), verdict, r.Kind.Chatd, r.Kind.Series, r.Counted)
 	}
 	return b.String()
+}
+
+// name is its kind's, and whether that came by TLS, if both can be.
+func (r Row) name() string {
+	if r.TLS && r.Kind.Way == AnyWay {
+		return r.Kind.Name + ", by TLS"
+	}
+	return r.Kind.Name
 }
 
 func spread(all []float64) string {

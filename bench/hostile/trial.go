@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,8 @@ const (
 
 // Trial is healthy clients and hostile peers, for a while.
 type Trial struct {
-	Program  string // chatd's binary
+	Program  string   // chatd's binary
+	TLS      []string // its flags for TLS; with them peers come by it, and half of the healthy
 	Healthy  int
 	Peers    int           // 0: without
 	Rooms    int           // that both are spread over; 0 or 1: one, that of /ws
@@ -73,8 +75,11 @@ func (k *Kind) Attack(ctx context.Context, t Target, peers int) error {
 
 // Run makes a trial with peers of kind k.
 func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
+	if byTLS := t.TLS != nil; !k.Comes(byTLS) {
+		return out, fmt.Errorf("%s: TLS must not be %t", k.Name, byTLS)
+	}
 	t.Peers = k.atMost(t.Peers)
-	chatd, err := StartChatd(ctx, t.Program, k.Flags...)
+	chatd, err := StartChatd(ctx, t.Program, slices.Concat(k.Flags, t.TLS)...)
 	if err != nil {
 		return out, err
 	}
@@ -86,15 +91,16 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 		}
 	}()
 	chatd.Rooms = t.Rooms
-	target, err := load.NewTarget("ws://"+chatd.Addr+"/ws", load.Raw, nil)
+	targets, err := chatd.targets()
 	if err != nil {
 		return out, err
 	}
-	fleet, err := load.NewFleet(target, t.rooms(), cmp.Or(k.Size, messageSize), load.AtOnce, t.rooms().Len())
+	fleet, err := load.NewFleet(targets[0], t.rooms(), cmp.Or(k.Size, messageSize), load.AtOnce, t.rooms().Len())
 	if err != nil {
 		return out, err
 	}
 	defer fleet.Close()
+	fleet.Spread(targets...)
 	for i := range t.Healthy {
 		if err := fleet.Connect(i, load.Healthy); err != nil {
 			return out, err
@@ -126,6 +132,18 @@ func (t Trial) Run(ctx context.Context, k *Kind) (out Outcome, err error) {
 		out.P99 = all.P99
 	}
 	return out, served(ctx, chatd.Target)
+}
+
+// targets are where the healthy come.
+func (c *Chatd) targets() (all []*load.Target, err error) {
+	for _, url := range c.urls() {
+		target, err := load.NewTarget(url, load.Raw, nil)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, target)
+	}
+	return all, nil
 }
 
 // rooms is how the healthy are spread.

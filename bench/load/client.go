@@ -15,7 +15,7 @@ import (
 
 // client is one connection. All of it belongs to the fleet's worker.
 type client struct {
-	wire
+	Wire
 	fleet   *Fleet
 	target  *Target
 	number  int
@@ -95,7 +95,7 @@ func (c *client) begin(w *poller.Worker) {
 		return
 	}
 	request := c.dialect.request(c.target, c.roomName(), &c.place)
-	if n := c.wire.send(w, request); n != len(request) {
+	if n := c.Wire.Send(w, request); n != len(request) {
 		c.lost(errors.New("can't send the handshake"))
 	}
 }
@@ -104,7 +104,7 @@ func (c *client) roomName() string { return c.fleet.rooms.name(c.room) }
 
 // send is for what is short enough to find room.
 func (c *client) send(w *poller.Worker, frame []byte) {
-	if n := c.wire.send(w, frame); n != len(frame) {
+	if n := c.Wire.Send(w, frame); n != len(frame) {
 		c.lost(errors.New("can't send a few bytes"))
 	}
 }
@@ -205,7 +205,7 @@ func (c *client) hear(w *poller.Worker, b []byte) []byte {
 			f, body := appendFrame(nil, ws.OpPong, len(payload))
 			copy(body, payload)
 			ws.Cipher(body, mask, 0)
-			c.wire.send(w, f) // a pong that does not fit is missed by nobody
+			c.Wire.Send(w, f) // a pong that does not fit is missed by nobody
 		case ws.OpClose:
 			code, reason := ws.ParseCloseFrameData(payload)
 			c.lost(fmt.Errorf("closed by the server with code %d %s", code, reason))

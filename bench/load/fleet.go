@@ -50,6 +50,7 @@ type Fleet struct {
 	places  []map[uint64]message // by room, from rooms.First on: what was heard by its number; nil: nobody asks
 	window  window
 	causes  map[string]int // what went wrong, and how often
+	in      [inSize]byte   // what has come by TLS
 }
 
 // NewFleet makes a fleet without clients, of which so many shake hands at once, and of
@@ -139,12 +140,12 @@ const (
 func (f *Fleet) Connect(number int, kind Kind) error {
 	f.permits <- struct{}{}
 	target := f.targetOf(number)
-	fd, secure, err := target.connect(number, kind)
+	fd, secure, err := target.connect(number, kind, &f.in)
 	if err != nil {
 		<-f.permits
 		return err
 	}
-	c := &client{fleet: f, wire: wire{secure: secure}, target: target, number: number, kind: kind, room: f.rooms.of(number), dialect: target.dialect}
+	c := &client{fleet: f, Wire: Wire{secure: secure}, target: target, number: number, kind: kind, room: f.rooms.of(number), dialect: target.dialect}
 	if number < f.senders {
 		c.dialect = c.dialect.speaker()
 	}

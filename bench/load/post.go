@@ -14,18 +14,18 @@ import (
 // post is a connection over which a sender publishes by HTTP, as its client can't. It
 // belongs to the fleet's worker, but for what is written.
 type post struct {
-	wire
+	Wire
 	fleet *Fleet
 	tail  []byte
 }
 
 // post connects one; number is that of the sender's client.
 func (f *Fleet) post(number int) (*post, error) {
-	fd, secure, err := f.target.connect(number, Healthy)
+	fd, secure, err := f.target.connect(number, Healthy, &f.in)
 	if err != nil {
 		return nil, err
 	}
-	p := &post{fleet: f, wire: wire{secure: secure}}
+	p := &post{fleet: f, Wire: Wire{secure: secure}}
 	p.Attach(fd, f.pool, p)
 	f.posts = append(f.posts, p)
 	return p, f.poller.Watch(&p.Conn)

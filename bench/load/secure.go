@@ -14,31 +14,50 @@ import (
 	"chatd/poller"
 )
 
-// wire is a connection, by TLS if secure is there.
-type wire struct {
+// Wire is a connection, by TLS if secure is there.
+type Wire struct {
 	poller.Conn
 	secure *secure
 }
 
-// Read is [poller.Conn.Read]. By TLS, a read that is short need not be the last.
-func (c *wire) Read(p []byte) int {
+// Shake makes the handshake of TLS, and blocks until it is done. It comes before all
+// else.
+func (c *Wire) Shake(config *tls.Config) (err error) {
+	c.secure, err = newSecure(int(c.FD()), config, nil)
+	return err
+}
+
+// Secure reports whether it speaks TLS.
+func (c *Wire) Secure() bool { return c.secure != nil }
+
+// Read is [poller.Conn.Read]. By TLS, a read that is short need not be the last: it is to
+// be called until there is nothing.
+func (c *Wire) Read(p []byte) int {
 	if c.secure != nil {
+		c.secure.socket.ending = c.Hangup()
 		return c.secure.receive(p)
 	}
 	return c.Conn.Read(p)
 }
 
-// send writes what the socket takes, as w.Send does. What TLS has taken may wait for
-// flush.
-func (c *wire) send(w poller.Sender, p []byte) int {
+// Send writes what the socket takes, as w.Send does. What TLS has taken may wait for
+// Flush.
+func (c *Wire) Send(w poller.Sender, p []byte) int {
 	if c.secure != nil {
 		return c.secure.send(p)
 	}
 	return w.Send(c.FD(), p)
 }
 
-// flush writes what waits, and reports whether nothing does any more.
-func (c *wire) flush() bool { return c.secure == nil || c.secure.flush() }
+// Flush writes what waits, and reports whether nothing does any more.
+func (c *Wire) Flush() bool { return c.secure == nil || c.secure.flush() }
+
+// End ends our side of the stream, as TLS does if it is spoken.
+func (c *Wire) End() {
+	if c.secure == nil || c.secure.end() {
+		c.ShutdownWrite()
+	}
+}
 
 // secure is a connection's TLS, by crypto/tls, which waits for nothing once the
 // handshake is made. Receive belongs to who reads the socket; anybody may send.
@@ -55,9 +74,10 @@ func secureConfig(host string) *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, ServerName: host}
 }
 
-// newSecure makes the handshake on fd, which blocks until it is done.
-func newSecure(fd int, config *tls.Config) (*secure, error) {
-	s := &socket{fd: fd, waits: true}
+// newSecure makes the handshake on fd, which blocks until it is done. In is what who
+// reads has for all its connections; nil, and crypto/tls reads by itself.
+func newSecure(fd int, config *tls.Config, in *[inSize]byte) (*secure, error) {
+	s := &socket{fd: fd, waits: true, in: in}
 	conn := tls.Client(s, config)
 	if err := conn.Handshake(); err != nil {
 		return nil, err
@@ -76,6 +96,9 @@ func (s *secure) receive(p []byte) int {
 		return poller.WouldBlock
 	case err == io.EOF:
 		return 0
+	}
+	if errno := unix.Errno(0); errors.As(err, &errno) {
+		return -int(errno)
 	}
 	return -int(unix.EPROTO)
 }
@@ -103,6 +126,13 @@ func (s *secure) flush() bool {
 	return s.socket.flush() == 0
 }
 
+// end says that no more comes, and reports whether the socket has taken all.
+func (s *secure) end() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn.CloseWrite() == nil && s.socket.flush() == 0
+}
+
 var errSilent = errors.New("the server says nothing")
 
 // socket is a net.Conn on a socket of a poller's.
@@ -110,13 +140,45 @@ type socket struct {
 	fd    int
 	waits bool   // for what comes
 	out   []byte // records that the socket has not taken
+
+	// Owned by who reads, once nobody waits.
+	in     *[inSize]byte // shared by who is read from by the same worker; nil: there is none
+	came   []byte        // of in, what crypto/tls has yet to take
+	empty  bool          // the socket has no more, by what the last read of it gave
+	ending bool          // whatever that was, there is the end of the stream to be read
 }
+
+// inSize is how much is read at once. It takes crypto/tls three calls to read a long
+// record by itself, and one more to see that there is nothing behind it.
+const inSize = 64 << 10
 
 // handshakeTimeout is how long the other side may be silent in a handshake.
 const handshakeTimeout = 10 * time.Second
 
 // Read implements net.Conn.
 func (s *socket) Read(p []byte) (int, error) {
+	if s.waits || s.in == nil {
+		return s.read(p)
+	}
+	if len(s.came) == 0 {
+		if s.empty && !s.ending {
+			s.empty = false // by the next event
+			return 0, os.ErrDeadlineExceeded
+		}
+		n, err := s.read(s.in[:])
+		if err != nil {
+			s.empty = false
+			return 0, err
+		}
+		s.came, s.empty = s.in[:n], n < len(s.in)
+	}
+	n := copy(p, s.came)
+	s.came = s.came[n:]
+	return n, nil
+}
+
+// read reads from the socket.
+func (s *socket) read(p []byte) (int, error) {
 	for {
 		switch n, err := unix.Read(s.fd, p); {
 		case err == unix.EINTR:
@@ -130,7 +192,7 @@ func (s *socket) Read(p []byte) (int, error) {
 		case err != nil:
 			return 0, err
 		case n == 0:
-			return 0, io.EOF
+			return 0, unix.ECONNABORTED // TLS says when it ends, and crypto/tls would take io.EOF for that
 		default:
 			return n, nil
 		}

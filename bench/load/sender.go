@@ -21,7 +21,7 @@ type Sender struct {
 	id      uint16 // in its room
 	fleet   *Fleet
 	dialect dialect
-	wire    *wire
+	wire    *Wire
 	out     []byte // frames
 	taken   int    // bytes of out that the socket has taken
 	limit   uint64 // closed loop: messages that may be outstanding; 0: open loop
@@ -41,13 +41,13 @@ func (f *Fleet) Senders(n, outstanding int) (senders []*Sender, err error) {
 		for _, c := range f.clients {
 			i := c.room - f.rooms.First
 			if made[i] < f.rooms.Share(i, n) && c.phase == open && c.kind == Healthy && c.dialect == c.dialect.speaker() {
-				wire := &c.wire
+				wire := &c.Wire
 				if c.dialect.posts() {
 					var p *post
 					if p, err = f.post(c.number); err != nil {
 						return
 					}
-					wire = &p.wire
+					wire = &p.Wire
 				}
 				s := &Sender{dialect: c.dialect, room: c.room, id: uint16(made[i]), fleet: f, wire: wire, limit: uint64(outstanding)}
 				made[i]++
@@ -93,14 +93,14 @@ func (s *Sender) add(due int64) {
 // flush writes what the socket takes and reports whether that is all.
 func (s *Sender) flush(w poller.Sender) bool {
 	for s.taken < len(s.out) {
-		n := s.wire.send(w, s.out[s.taken:])
+		n := s.wire.Send(w, s.out[s.taken:])
 		if n < 0 {
 			return false // full; or broken, which the client finds out
 		}
 		s.taken += n
 	}
 	s.out, s.taken = s.out[:0], 0
-	return s.wire.flush()
+	return s.wire.Flush()
 }
 
 // refill sends, in a closed loop, what may be outstanding. It is called

@@ -102,6 +102,7 @@ func (e *Evidence) judge() (checks []Check) {
 		"due %.0f, heard %.0f, missed %.0f, at most %.0f", due, heard+loose, due-heard-loose, missed)
 
 	e.checkDrops(check, end)
+	e.checkTLS(check, end)
 
 	for _, r := range e.returning() {
 		check(r.what, r.ok(e.Baseline, e.End), "from %.0f to %.0f", value(e.Baseline, r.name), end(r.name))
@@ -148,6 +149,15 @@ func (e *Evidence) checkDrops(check func(string, bool, string, ...any), end func
 		}
 	}
 	check("hostile clients are sent away, for what they did, and nobody else", wrong == nil, "%s", strings.Join(wrong, "; "))
+}
+
+// checkTLS compares the server's counts of TLS with those of the clients.
+func (e *Evidence) checkTLS(check func(string, bool, string, ...any), end func(string) float64) {
+	full, resumed := end(`chatd_tls_handshakes_total{kind="full"}`), end(`chatd_tls_handshakes_total{kind="resumed"}`)
+	made, least := full+resumed, float64(e.Tally.Secured)
+	check("handshakes of TLS are those that were made, and some resume a session", resumed > 0 && made >= least && made <= least+float64(e.Tally.Fleeting), "server %.0f, %.0f of them resumed, clients %.0f, and %d that were reset at once", made, resumed, least, e.Tally.Fleeting)
+	cut, broken := end(`chatd_tls_broken_streams_total{kind="truncated"}`), end(`chatd_tls_broken_streams_total{kind="broken"}`)
+	check("streams of TLS that were cut off are found, and none is broken", cut >= float64(e.Tally.Unsaid) && broken == 0, "%.0f cut off, at least %d of them by clients; %.0f broken", cut, e.Tally.Unsaid, broken)
 }
 
 // lines is what went wrong and how often, in order.

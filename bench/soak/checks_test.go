@@ -21,7 +21,7 @@ func sound(gentle bool) *Evidence {
 			"chatd_members": 0, "chatd_connections": 0, "chatd_panics_total": 0,
 			"chatd_messages_total": 100, "chatd_deliveries_due_total": 1010, "chatd_deliveries_total": 1000, "chatd_deliveries_lost_total": 10,
 		},
-		Tally:   Tally{Rooms: 25, Sent: 100, Heard: 990, Loose: 10, Missed: 30, Stuck: 2, Refused: map[string]int{}},
+		Tally:   Tally{Rooms: 25, Sent: 100, Heard: 990, Loose: 10, Missed: 30, Stuck: 2, Secured: 40, Fleeting: 5, Unsaid: 3, Refused: map[string]int{}},
 		Restart: Tally{GoingAway: 9, Ended: 1},
 		Online:  10,
 	}
@@ -30,6 +30,9 @@ func sound(gentle bool) *Evidence {
 	}
 	for _, reason := range []string{"slow_consumer", "write_timeout", "ping_timeout", "idle", "rate", "fragments", "going_away", "reset", "panic"} {
 		e.End[`chatd_dropped_total{reason="`+reason+`"}`] = 0
+	}
+	for series, n := range map[string]float64{"handshakes_total{kind=\"full\"}": 41, "handshakes_total{kind=\"resumed\"}": 2, "broken_streams_total{kind=\"truncated\"}": 4, "broken_streams_total{kind=\"broken\"}": 0} {
+		e.End["chatd_tls_"+series] = n
 	}
 	e.End[`chatd_dropped_total{reason="slow_consumer"}`] = 2
 	e.End[`chatd_dropped_total{reason="reset"}`] = 7
@@ -83,6 +86,13 @@ func TestEachFaultFailsItsCheckAndNoOther(t *testing.T) {
 		{"another reason", "hostile clients", set(`chatd_dropped_total{reason="fragments"}`, 1)},
 		{"a violation too many", "hostile clients", set(`chatd_dropped_total{reason="utf8"}`, 100)},
 		{"a refusal too few", "hostile clients", set(`chatd_handshake_failures_total{reason="bad_key"}`, 0)},
+		{"a handshake of TLS too few", "handshakes of TLS", set(`chatd_tls_handshakes_total{kind="full"}`, 37)},
+		{"a handshake of TLS too many", "handshakes of TLS", set(`chatd_tls_handshakes_total{kind="full"}`, 44)},
+		{"no session is resumed", "handshakes of TLS", func(e *Evidence) {
+			e.End[`chatd_tls_handshakes_total{kind="full"}`], e.End[`chatd_tls_handshakes_total{kind="resumed"}`] = 43, 0
+		}},
+		{"the end of a socket is taken for that of TLS", "cut off", set(`chatd_tls_broken_streams_total{kind="truncated"}`, 2)},
+		{"a stream of TLS is broken", "cut off", set(`chatd_tls_broken_streams_total{kind="broken"}`, 1)},
 		{"memory is not given back", "resident memory", set(resident, 29<<20)},
 		{"the heap has grown", "the heap", set(heap, 3<<20+300<<10)},
 		{"a descriptor leaks", "descriptors", set("process_open_fds", 18)},

@@ -17,7 +17,7 @@ import (
 
 // client is one connection. All of it belongs to the crowd's worker.
 type client struct {
-	poller.Conn
+	load.Wire
 	crowd     *crowd
 	room      *room
 	stage     stage
@@ -38,7 +38,8 @@ type client struct {
 type stage uint8
 
 const (
-	fresh stage = iota
+	fresh    stage = iota
+	securing       // the handshake of TLS is under way, elsewhere
 	shaking
 	open
 	leaving // its close frame or FIN is out; it reads to the end
@@ -61,7 +62,10 @@ var (
 
 // Run implements poller.Runner.
 func (c *client) Run(w *poller.Worker) {
-	if c.stage == fresh {
+	switch c.stage {
+	case securing:
+		return
+	case fresh:
 		c.begin()
 	}
 	for c.stage != gone && !c.asleep && c.read(w) {
@@ -97,18 +101,32 @@ func (c *client) begin() {
 	c.out.WriteString("\r\n")
 }
 
+// secured goes on once the handshake of TLS is made, or has failed.
+func (c *client) secured(err error) {
+	c.stage = fresh
+	if err != nil {
+		c.crowd.fault(fmt.Errorf("handshake of TLS: %w", err))
+		c.gone()
+		return
+	}
+	c.crowd.tally.Secured++
+	c.Schedule()
+}
+
 // flush writes what the socket takes.
 func (c *client) flush(w poller.Sender) {
-	for tries := 0; c.stage != gone && c.out.Len() > 0 && tries < 2; {
-		switch n := w.Send(c.FD(), c.out.Bytes()); {
-		case n >= 0:
-			c.out.Next(n)
-		case n == poller.WouldBlock:
-			c.WantWrite(true) // room that comes before the poller knows would go unseen
-			tries++
-		default:
-			return // broken, which reading finds out
+	for tries := 0; c.stage != gone && tries < 2; tries++ {
+		if c.out.Len() > 0 {
+			n := c.Send(w, c.out.Bytes())
+			if n < 0 && n != poller.WouldBlock {
+				return // broken, which reading finds out
+			}
+			c.out.Next(max(n, 0))
 		}
+		if c.out.Len() == 0 && c.Flush() {
+			return
+		}
+		c.WantWrite(true) // room that comes before the poller knows would go unseen
 	}
 }
 
@@ -138,8 +156,11 @@ func (c *client) read(w *poller.Worker) bool {
 		b = c.hear(b)
 	}
 	c.keep(b)
-	return !c.early && (kept+n == len(w.Scratch) || c.Hangup())
+	return !c.early && (kept+n == len(w.Scratch) || c.Secure() || c.Hangup())
 }
+
+// shakes reports whether it is not yet a client.
+func (c *client) shakes() bool { return c.stage <= shaking }
 
 // keep keeps what was read but not worked on.
 func (c *client) keep(b []byte) {
@@ -296,7 +317,7 @@ func (c *client) gone() {
 	if c.stage == gone {
 		return
 	}
-	if c.stage == fresh || c.stage == shaking {
+	if c.shakes() {
 		<-c.crowd.permits
 	}
 	c.stage = gone

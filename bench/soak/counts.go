@@ -110,7 +110,7 @@ func (b *birthsRun) come() error {
 	c := b.life.crowd
 	for range 1 + b.rand.IntN(b.plan.Clients-len(b.there)) {
 		room := b.rand.IntN(b.plan.Rooms)
-		cl, err := c.connect(len(b.there), room, b.rand.IntN(percent) < b.plan.Deflate, false)
+		cl, err := c.connect(len(b.there), room, b.plan.manner(b.rand, false))
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func TestClientsThatMayHaveBeenDroppedMayBeCounted(t *testing.T) {
 // newTalk is a crowd without connections, and what a publisher of room 1 says.
 func newTalk(t *testing.T) (c *crowd, payload []byte) {
 	t.Helper()
-	c, err := newCrowd(netip.MustParseAddrPort("127.0.0.1:1"))
+	c, err := newCrowd(Addr{Plain: netip.MustParseAddrPort("127.0.0.1:1")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,13 @@ package soak
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
+	"sync"
 	"time"
 
 	"chatd/bench/load"
@@ -34,8 +37,9 @@ const (
 // crowd is all clients of a life. All of it belongs to its one worker, which
 // [crowd.do] has run a function, but for what is static.
 type crowd struct {
-	addr    netip.AddrPort
-	permits chan struct{} // for handshakes in flight
+	addr    Addr
+	permits chan struct{}  // for handshakes in flight
+	shakes  sync.WaitGroup // those of TLS under way, each in a goroutine
 	pool    *poller.Pool
 	poller  *poller.Poller
 	pump    pump
@@ -51,9 +55,22 @@ type crowd struct {
 	tally       Tally
 }
 
+// Addr is where clients come.
+type Addr struct{ Plain, TLS netip.AddrPort }
+
+// secureConfigs are whose turn it is: of those that make whole handshakes, and of those
+// that resume what another of them began.
+var secureConfigs = [...]*tls.Config{
+	{InsecureSkipVerify: true, ServerName: "127.0.0.1"},
+	{InsecureSkipVerify: true, ServerName: "127.0.0.1", ClientSessionCache: tls.NewLRUClientSessionCache(1)},
+}
+
 // Tally is what a crowd counted.
 type Tally struct {
 	Connected int            // handshakes that succeeded
+	Secured   int            // handshakes of TLS of which the server knows
+	Fleeting  int            // handshakes of TLS, of which it need not
+	Unsaid    int            // clients that ended a stream of TLS without a word
 	Rooms     int            // that somebody has joined since the baseline
 	Deflating int            // of them with permessage-deflate
 	Sent      uint64         // messages
@@ -68,7 +85,7 @@ type Tally struct {
 	Faults    map[string]int // what went wrong, and how often
 }
 
-func newCrowd(addr netip.AddrPort) (*crowd, error) {
+func newCrowd(addr Addr) (*crowd, error) {
 	c := &crowd{addr: addr, permits: make(chan struct{}, dialing)}
 	for i := range c.rooms {
 		c.rooms[i] = &room{number: i}
@@ -93,6 +110,7 @@ func newCrowd(addr netip.AddrPort) (*crowd, error) {
 
 // close disconnects everybody.
 func (c *crowd) close() {
+	c.shakes.Wait()
 	c.do(func() {
 		for len(c.clients) > 0 {
 			c.clients[0].gone()
@@ -211,23 +229,46 @@ func (p *pump) Panicked(_ *poller.Worker, cause any) {
 	p.crowd.fault(fmt.Errorf("harness: %v", cause))
 }
 
+// manner is how a client comes.
+type manner struct {
+	deflate bool // it offers permessage-deflate
+	secure  bool // by TLS
+	narrow  bool // only such one can get stuck soon: to the others, kernels send megabytes
+}
+
+// manner decides how one comes: half of all by TLS.
+func (p *Phase) manner(r *rand.Rand, narrow bool) manner {
+	return manner{deflate: r.IntN(percent) < p.Deflate, secure: r.IntN(2) == 0, narrow: narrow}
+}
+
 // connect opens a client for the room of that number and returns once its
-// handshake is under way. Only one that is narrow can get stuck soon: to the
-// others, kernels send megabytes.
-func (c *crowd) connect(number, room int, offers, narrow bool) (*client, error) {
+// handshake is under way.
+func (c *crowd) connect(number, room int, m manner) (*client, error) {
 	select {
 	case c.permits <- struct{}{}:
 	case <-time.After(patience):
 		return nil, fmt.Errorf("handshakes that are not answered: %w: %s", errPatience, patience)
 	}
-	fd, err := load.Dial(c.addr, number%sources, narrow)
+	addr := c.addr.Plain
+	if m.secure {
+		addr = c.addr.TLS
+	}
+	fd, err := load.Dial(addr, number%sources, m.narrow)
 	if err != nil {
 		<-c.permits
 		return nil, err
 	}
-	cl := &client{crowd: c, room: c.rooms[room], offers: offers, full: true}
+	cl := &client{crowd: c, room: c.rooms[room], offers: m.deflate, full: true}
 	cl.Attach(fd, c.pool, cl)
-	cl.Schedule()
+	if !m.secure {
+		cl.Schedule()
+		return cl, nil
+	}
+	cl.stage = securing
+	c.shakes.Go(func() {
+		err := cl.Shake(secureConfigs[number%len(secureConfigs)])
+		c.do(func() { cl.secured(err) })
+	})
 	return cl, nil
 }
 

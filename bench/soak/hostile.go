@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,8 @@ import (
 // attack is what a hostile client does with its connection.
 type attack struct {
 	name string
+	// way is what it comes by, if not by TLS or without, as it happens.
+	way way
 	// send is what it sends; with join behind the answer to its handshake.
 	join bool
 	send []byte
@@ -27,15 +30,27 @@ type attack struct {
 	series string
 }
 
+type way uint8
+
+const (
+	anyWay    way = iota
+	unsecured     // to where TLS is spoken, but without
+)
+
 // The pieces of attacks.
 var (
 	request = "GET /ws" + fields
 	head    = request + "\r\n"
+	hello   = clientHello()
 	masked  = ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(strings.Repeat("half", 100)))))
 )
 
 var attacks = []attack{
 	{name: "reset at once"},
+	{name: "half a ClientHello", way: unsecured, send: hello[:len(hello)/2]},
+	{name: "a ClientHello, and then a reset", way: unsecured, send: hello},
+	{name: "no TLS", way: unsecured, send: []byte(head),
+		code: http.StatusBadRequest, series: `chatd_tls_handshake_failures_total{reason="not_tls"}`},
 	{name: "half a head", send: []byte(head[:len(head)/2])},
 	{name: "half a frame", join: true, send: masked[:len(masked)/2]},
 	{name: "half a frame's header", join: true, send: masked[:3]},
@@ -59,6 +74,24 @@ var attacks = []attack{
 		code: int(ws.StatusMessageTooBig), series: `chatd_dropped_total{reason="too_big"}`},
 }
 
+// clientHello is what TLS begins with.
+func clientHello() []byte {
+	var out helloOnly
+	_ = tls.Client(&out, secureConfigs[0]).Handshake() // nobody answers
+	return out.Bytes()
+}
+
+// helloOnly is a connection that keeps what is written, and then ends.
+type helloOnly struct {
+	net.Conn
+	bytes.Buffer
+}
+
+func (h *helloOnly) Write(p []byte) (int, error) { return h.Buffer.Write(p) }
+func (h *helloOnly) Read([]byte) (int, error)    { return 0, io.EOF }
+func (h *helloOnly) SetDeadline(time.Time) error { return nil }
+func (h *helloOnly) Close() error                { return nil }
+
 // hostileTime is how long a hostile client waits for what it has coming: more
 // than chatd's -handshake-timeout.
 const hostileTime = 20 * time.Second
@@ -70,14 +103,22 @@ func (c *crowd) hostile(ctx context.Context, p *Phase) {
 	defer all.Wait()
 	var deeds []deed
 	for i := range p.Clients {
-		a := attacks[r.IntN(len(attacks))]
+		a, secure := attacks[r.IntN(len(attacks))], r.IntN(2) == 0
 		deeds = append(deeds, deed{p.sometime(r, 1), func() error {
 			all.Go(func() {
 				var born int
 				lobby := c.rooms[0]
 				c.do(func() { born = lobby.slowest })
-				err := a.run(c.addr.String(), i)
+				conn, secured, err := a.dial(c.addr, i, secure)
+				if err == nil {
+					err = a.run(conn)
+				}
 				c.do(func() {
+					if secured && (a.join || a.code != 0) { // else it is gone before the server knows of it
+						c.tally.Secured++
+					} else if secured {
+						c.tally.Fleeting++
+					}
 					if a.join {
 						c.tally.Missed += lobby.ledger.unheard(born)
 					}
@@ -95,17 +136,30 @@ func (c *crowd) hostile(ctx context.Context, p *Phase) {
 	_ = perform(ctx, deeds) // they don't fail here
 }
 
-// run carries the attack out.
-func (a *attack) run(addr string, number int) error {
+// dial connects, and makes the handshake of TLS if that is how it comes.
+func (a *attack) dial(addr Addr, number int, secure bool) (conn net.Conn, secured bool, err error) {
+	to := addr.Plain
+	if secure || a.way == unsecured {
+		to = addr.TLS
+	}
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+number%sources))}, Timeout: hostileTime}
-	conn, err := d.Dial("tcp", addr)
+	if conn, err = d.Dial("tcp", to.String()); err != nil {
+		return nil, false, err
+	}
+	if err = conn.SetDeadline(time.Now().Add(hostileTime)); err == nil && secure && a.way != unsecured {
+		c := tls.Client(conn, secureConfigs[0])
+		err, conn = c.Handshake(), c
+		secured = err == nil
+	}
 	if err != nil {
-		return err
+		conn.Close()
 	}
+	return conn, secured, err
+}
+
+// run carries the attack out, and closes the connection.
+func (a *attack) run(conn net.Conn) (err error) {
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(hostileTime)); err != nil {
-		return err
-	}
 	r := bufio.NewReader(conn)
 	if a.join {
 		if code, err := exchange(conn, r, []byte(head)); err != nil || code != http.StatusSwitchingProtocols {
@@ -118,7 +172,7 @@ func (a *attack) run(addr string, number int) error {
 		if _, err := conn.Write(a.send); err != nil {
 			return err
 		}
-		return conn.(*net.TCPConn).SetLinger(0) // makes the Close a reset
+		return socketOf(conn).SetLinger(0) // makes the Close a reset
 	case a.join:
 		if _, err := conn.Write(a.send); err != nil {
 			return err
@@ -131,6 +185,14 @@ func (a *attack) run(addr string, number int) error {
 		err = fmt.Errorf("got %d, not %d", code, a.code)
 	}
 	return err
+}
+
+// socketOf is the socket of a connection, whatever is spoken over it.
+func socketOf(conn net.Conn) *net.TCPConn {
+	if c, ok := conn.(*tls.Conn); ok {
+		conn = c.NetConn()
+	}
+	return conn.(*net.TCPConn)
 }
 
 // exchange sends a request and returns the answer's status.

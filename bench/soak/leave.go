@@ -16,6 +16,7 @@ const (
 	byClose exit = iota // with a close frame (RFC 6455 §7.1.2)
 	byFIN               // by ending its side of the stream
 	byReset             // with a TCP reset
+	byCut               // by ending the socket's stream, where TLS has not ended its own; else as byReset
 	exits
 )
 
@@ -64,11 +65,11 @@ func (l *leave) check(c *client) {
 
 // depart leaves at once, or as soon as the handshake is done.
 func (c *client) depart(how exit) {
-	switch c.stage {
-	case fresh, shaking:
+	switch {
+	case c.shakes():
 		c.finish(0, how)
 		return
-	case leaving, gone:
+	case c.stage != open:
 		return
 	}
 	// What others have heard was published before the goodbye.
@@ -80,6 +81,14 @@ func (c *client) depart(how exit) {
 		c.Schedule()
 	case byFIN:
 		c.stage = leaving
+		c.End()
+	case byCut:
+		if !c.Secure() {
+			c.depart(byReset)
+			return
+		}
+		c.full, c.stage = false, leaving
+		c.crowd.tally.Unsaid++
 		c.ShutdownWrite()
 	case byReset:
 		c.full = false // what it was sent last is not known
@@ -107,6 +116,8 @@ func (l *leave) told(c *client, payload []byte) {
 func (c *client) over(err error) {
 	t, l := &c.crowd.tally, &c.leave
 	switch {
+	case c.crowd.terminating && l.code == ws.StatusGoingAway && c.Secure() && c.full && !errors.Is(err, errHungUp):
+		c.crowd.fault(fmt.Errorf("behind 1001, by TLS: %w", err))
 	case c.crowd.terminating && l.code == ws.StatusGoingAway:
 		t.GoingAway++
 		if c.full && c.room.ledger.due(&c.place, l.must) {

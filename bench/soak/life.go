@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -13,13 +12,13 @@ import (
 
 // Server is a chatd that was started for one life.
 type Server struct {
-	Addr      netip.AddrPort // of its WebSocket
-	Admin     string         // host:port
-	Terminate func() error   // sends SIGTERM
-	Ended     <-chan error   // what its process ended with
-	Log       func() string  // all it has logged; call it when the process has ended
-	Race      bool           // it has the race detector
-	Kill      func()         // ends it by force, if it is still there
+	Addr      Addr          // of its WebSocket
+	Admin     string        // host:port
+	Terminate func() error  // sends SIGTERM
+	Ended     <-chan error  // what its process ended with
+	Log       func() string // all it has logged; call it when the process has ended
+	Race      bool          // it has the race detector
+	Kill      func()        // ends it by force, if it is still there
 }
 
 // Figures are for the report.

@@ -42,7 +42,7 @@ func (c *crowd) run(ctx context.Context, p *Phase) {
 // them are its publishers, who begin at once.
 func (c *crowd) gather(p *Phase, r *rand.Rand, narrow bool) (all []*client, err error) {
 	for i := range p.Clients {
-		cl, err := c.connect(i, i%p.Rooms, r.IntN(percent) < p.Deflate, narrow)
+		cl, err := c.connect(i, i%p.Rooms, p.manner(r, narrow))
 		if err != nil {
 			return all, err
 		}
@@ -61,8 +61,7 @@ func (c *crowd) gather(p *Phase, r *rand.Rand, narrow bool) (all []*client, err 
 
 // shaken waits until the handshakes are done.
 func (c *crowd) shaken(all []*client) error {
-	shakes := func(cl *client) bool { return cl.stage == fresh || cl.stage == shaking }
-	if err := c.await(patience, func() bool { return !slices.ContainsFunc(all, shakes) }); err != nil {
+	if err := c.await(patience, func() bool { return !slices.ContainsFunc(all, (*client).shakes) }); err != nil {
 		return fmt.Errorf("handshakes: %w", err)
 	}
 	return nil
@@ -183,13 +182,13 @@ func (c *crowd) churn(ctx context.Context, p *Phase) error {
 	for i := range p.Clients {
 		comes := p.sometime(r, 1)
 		leaves := min(comes+p.sometime(r, 4), p.Length)
-		room, offers, how, seed, words := r.IntN(p.Rooms), r.IntN(percent) < p.Deflate, exitOf(r, p.Gentle), r.Uint64(), 0
+		room, comesBy, how, seed, words := r.IntN(p.Rooms), p.manner(r, false), exitOf(r, p.Gentle), r.Uint64(), 0
 		if r.IntN(talkers) == 0 {
 			words = 1 + r.IntN(3)
 		}
 		var cl *client
 		deeds = append(deeds, deed{comes, func() (err error) {
-			if cl, err = c.connect(i, room, offers, false); err != nil {
+			if cl, err = c.connect(i, room, comesBy); err != nil {
 				return err
 			}
 			all = append(all, cl)

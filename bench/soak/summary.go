@@ -46,9 +46,9 @@ func asFlag(d time.Duration) string {
 var what = [kinds]string{
 	Steady:  "500 to 2000 listeners, and publishers with a fixed rate",
 	Flood:   "publishers that send as fast as their messages come back, of 8 bytes to 60 KiB",
-	Churn:   "clients that come and leave by close frame, FIN or reset",
+	Churn:   "clients that come and leave by close frame, end of the stream or reset, or cut off where TLS has not ended",
 	Stuck:   "clients that don't read; half of them wake up and read on",
-	Hostile: "half heads and frames, bad handshakes, violations of the protocol, resets",
+	Hostile: "half heads, frames and ClientHellos, bad handshakes, violations of the protocol, resets",
 	Births:  "clients that come into rooms and leave them step by step, with nobody else about: each room that is made or removed is known",
 	Restart: "SIGTERM under load",
 }
@@ -58,7 +58,7 @@ func (r *Report) writePhases(b *strings.Builder) {
 	for k := range kinds {
 		fmt.Fprintf(b, "| %v | %d | %s |\n", k, r.Phases[k], what[k])
 	}
-	b.WriteString("\nSeveral go on at a time. In gentle lives everybody reads everything and nobody leaves by a reset, so that deliveries agree with what was heard to the message.\n")
+	b.WriteString("\nSeveral go on at a time. Half of all clients come by TLS, half of which resume sessions. In gentle lives everybody reads everything and nobody leaves by a reset, so that deliveries agree with what was heard to the message.\n")
 }
 
 func (r *Report) writeTotals(b *strings.Builder) {
@@ -75,6 +75,7 @@ func (r *Report) writeTotals(b *strings.Builder) {
 		for _, more := range []*Tally{&e.Tally, &e.Restart} {
 			t.Connected += more.Connected
 			t.Deflating += more.Deflating
+			t.Secured += more.Secured
 			t.Sent += more.Sent
 			t.Heard += more.Heard + more.Loose
 			t.Inflated += more.Inflated
@@ -97,6 +98,7 @@ func (r *Report) writeTotals(b *strings.Builder) {
 	}{
 		{"connections of clients", float64(t.Connected)},
 		{"of them with permessage-deflate", float64(t.Deflating)},
+		{"handshakes of TLS, those of hostile clients among them", float64(t.Secured)},
 		{"of them stuck for a while", float64(t.Stuck)},
 		{"most members at a time", members},
 		{"most rooms at a time", rooms},

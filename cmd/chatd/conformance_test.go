@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"runtime"
 	"sync/atomic"
@@ -18,9 +20,10 @@ const (
 	skippedWithout = 196 // on compression
 )
 
-// testConformance runs all the cases against chatd with these arguments. Each
-// has a chatd to itself while it runs: in a room it would hear the others.
-func testConformance(t *testing.T, deflate bool, skips int32, args ...string) {
+// testConformance runs all the cases against chatd with these arguments, by TLS if
+// there are roots to trust. Each has a chatd to itself while it runs: in a room it
+// would hear the others.
+func testConformance(t *testing.T, deflate bool, skips int32, roots *x509.CertPool, args ...string) {
 	cases := conformance.Cases()
 	if len(cases) != allCases {
 		t.Fatalf("%d cases, want %d", len(cases), allCases)
@@ -33,9 +36,13 @@ func testConformance(t *testing.T, deflate bool, skips int32, args ...string) {
 	})
 	free := make(chan conformance.Target, runtime.GOMAXPROCS(0))
 	for range cap(free) {
-		free <- conformance.Target{
+		target := conformance.Target{
 			Addr: startChatd(t, args...).Addr, Path: room.Path, Strict: true, Deflate: deflate, MaxMessage: 64 << 10, Patience: patience,
 		}
+		if roots != nil {
+			target.TLS = &tls.Config{RootCAs: roots, ServerName: "127.0.0.1", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+		}
+		free <- target
 	}
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
@@ -54,8 +61,14 @@ func testConformance(t *testing.T, deflate bool, skips int32, args ...string) {
 	}
 }
 
-func TestChatdConformsToTheRFCs(t *testing.T) { testConformance(t, true, skipped) }
+func TestChatdConformsToTheRFCs(t *testing.T) { testConformance(t, true, skipped, nil) }
 
 func TestChatdWithoutCompressionConformsToTheRFCs(t *testing.T) {
-	testConformance(t, false, skippedWithout, "-compress=false")
+	testConformance(t, false, skippedWithout, nil, "-compress=false")
+}
+
+// Each stream must end with close_notify, too. Most sessions are resumed.
+func TestChatdConformsToTheRFCsOverTLS(t *testing.T) {
+	args, _, _ := certified(t)
+	testConformance(t, true, skipped, theCA().Pool, args...)
 }

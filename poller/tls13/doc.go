@@ -95,9 +95,10 @@
 //
 // What crypto/tls has made itself (its own copies of the secrets, those of the
 // handshake, the buffer in which the line was formatted) is garbage once the handshake
-// is done, and not wiped: it gives nobody the means. Nothing of any of these goes to a
-// file, a log or an error. A Config's own KeyLogWriter is replaced. Handshakes are told
-// apart by the client's random; the second with one that is in use is refused.
+// is done, and not wiped: it gives nobody the means. Nor are the stacks on which a secret
+// was passed on. Nothing of any of these goes to a file, a log or an error. A Config's own
+// KeyLogWriter is replaced. Handshakes are told apart by the client's random; the second
+// with one that is in use is refused.
 //
 // # Where a number of a record changes
 //

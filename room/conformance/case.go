@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,6 +42,7 @@ type Case struct {
 type Target struct {
 	Addr       string        // host:port
 	Path       string        // of the WebSocket
+	TLS        *tls.Config   // of a client; nil: it is spoken to without TLS
 	Strict     bool          // it is held to what chatd promises, not only to what the RFCs demand
 	Deflate    bool          // it agrees to permessage-deflate
 	MaxMessage int           // the largest message in bytes that it takes, at least 65536; 0: not known

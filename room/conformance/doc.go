@@ -1,6 +1,7 @@
 // Package conformance checks a WebSocket server against RFC 6455 and RFC 7692:
 // a table of cases, each named after the section that it checks. The server
-// may be any that listens on TCP and sends every message back to its sender.
+// may be any that listens on TCP, speaks TLS or not, and sends every message back
+// to its sender.
 //
 //	Cases ─▶ Case ─▶ Run(Target) ─▶ peer ─▶ dialog ─▶ nil, ErrSkipped or what is wrong
 //	            │                    │

@@ -116,6 +116,32 @@ func TestEveryPlantedFaultIsFound(t *testing.T) {
 	}
 }
 
+// Over TLS the end of the stream is what TLS says of it.
+func TestCasesAreTheSameOverTLS(t *testing.T) {
+	sound, bad := serveFaultyTLS(t, ""), serveFaultyTLS(t, "does not say that TLS ends")
+	plain := sound
+	plain.TLS, plain.Patience = nil, soon
+	ran := 0
+	for _, c := range conformance.Cases() {
+		if ok, err := path.Match("RFC6455/7.1.1/*", c.Name); err != nil || !ok {
+			continue
+		}
+		ran++
+		if err := c.Run(sound); err != nil {
+			t.Errorf("%s fails without the fault: %v", c.Name, err)
+		}
+		if err := c.Run(bad); err == nil || !strings.Contains(err.Error(), "without close_notify") {
+			t.Errorf("%s: %v", c.Name, err)
+		}
+		if err := c.Run(plain); err == nil || !strings.Contains(err.Error(), "no HTTP response") {
+			t.Errorf("%s, without TLS: %v", c.Name, err)
+		}
+	}
+	if ran == 0 {
+		t.Error("there are no such cases")
+	}
+}
+
 // patience is short where the fault is silence: nothing comes, however long one
 // waits.
 func (s sign) patience() time.Duration {

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"compress/flate"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -38,6 +40,24 @@ func serveFaulty(t *testing.T, f fault) conformance.Target {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return f.serveOn(t, ln)
+}
+
+// serveFaultyTLS is serveFaulty over TLS.
+func serveFaultyTLS(t *testing.T, f fault) conformance.Target {
+	certified := httptest.NewTLSServer(nil) // has a certificate, and clients that trust it
+	t.Cleanup(certified.Close)
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: certified.TLS.Certificates})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := f.serveOn(t, ln)
+	target.TLS = certified.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	target.TLS.ServerName = "example.com"
+	return target
+}
+
+func (f fault) serveOn(t *testing.T, ln net.Listener) conformance.Target {
 	t.Cleanup(func() { ln.Close() })
 	go func() {
 		for {
@@ -284,6 +304,10 @@ func (s *faulty) close(code int) {
 		_, _ = io.Copy(io.Discard, s.conn)
 		return
 	}
-	_ = s.conn.(*net.TCPConn).CloseWrite()
+	end := s.conn.(interface{ CloseWrite() error })
+	if s.fault == "does not say that TLS ends" {
+		end = s.conn.(*tls.Conn).NetConn().(*net.TCPConn)
+	}
+	_ = end.CloseWrite()
 	_, _ = io.Copy(io.Discard, s.conn)
 }

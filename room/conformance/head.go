@@ -12,6 +12,7 @@ type head struct {
 	method, target, version string
 	fields                  []field
 	eol                     string
+	scheme                  string // of the target's URI
 }
 
 // field is a header field's line, cut at the colon.
@@ -22,13 +23,16 @@ const sampleNonce = "dGhlIHNhbXBsZSBub25jZQ=="
 
 // newHead is a valid opening handshake (RFC 6455 §4.1), after the changes.
 func newHead(t Target, changes ...change) *head {
-	h := &head{method: "GET", target: t.Path, version: "HTTP/1.1", eol: "\r\n", fields: []field{
+	h := &head{method: "GET", target: t.Path, version: "HTTP/1.1", eol: "\r\n", scheme: "http", fields: []field{
 		{"Host", t.Addr},
 		{"Upgrade", "websocket"},
 		{"Connection", "Upgrade"},
 		{"Sec-WebSocket-Key", sampleNonce},
 		{"Sec-WebSocket-Version", "13"},
 	}}
+	if t.TLS != nil {
+		h.scheme = "https"
+	}
 	for _, c := range changes {
 		c(h)
 	}
@@ -111,4 +115,4 @@ func reversed(h *head)        { slices.Reverse(h.fields) }
 func query(q string) change { return func(h *head) { h.target += q } }
 
 // absolute makes the target an absolute one, with an authority.
-func absolute(h *head) { h.target = "http://" + strings.Join(h.get("Host"), "") + h.target }
+func absolute(h *head) { h.target = h.scheme + "://" + strings.Join(h.get("Host"), "") + h.target }

@@ -2,7 +2,9 @@ package conformance
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha1"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -17,8 +19,28 @@ import (
 type peer struct {
 	reader
 	target Target
-	conn   *net.TCPConn
+	conn   transport
 	agreed *agreement // permessage-deflate, if it was agreed upon
+}
+
+// transport is a connection, by TLS or not.
+type transport interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// beneath is the socket beneath TLS. Its end is an error: TLS says its own (RFC 8446
+// §6.1), and crypto/tls would take the one for the other.
+type beneath struct{ net.Conn }
+
+var errUnsaid = errors.New("the stream ends without close_notify (RFC 8446 §6.1)")
+
+func (b beneath) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	if err == io.EOF {
+		err = errUnsaid
+	}
+	return n, err
 }
 
 func dial(t Target) *peer {
@@ -27,8 +49,23 @@ func dial(t Target) *peer {
 		failf("no connection: %v", err)
 	}
 	p := &peer{target: t, conn: conn.(*net.TCPConn)}
+	if t.TLS != nil {
+		p.secure(conn)
+	}
 	p.in = bufio.NewReader(p)
 	return p
+}
+
+// secure makes the handshake of TLS.
+func (p *peer) secure(conn net.Conn) {
+	c := tls.Client(beneath{conn}, p.target.TLS)
+	p.conn = c
+	ctx, cancel := context.WithTimeout(context.Background(), p.target.Patience)
+	defer cancel()
+	if err := c.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		failf("no TLS: %v", err)
+	}
 }
 
 // Read implements io.Reader: it waits as long as a server's answer may take.
