@@ -290,9 +290,9 @@ func (s *shard) fanOut(w *poller.Worker, r *roster, begin, end int, p []byte, re
 		w.Fanout(r.fds[begin:end], p, results)
 		return
 	}
-	for i, c := range r.ready[begin:end] {
-		results[i] = int32(c.secured().Writer.Send(w, &s.ciphers, r.fds[begin+i], p))
-	}
+	members := r.ready[begin:end]
+	writer := func(i int) *tls13.Writer { return &members[i].secured().Writer }
+	tls13.Fanout(w, &s.ciphers, r.fds[begin:end], writer, p, results)
 }
 
 // unsentAt reports whether r's ready member at i has something unsent.

@@ -480,6 +480,12 @@ func (c *cutting) Fanout(fds []int32, p []byte, results []int32) {
 	}
 }
 
+func (c *cutting) Scatter(fds []int32, p []byte, results []int32) {
+	for i, fd := range fds {
+		results[i] = int32(c.Send(fd, p[:len(p)/len(fds)]))
+	}
+}
+
 // What is half sent is no buffer.
 func TestStuckMemberOverTLSTakesLittleMoreThanAnother(t *testing.T) {
 	const n, most = 1000, 300 + 160
