@@ -204,9 +204,9 @@ var Kinds = []*Kind{
 		one:    slowHello,
 	},
 	{
-		Name: "ClientHellos in pieces", Does: "a ClientHello in records of one byte, good or of 64 KiB of nothing, four times a second",
+		Name: "ClientHellos in pieces", Does: "a ClientHello in records of one byte, good or of 4 KiB of nothing, four times a second",
 		Chatd:  "takes the good ones, and answers the others with an alert",
-		Series: `chatd_tls_handshakes_total{kind="full"}`, Also: `chatd_tls_handshake_failures_total{reason="malformed"}`,
+		Series: `chatd_tls_handshakes_total{kind="full"}`, Least: 10, Also: `chatd_tls_handshake_failures_total{reason="malformed"}`,
 		Way: Secured,
 		one: helloInPieces,
 	},

@@ -104,7 +104,7 @@ func (c crumbling) crumble(message []byte) error {
 }
 
 func helloInPieces(ctx context.Context, t Target) {
-	nothing := append([]byte{1, 0, 0xff, 0xff}, make([]byte, 0xffff)...)
+	nothing := append([]byte{1, 0, 0x10, 0}, make([]byte, 0x1000)...)
 	turn := rand.N(2)
 	bare(ctx, t, 4, func(c *conn) {
 		if turn++; turn%2 == 0 {

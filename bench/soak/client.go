@@ -39,7 +39,7 @@ type stage uint8
 
 const (
 	fresh    stage = iota
-	securing       // the handshake of TLS is under way, elsewhere
+	securing       // the handshake of TLS is under way: the socket is another goroutine's
 	shaking
 	open
 	leaving // its close frame or FIN is out; it reads to the end
@@ -113,9 +113,9 @@ func (c *client) secured(err error) {
 	c.Schedule()
 }
 
-// flush writes what the socket takes.
+// flush writes what the socket takes, once it is the worker's.
 func (c *client) flush(w poller.Sender) {
-	for tries := 0; c.stage != gone && tries < 2; tries++ {
+	for tries := 0; c.stage >= shaking && c.stage != gone && tries < 2; tries++ {
 		if c.out.Len() > 0 {
 			n := c.Send(w, c.out.Bytes())
 			if n < 0 && n != poller.WouldBlock {

@@ -18,6 +18,9 @@ import (
 const (
 	// dialing is how many connections may be in their handshake at a time.
 	dialing = 128
+	// atOnceByTLS is the same for those of TLS, which take time of both sides: the server
+	// waits for a head no longer than for one that comes at once.
+	atOnceByTLS = 8
 	// sources is how many loopback addresses the clients come from, so that
 	// those that have left don't use up the ports.
 	sources = 16
@@ -39,7 +42,8 @@ const (
 type crowd struct {
 	addr    Addr
 	permits chan struct{}  // for handshakes in flight
-	shakes  sync.WaitGroup // those of TLS under way, each in a goroutine
+	turns   chan struct{}  // for those of TLS among them, each in a goroutine
+	shakes  sync.WaitGroup // … which are these
 	pool    *poller.Pool
 	poller  *poller.Poller
 	pump    pump
@@ -86,7 +90,7 @@ type Tally struct {
 }
 
 func newCrowd(addr Addr) (*crowd, error) {
-	c := &crowd{addr: addr, permits: make(chan struct{}, dialing)}
+	c := &crowd{addr: addr, permits: make(chan struct{}, dialing), turns: make(chan struct{}, atOnceByTLS)}
 	for i := range c.rooms {
 		c.rooms[i] = &room{number: i}
 	}
@@ -251,11 +255,15 @@ func (c *crowd) connect(number, room int, m manner) (*client, error) {
 	}
 	addr := c.addr.Plain
 	if m.secure {
+		c.turns <- struct{}{}
 		addr = c.addr.TLS
 	}
 	fd, err := load.Dial(addr, number%sources, m.narrow)
 	if err != nil {
 		<-c.permits
+		if m.secure {
+			<-c.turns
+		}
 		return nil, err
 	}
 	cl := &client{crowd: c, room: c.rooms[room], offers: m.deflate, full: true}
@@ -267,6 +275,7 @@ func (c *crowd) connect(number, room int, m manner) (*client, error) {
 	cl.stage = securing
 	c.shakes.Go(func() {
 		err := cl.Shake(secureConfigs[number%len(secureConfigs)])
+		<-c.turns
 		c.do(func() { cl.secured(err) })
 	})
 	return cl, nil
