@@ -127,6 +127,8 @@ tools: ## install what the tests need, if it is missing (Debian)
 	have chromium chromium-browser google-chrome || need="$$need chromium"; \
 	have gcc clang || need="$$need gcc libc6-dev"; \
 	have ip || need="$$need iproute2"; \
+	have curl || need="$$need curl"; \
+	have openssl || need="$$need openssl"; \
 	test -z "$$need" || { \
 		$(INSTALL) $$need; }
 	@for p in promtool nginx haproxy caddy; do \

@@ -11,6 +11,9 @@ type Sender interface {
 	// Fanout writes p to each socket of fds; results[i] is the outcome for
 	// fds[i]. There are at most FanoutMax.
 	Fanout(fds []int32, p []byte, results []int32)
+	// Scatter is Fanout of a part of p to each socket, its own: they are as long as
+	// each other, and follow each other.
+	Scatter(fds []int32, p []byte, results []int32)
 	// Close gives back what the Sender holds.
 	Close()
 }
@@ -28,6 +31,14 @@ func (Plain) Send(fd int32, p []byte) int { return sysSend(fd, p) }
 func (Plain) Fanout(fds []int32, p []byte, results []int32) {
 	for i, fd := range fds {
 		results[i] = int32(sysSend(fd, p))
+	}
+}
+
+// Scatter implements Sender.
+func (Plain) Scatter(fds []int32, p []byte, results []int32) {
+	size := len(p) / max(len(fds), 1)
+	for i, fd := range fds {
+		results[i] = int32(sysSend(fd, p[i*size:][:size]))
 	}
 }
 

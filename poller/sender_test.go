@@ -2,6 +2,7 @@ package poller
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -98,6 +99,45 @@ func TestFanoutReportsWhatEachSocketTook(t *testing.T) {
 		for _, i := range []int{0, 4, 5} {
 			if got := p.received(i); string(got) != "hello" {
 				t.Errorf("socket %d got %q", i, got)
+			}
+		}
+	})
+}
+
+func TestScatterSendsEachSocketItsOwnPart(t *testing.T) {
+	forEachSender(t, func(t *testing.T, s Sender) {
+		for _, n := range []int{1, 2, 6, 100} { // few are calls of their own
+			p := newSockets(t, n)
+			filled, broken := -1, -1
+			if n >= 6 {
+				filled, broken = 1, 2
+				p.fill(filled)
+				p.breakUp(broken)
+			}
+			var all []byte
+			for i := range n {
+				all = fmt.Appendf(all, "part %3d", i)
+			}
+			results := make([]int32, n)
+			for range 2 {
+				s.Scatter(p.fds, all, results)
+				for i, result := range results {
+					want, part := int32(8), fmt.Sprintf("part %3d", i)
+					switch i {
+					case filled:
+						want = int32(WouldBlock)
+					case broken:
+						want = -int32(unix.EPIPE)
+					}
+					if result != want {
+						t.Errorf("socket %d of %d: result %d, want %d", i, n, result, want)
+					}
+					if want > 0 {
+						if got := p.received(i); string(got) != part {
+							t.Errorf("socket %d of %d got %q", i, n, got)
+						}
+					}
+				}
 			}
 		}
 	})
@@ -231,6 +271,11 @@ func TestUringWithAFullCompletionQueueGetsEveryResult(t *testing.T) {
 // Whatever a ring that fails has done of a fan-out, each socket gets the bytes
 // once, or its result says that its stream is broken.
 func TestUringThatFailsGoesOnWithPlainSends(t *testing.T) {
+	t.Run("fan-out", func(t *testing.T) { failRing(t, false) })
+	t.Run("scatter", func(t *testing.T) { failRing(t, true) })
+}
+
+func failRing(t *testing.T, scattered bool) {
 	const n = 10
 	for _, tt := range []struct {
 		name   string
@@ -266,12 +311,21 @@ func TestUringThatFailsGoesOnWithPlainSends(t *testing.T) {
 			}
 			p := newSockets(t, n)
 			var first, second [n]int32
-			u.Fanout(p.fds, []byte("hello"), first[:])
+			words := strings.Fields("seven eight three forty fifty sixty first third fifth sixth")
+			if scattered {
+				u.Scatter(p.fds, []byte(strings.Join(words, "")), first[:])
+			} else {
+				u.Fanout(p.fds, []byte("hello"), first[:])
+			}
 			u.Fanout(p.fds, []byte(", you"), second[:])
 			broken := 0
 			for i := range n {
+				word := "hello"
+				if scattered {
+					word = words[i]
+				}
 				switch {
-				case second[i] != 5 || string(p.received(i)) != "hello, you":
+				case second[i] != 5 || string(p.received(i)) != word+", you":
 					t.Errorf("socket %d: results %d, %d", i, first[i], second[i])
 				case first[i] == unknown:
 					broken++

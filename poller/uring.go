@@ -88,23 +88,46 @@ func (u *Uring) Fanout(fds []int32, p []byte, results []int32) {
 		u.plain.Fanout(fds, p, results)
 		return
 	}
+	if taken := u.submit(fds, p, len(p), 0, results); taken < len(fds) {
+		u.plain.Fanout(fds[taken:], p, results[taken:])
+	}
+}
+
+// Scatter implements Sender.
+func (u *Uring) Scatter(fds []int32, p []byte, results []int32) {
+	if len(fds) <= fewSends || u.err != nil {
+		u.plain.Scatter(fds, p, results)
+		return
+	}
+	size := len(p) / len(fds)
+	if taken := u.submit(fds, p, size, size, results); taken < len(fds) {
+		u.plain.Scatter(fds[taken:], p[taken*size:], results[taken:])
+	}
+}
+
+// submit sends size bytes of p to each socket, those of each step bytes further on than
+// those of the one before. It returns how many sends the ring took: all of them, unless
+// it fails.
+func (u *Uring) submit(fds []int32, p []byte, size, step int, results []int32) (taken int) {
 	u.round++
 	u.bytes = p
 	tail := u.ring.sqTail.Load()
 	for i, fd := range fds {
 		e := u.ring.entry(tail, i)
 		e.fd = fd
-		e.addr, e.len = uintptr(unsafe.Pointer(unsafe.SliceData(p))), uint32(len(p))
+		e.addr, e.len = uintptr(unsafe.Pointer(unsafe.SliceData(p)))+uintptr(i*step), uint32(size)
 		e.userData = uint64(u.round)<<32 | uint64(i)
 		results[i] = unknown
 	}
 	u.ring.sqTail.Store(tail + uint32(len(fds)))
 	u.err = u.complete(len(fds), results)
 	u.bytes = nil
-	if u.err != nil {
-		u.log.Warn("io_uring failed, each write is a system call from now on", "err", u.err)
-		u.salvage(tail, fds, p, results)
+	if u.err == nil {
+		return len(fds)
 	}
+	u.log.Warn("io_uring failed, each write is a system call from now on", "err", u.err)
+	u.reap(results)
+	return int(u.ring.sqHead.Load() - tail)
 }
 
 // unknown is the result of a send that was submitted and of which nothing was
@@ -155,11 +178,4 @@ func (u *Uring) reap(results []int32) (n int) {
 			n++
 		}
 	}
-}
-
-// salvage makes the sends which the failed ring never took.
-func (u *Uring) salvage(tail uint32, fds []int32, p []byte, results []int32) {
-	u.reap(results)
-	taken := int(u.ring.sqHead.Load() - tail)
-	u.plain.Fanout(fds[taken:], p, results[taken:])
 }

@@ -26,6 +26,7 @@ type client struct {
 	in    *inbound // what the peer has begun and used up; nil if that is nothing
 	phase phase
 	ended bool  // the peer's stream is at its end, or broken
+	wrong bool  // the peer broke the rules of TLS: a member's shard is to tell it
 	spent uint8 // blocks that were discarded, see discardBlock
 
 	// From the owner to the session, but for those bits that say otherwise.

@@ -1,5 +1,6 @@
 // Package room is the chat: it takes accepted sockets, speaks HTTP and
-// WebSocket with them, and sends every message to everybody in its room.
+// WebSocket with them, over TLS if they came by [Server.Secure], and sends every
+// message to everybody in its room.
 //
 // It knows frames. It must not know epoll, flags or signals; time enters as
 // [Server.Tick], but for the time at which something was said.
@@ -93,8 +94,8 @@
 // (one compare-and-swap). Each worker has counters of its own. A mutex is used
 // where connections of an address are limited or proxies speak for clients
 // (sources.go), when a client is sent away (disconnects.go), when a room needs a
-// shard (shards.go), and by others that look a room up (directory.go): those are
-// no matters of messages. Only a hub whose order is a Source's locks one of its own
+// shard (shards.go), by others that look a room up (directory.go), and in a handshake of
+// TLS (package tls13): those are no matters of messages. Only a hub whose order is a Source's locks one of its own
 // when it hands a message over (ordered_enter.go).
 //
 // What time is, and when each deadline comes, is said in time.go.

@@ -216,6 +216,20 @@ const upgradeRequest = "GET /ws HTTP/1.1\r\nHost: chat.example\r\nUpgrade: webso
 // dial opens a connection.
 func (s *testServer) dial() *peer {
 	s.t.Helper()
+	return s.connect().secured()
+}
+
+// dialThrough opens a connection of a proxy's, which begins with header.
+func (s *testServer) dialThrough(header string) *peer {
+	s.t.Helper()
+	p := s.connect()
+	p.say(header)
+	return p.secured()
+}
+
+// connect opens a connection on which nothing has been said, of TLS either.
+func (s *testServer) connect() *peer {
+	s.t.Helper()
 	addr := s.addr
 	if overTLS {
 		addr = s.secure
@@ -224,20 +238,28 @@ func (s *testServer) dial() *peer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if overTLS {
-		c = tls.Client(beneath{c.(*net.TCPConn)}, clientTLS())
-	}
 	return s.peerOn(c)
 }
 
-// greets makes the handshake of TLS, if that is spoken: else it is made when something is
-// said.
-func (p *peer) greets() *peer {
-	p.t.Helper()
+// secured is p, over TLS if that is spoken.
+func (p *peer) secured() *peer {
+	if overTLS {
+		p.Conn = tls.Client(beneath{p.Conn.(*net.TCPConn)}, clientTLS())
+		p.r = bufio.NewReader(p.Conn)
+	}
+	return p
+}
+
+// greeted makes the handshake of TLS, if that is spoken, and waits until the server has
+// made it: else it is made when something is said.
+func (s *testServer) greeted(p *peer) *peer {
+	s.t.Helper()
 	if c, ok := p.Conn.(*tls.Conn); ok {
+		made := s.tls.full.Load() + 1
 		if err := c.Handshake(); err != nil {
-			p.t.Fatal(err)
+			s.t.Fatal(err)
 		}
+		s.until(func() bool { return s.tls.full.Load() == made })
 	}
 	return p
 }

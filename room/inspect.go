@@ -72,6 +72,7 @@ type ConnInfo struct {
 	BytesIn    uint64         `json:"bytes_in"`  // as the kernel counts
 	BytesOut   uint64         `json:"bytes_out"` // those that its peer has acknowledged
 	Compressed bool           `json:"compressed"`
+	TLS        bool           `json:"tls"`
 }
 
 // window is a part of a list that several owners have.
@@ -121,7 +122,7 @@ func (c *client) info(state string, rooms []string, lag int) ConnInfo {
 	age := time.Duration(c.server.now.Load()-c.born) * TickInterval
 	return ConnInfo{
 		FD: c.FD(), Source: c.peer(), State: state, Rooms: rooms, Age: age.Seconds(), Lag: lag,
-		BytesIn: in, BytesOut: out, Compressed: c.has(statusDeflate),
+		BytesIn: in, BytesOut: out, Compressed: c.has(statusDeflate), TLS: c.has(statusTLS),
 	}
 }
 

@@ -145,6 +145,13 @@ func (n *network) Fanout(fds []int32, p []byte, results []int32) {
 	}
 }
 
+func (n *network) Scatter(fds []int32, p []byte, results []int32) {
+	size := len(p) / len(fds)
+	for i, fd := range fds {
+		results[i] = int32(n.Send(fd, p[i*size:][:size]))
+	}
+}
+
 func (n *network) Close() {}
 
 // stub stands in for a session: it has one change under way at a time, and notes

@@ -3,6 +3,7 @@ package room
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,9 +64,11 @@ func TestNobodyIsRemovedWhoHasNoID(t *testing.T) {
 // One whose handshake was done when it was banned comes in, and is sent away.
 func TestWhoIsOnTheWayWhenItIsBannedIsSentAway(t *testing.T) {
 	s := startServer(t)
-	c := &chatPeer{peer: s.dial().greets()}
+	c := &chatPeer{peer: s.greeted(s.dial())}
 	held, release := make(chan struct{}), make(chan struct{})
-	asked := make(chan error)
+	letGo := sync.OnceFunc(func() { close(release) })
+	defer letGo()
+	asked := make(chan error, 1)
 	go func() {
 		asked <- s.ask(t.Context(), &s.directory.Task, func() { close(held); <-release })
 	}()
@@ -74,7 +77,7 @@ func TestWhoIsOnTheWayWhenItIsBannedIsSentAway(t *testing.T) {
 	c.peer.say(chatRequest("?session=" + s.config.Secrets.Session("ana")))
 	s.until(func() bool { return s.Stats().Handshakes == 0 })
 	s.bans.add("lobby", "ana", s.now.Load(), s.now.Load()+100)
-	close(release)
+	letGo()
 	if err := <-asked; err != nil {
 		t.Fatal(err)
 	}

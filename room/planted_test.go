@@ -90,7 +90,7 @@ var planted = []struct{ name, file, right, wrong string }{
 }
 
 func TestModelFindsPlantedFaults(t *testing.T) {
-	if ring || testing.Short() {
+	if ring || overTLS || testing.Short() {
 		t.Skip("once is enough")
 	}
 	for _, fault := range planted {

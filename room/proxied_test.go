@@ -38,6 +38,20 @@ func (p *peer) refusedAs(status int) {
 	}
 }
 
+// turnedAway reads what one is told who gets no further than the PROXY header: nothing
+// has been agreed upon, so over TLS it is an alert, access_denied.
+func (p *peer) turnedAway(status int) {
+	p.t.Helper()
+	if !overTLS {
+		p.refusedAs(status)
+		return
+	}
+	const alert = "\x15\x03\x03\x00\x02\x02\x31"
+	if b, err := io.ReadAll(io.LimitReader(p.tcp(), int64(len(alert)))); err != nil || string(b) != alert {
+		p.t.Fatalf("told %x, %v", b, err)
+	}
+}
+
 // only is the address of the one connection there is.
 func (s *testServer) only() netip.AddrPort {
 	s.t.Helper()
@@ -147,38 +161,30 @@ func TestPeersOnUnixSocketsAreBelievedIfTheyAreNamed(t *testing.T) {
 
 func introduced(c *Config) { fronted(c); c.ProxyProtocol = true }
 
-// ahead says b in the clear, ahead of TLS.
-func (p *peer) ahead(b string) *peer {
-	p.t.Helper()
-	if _, err := io.WriteString(p.tcp(), b); err != nil {
-		p.t.Fatal(err)
-	}
-	return p
-}
-
-// cleartext is for tests of servers that TestProxyHeaderComesAheadOfTLS tests over TLS.
-func cleartext(t *testing.T) {
-	if overTLS {
-		t.Skip("nothing is encrypted")
-	}
-}
-
 const introduction = "PROXY TCP4 203.0.113.7 10.0.0.1 55000 80\r\n"
 
 func TestProxyHeaderComesBeforeTheRequestInEverySplit(t *testing.T) {
-	cleartext(t)
 	const frame = "\x81\x80\x00\x00\x00\x00"
 	v2 := "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x07\x0a\x00\x00\x01\xd6\xd8\x00\x50"
 	for _, header := range []string{introduction, v2} {
 		all := header + upgradeRequest + frame
+		splits := len(all)
+		if overTLS { // the rest comes in records
+			splits = len(header)
+		}
 		for _, change := range []func(*Config){introduced, func(c *Config) { introduced(c); c.MaxConnsPerSource = 1 }} {
 			s := startServer(t, change)
-			for i := 1; i < len(all); i++ {
+			for i := 1; i < splits; i++ {
 				before := s.Stats().Received
-				p := s.dial()
+				p := s.connect()
 				p.say(all[:i])
 				s.until(func() bool { return s.Stats().Received == before+uint64(i) }) // the two parts are read apart
-				p.say(all[i:])
+				if overTLS {
+					p.say(header[i:])
+					p.secured().say(upgradeRequest + frame)
+				} else {
+					p.say(all[i:])
+				}
 				p.joined()
 				p.expect(ws.OpText, "")
 				if got := s.only().String(); got != "203.0.113.7:55000" {
@@ -192,31 +198,28 @@ func TestProxyHeaderComesBeforeTheRequestInEverySplit(t *testing.T) {
 }
 
 func TestConnectionWithoutAProxyHeaderIsRefused(t *testing.T) {
-	cleartext(t)
 	s := startServer(t, introduced)
 	for _, said := range []string{upgradeRequest, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "PROXY TCP4 nonsense\r\n" + upgradeRequest} {
-		p := s.dial()
+		p := s.connect()
 		p.say(said)
-		p.refusedAs(http.StatusBadRequest)
+		p.turnedAway(http.StatusBadRequest)
 		s.departedFor("no_proxy_header", 400, 0)
 	}
 }
 
 func TestProxyHeaderOfSomebodyElseIsRefused(t *testing.T) {
-	cleartext(t)
 	s := startServer(t, func(c *Config) { introduced(c); c.TrustedProxies = proxy.Trusted{}; trust(c, "10.0.0.0/8") })
-	p := s.dial() // before it says anything
-	p.refusedAs(http.StatusForbidden)
+	p := s.connect() // before it says anything
+	p.turnedAway(http.StatusForbidden)
 	s.departedFor("no_trusted_proxy", 403, 0)
 }
 
 func TestProxyHeaderMustComeInTime(t *testing.T) {
-	cleartext(t)
 	s := startServer(t, introduced, func(c *Config) { c.HandshakeTimeout = time.Second })
-	p := s.dial()
+	p := s.connect()
 	p.say("PROXY TCP4 203.0.113.7")
 	s.until(func() bool { s.Tick(); return s.Stats().Refused["handshake_timeout"] == 1 })
-	p.refusedAs(http.StatusRequestTimeout)
+	p.turnedAway(http.StatusRequestTimeout)
 }
 
 // What a proxy asks for itself is no client's.
@@ -224,14 +227,12 @@ func TestHealthChecksOfAProxyAreItsOwn(t *testing.T) {
 	s := startServer(t, introduced, func(c *Config) { c.MaxConnsPerSource = 1 })
 	local := "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
 	for range 3 * pagesPerChat {
-		p := s.dial()
-		p.ahead(local).say("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		p := s.dialThrough(local)
+		p.say("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		p.refusedAs(http.StatusOK)
 		p.expectEnd()
-		s.dial().Close() // one that only connects
-		p = s.dial()
-		p.ahead("PROXY UNKNOWN\r\n") // or not even asks
-		p.Close()
+		s.dial().Close()                           // one that only connects
+		s.dialThrough("PROXY UNKNOWN\r\n").Close() // or not even asks
 	}
 	s.until(func() bool { return s.Conns() == 0 })
 	if d := s.Disconnects(); len(d) != 0 {
@@ -246,8 +247,8 @@ func TestLimitsByAddressSeeTheClientOfAProxyHeader(t *testing.T) {
 		c.MaxConnsPerSource = 1
 		c.Page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RemoteAddr) })
 	})
-	p := s.dial()
-	p.ahead(introduction).say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	p := s.dialThrough(introduction)
+	p.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if by, err := io.ReadAll(p.response().Body); err != nil || string(by) != "203.0.113.7:55000" {
 		t.Errorf("the page was asked for by %s, %v", by, err)
 	}
@@ -256,32 +257,29 @@ func TestLimitsByAddressSeeTheClientOfAProxyHeader(t *testing.T) {
 	if got := s.only().String(); got != "203.0.113.7:55000" {
 		t.Errorf("it is %s", got)
 	}
-	second := s.dial()
-	second.ahead(introduction).say(upgradeRequest)
+	second := s.dialThrough(introduction)
+	second.say(upgradeRequest)
 	second.refusedAs(http.StatusTooManyRequests)
 	second.Close()
 	s.until(func() bool { return s.Conns() == 1 })
 	pages := make([]*peer, pagesPerChat)
 	for i := range pages {
-		pages[i] = s.dial()
-		pages[i].ahead(introduction).say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		pages[i] = s.dialThrough(introduction)
+		pages[i].say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		pages[i].refusedAs(http.StatusOK)
 	}
-	beyond := s.dial().ahead(introduction)
-	if overTLS { // it is not worth a handshake
-		if _, err := beyond.r.ReadByte(); err == nil || !strings.Contains(err.Error(), "access denied") {
-			t.Fatal(err)
-		}
-	} else {
+	beyond := s.connect()
+	beyond.say(introduction)
+	if !overTLS {
 		beyond.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-		beyond.refusedAs(http.StatusTooManyRequests)
 	}
+	beyond.turnedAway(http.StatusTooManyRequests)
 	// Behind the one that speaks for it, there may be another proxy.
-	chain := s.dial()
-	chain.ahead("PROXY TCP4 127.0.0.5 127.0.0.1 55000 80\r\n").say(forwarded("X-Forwarded-For: 203.0.113.8"))
+	chain := s.dialThrough("PROXY TCP4 127.0.0.5 127.0.0.1 55000 80\r\n")
+	chain.say(forwarded("X-Forwarded-For: 203.0.113.8"))
 	chain.joined()
-	chain = s.dial()
-	chain.ahead("PROXY TCP4 203.0.113.9 127.0.0.1 55000 80\r\n").say(forwarded("X-Forwarded-For: 203.0.113.10"))
+	chain = s.dialThrough("PROXY TCP4 203.0.113.9 127.0.0.1 55000 80\r\n")
+	chain.say(forwarded("X-Forwarded-For: 203.0.113.10"))
 	chain.joined()
 	rows, _, err := s.Connections(t.Context(), 0, 10)
 	if err != nil {
@@ -301,10 +299,10 @@ func TestLimitsByAddressSeeTheClientOfAProxyHeader(t *testing.T) {
 func TestNothingIsRememberedOfClientsOfProxiesThatAreGone(t *testing.T) {
 	s := startServer(t, introduced, func(c *Config) { c.MaxConnsPerSource = 1 })
 	for range 3 {
-		p, q := s.dial(), s.dial()
-		p.ahead(introduction).say(upgradeRequest)
+		p, q := s.dialThrough(introduction), s.dialThrough(introduction)
+		p.say(upgradeRequest)
 		p.joined()
-		q.ahead(introduction).say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		q.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		q.refusedAs(http.StatusOK)
 		p.Close()
 		q.Close()

@@ -1,6 +1,8 @@
 package room
 
 import (
+	"context"
+	"log/slog"
 	"time"
 	"unsafe"
 
@@ -170,7 +172,11 @@ func (c *client) unshaken(w *poller.Worker, r *tls13.Result) {
 	case tls13.Gone:
 	default:
 		s.disconnects.add(Disconnect{Time: time.Now(), Source: c.peer(), Reason: "tls_" + r.Reason.String()})
-		s.config.Log.Debug("TLS handshake failed", "reason", r.Reason.String(), "source", c.peer(), "err", r.Err)
+		level := slog.LevelDebug
+		if r.Reason == tls13.Panicked {
+			level = slog.LevelError
+		}
+		s.config.Log.Log(context.Background(), level, "TLS handshake failed", "reason", r.Reason.String(), "source", c.peer(), "err", r.Err)
 		if r.Reason == tls13.NotTLS {
 			w.Send(c.FD(), handshake.PlainHTTP.AppendAnswer(w.Scratch[:0], s.date.get()))
 		}
@@ -257,7 +263,7 @@ func (c *client) fail(w *poller.Worker, t *tls13.Session, a tls13.Alert) {
 		c.linger(w)
 		return
 	}
-	c.phase = phaseLeaving
+	c.phase, c.wrong = phaseLeaving, true
 	c.send(w, &mail{broken: true, reason: Reset, alert: a})
 }
 
@@ -284,9 +290,9 @@ func (s *shard) fanOut(w *poller.Worker, r *roster, begin, end int, p []byte, re
 		w.Fanout(r.fds[begin:end], p, results)
 		return
 	}
-	for i, c := range r.ready[begin:end] {
-		results[i] = int32(c.secured().Writer.Send(w, &s.ciphers, r.fds[begin+i], p))
-	}
+	members := r.ready[begin:end]
+	writer := func(i int) *tls13.Writer { return &members[i].secured().Writer }
+	tls13.Fanout(w, &s.ciphers, r.fds[begin:end], writer, p, results)
 }
 
 // unsentAt reports whether r's ready member at i has something unsent.

@@ -90,7 +90,7 @@ func TestShutdownEndsEachStreamOfTLS(t *testing.T) {
 	s := secureServer(t)
 	raw, speaker := s.join(), s.chat("/lobby")
 	reader := s.listen(eventsRequest("lobby/events"))
-	kept, half := s.dial(), s.dial().greets()
+	kept, half := s.dial(), s.greeted(s.dial())
 	kept.say(pageRequest)
 	kept.response()
 	half.say("GET /ws HTTP/1.1\r\nHost:")
@@ -124,8 +124,8 @@ func TestShutdownEndsEachStreamOfTLS(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if st := s.Stats(); st.Broken != 0 || st.Truncated != 0 || st.Handshakes != 0 {
-		t.Errorf("%d broken, %d truncated, %d handshakes are left", st.Broken, st.Truncated, st.Handshakes)
+	if st := s.Stats(); st.TLSBroken != 0 || st.TLSTruncated != 0 || st.Handshakes != 0 {
+		t.Errorf("%d broken, %d truncated, %d handshakes are left", st.TLSBroken, st.TLSTruncated, st.Handshakes)
 	}
 }
 
@@ -152,7 +152,7 @@ func TestRefusalsEndTheStreamOfTLS(t *testing.T) {
 	}
 	t.Run("the time", func(t *testing.T) {
 		s := secureServer(t)
-		p := s.dial().greets()
+		p := s.greeted(s.dial())
 		p.say("GET /ws")
 		s.until(func() bool { s.Tick(); return s.Stats().Refused["handshake_timeout"] == 1 })
 		if r := p.response(); r.StatusCode != http.StatusRequestTimeout {
@@ -167,6 +167,6 @@ func TestRefusalsEndTheStreamOfTLS(t *testing.T) {
 		if _, err := tls.Dial("tcp", s.secure, config); err == nil || !strings.Contains(err.Error(), "no application protocol") {
 			t.Error(err)
 		}
-		s.until(func() bool { return s.Stats().Unshaken[tls13.NoCommonALPN.String()] == 1 })
+		s.until(func() bool { return s.Stats().TLSFailures[tls13.NoCommonALPN.String()] == 1 })
 	})
 }

@@ -58,7 +58,7 @@ func (c *client) Run(w *poller.Worker) {
 		c.released(w)
 	}
 	for range readsPerRun {
-		if c.phase == phaseClosed || c.phase == phaseTLS || c.phase == phaseJoining || c.ended {
+		if c.phase == phaseClosed || c.phase == phaseTLS || c.phase == phaseJoining || c.ended || c.wrong && c.phase == phaseLeaving {
 			return
 		}
 		if c.phase == phaseOpen && c.mustWait(w) {
@@ -164,20 +164,24 @@ func (c *client) readOnce(w *poller.Worker) bool {
 }
 
 // buffer is where to read to: behind the tail, in the worker's scratch or, for
-// a frame that is larger, in memory of the client's own.
+// a frame that is larger, in memory of the client's own. For records it has room for one
+// behind the tail: else a peer could have each read in very small pieces.
 func (c *client) buffer(w *poller.Worker) []byte {
-	tail, scratch := c.unread(), w.Scratch
+	tail, scratch, record := c.unread(), w.Scratch, 0
+	if c.tls() != nil {
+		record = tls13.RecordMost // nothing of one can be used before all of it is there
+	}
 	if c.in != nil && !c.in.meter.atRest() {
-		scratch = scratch[:bite]
+		scratch = scratch[:bite+record]
 	}
 	want := frame.Want(tail)
-	if c.phase != phaseOpen || want <= len(scratch) {
+	if c.phase != phaseOpen || want+record <= len(scratch) {
 		copy(scratch, tail)
 		return scratch
 	}
-	if len(tail) == cap(tail) {
+	if cap(tail)-len(tail) <= record {
 		// Grown as the bytes come: a length is only a promise.
-		grown := make([]byte, len(tail), min(2*len(tail), want))
+		grown := make([]byte, len(tail), min(2*len(tail), want)+record)
 		copy(grown, tail)
 		tail = grown
 		c.setUnread(tail)

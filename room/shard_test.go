@@ -263,4 +263,10 @@ func (sink) Fanout(fds []int32, p []byte, results []int32) {
 	}
 }
 
+func (sink) Scatter(fds []int32, p []byte, results []int32) {
+	for i := range fds {
+		results[i] = int32(len(p) / len(fds))
+	}
+}
+
 func (sink) Close() {}

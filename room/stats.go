@@ -40,11 +40,10 @@ type Stats struct {
 	CompressedOutput uint64 // and after
 	Inflated         uint64 // messages that came compressed
 
-	// Of TLS.
-	Shaken    map[string]uint64 // handshakes: full, resumed
-	Unshaken  map[string]uint64 // those that failed, by tls13.Reason
-	Truncated uint64            // streams of which the peer did not say that they end
-	Broken    uint64            // streams that broke the rules, or were tampered with
+	TLSHandshakes map[string]uint64 // that were done: full, resumed
+	TLSFailures   map[string]uint64 // those that failed, by tls13.Reason
+	TLSTruncated  uint64            // streams of which the peer did not say that they end
+	TLSBroken     uint64            // streams that broke the rules, or were tampered with
 
 	KeptMessages int64  // in the rooms' histories
 	KeptBytes    int64  // of memory for them
@@ -93,10 +92,10 @@ func (s *Server) Stats() Stats {
 		KeptBytes:    t.level(func(t *counters) *atomic.Int64 { return &t.keptBytes }),
 		CaughtUp:     t.sum(func(t *counters) *atomic.Uint64 { return &t.caughtUp }),
 
-		Shaken:    map[string]uint64{"full": s.tls.full.Load(), "resumed": s.tls.resumed.Load()},
-		Unshaken:  make(map[string]uint64),
-		Truncated: s.tls.truncated.Load(),
-		Broken:    s.tls.broken.Load(),
+		TLSHandshakes: map[string]uint64{"full": s.tls.full.Load(), "resumed": s.tls.resumed.Load()},
+		TLSFailures:   make(map[string]uint64),
+		TLSTruncated:  s.tls.truncated.Load(),
+		TLSBroken:     s.tls.broken.Load(),
 
 		Resumed:   make(map[string]uint64),
 		Gaps:      make(map[string]uint64),
@@ -112,7 +111,7 @@ func (s *Server) Stats() Stats {
 		st.Gaps[string(why)] = t.sum(func(t *counters) *atomic.Uint64 { return &t.gaps[i] })
 	}
 	for _, r := range tls13.Reasons() {
-		st.Unshaken[r.String()] = s.tls.failed[r].Load()
+		st.TLSFailures[r.String()] = s.tls.failed[r].Load()
 	}
 	for reason, n := range s.refusedFor {
 		st.Refused[reason] = n.Load()

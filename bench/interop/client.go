@@ -9,6 +9,9 @@ type Client struct {
 	Deflate Deflate
 	// Fragments: a program can send a message in several frames.
 	Fragments bool
+	// Secure: it can be told which certificate to believe, by a file that the environment
+	// names.
+	Secure bool
 	// Known is a fault of the client's own when permessage-deflate is agreed on.
 	Known string
 }
@@ -24,10 +27,12 @@ const (
 
 // has reports whether the client can be run in a mode.
 func (c *Client) has(m Mode) bool {
-	switch c.Deflate {
-	case Never:
+	switch {
+	case m == Secure:
+		return c.Secure
+	case c.Deflate == Never:
 		return m == Plain
-	case Always:
+	case c.Deflate == Always:
 		return m != Plain
 	}
 	return true
@@ -42,12 +47,12 @@ var Clients = []*Client{
 	python("autobahn", "autobahn_client", Choice, true),
 	python("ws4py", "ws4py_client", Never, true),
 	{
-		Name: "Qt (PyQt5)", Deflate: Never,
+		Name: "Qt (PyQt5)", Deflate: Never, Secure: true,
 		Version: []string{"/usr/bin/python3", "-c", "from PyQt5 import QtCore, QtWebSockets; print(QtCore.qVersion())"},
 		Command: []string{"/usr/bin/python3", "{clients}/python/qt_client.py"},
 	},
 	{
-		Name: "libsoup 3", Deflate: Choice,
+		Name: "libsoup 3", Deflate: Choice, Secure: true,
 		Version: []string{"/usr/bin/python3", "-c", "import gi; gi.require_version('Soup', '3.0'); from gi.repository import Soup as s; print('%d.%d.%d' % (s.get_major_version(), s.get_minor_version(), s.get_micro_version()))"},
 		Command: []string{"/usr/bin/python3", "{clients}/python/soup_client.py"},
 	},
@@ -61,27 +66,27 @@ var Clients = []*Client{
 	golang("gws", "github.com/lxzan/gws", Choice, false),
 	golang("xnet", "golang.org/x/net/websocket", Never, false),
 	{
-		Name: "java.net.http", Deflate: Never, Fragments: true,
+		Name: "java.net.http", Deflate: Never, Fragments: true, Secure: true,
 		Version: number("java --version"),
 		Command: []string{"java", "-Dfile.encoding=UTF-8", "{clients}/java/Client.java"},
 	},
 	{
-		Name: "Mojolicious (Perl)", Deflate: Choice, Fragments: true,
+		Name: "Mojolicious (Perl)", Deflate: Choice, Fragments: true, Secure: true,
 		Version: []string{"/usr/bin/perl", "-MMojolicious", "-e", "print Mojolicious->VERSION"},
 		Command: []string{"/usr/bin/perl", "{clients}/perl/mojo.pl"},
 	},
 	{
-		Name: "AnyEvent::WebSocket::Client (Perl)", Deflate: Never,
+		Name: "AnyEvent::WebSocket::Client (Perl)", Deflate: Never, Secure: true,
 		Version: []string{"/usr/bin/perl", "-MAnyEvent::WebSocket::Client", "-e", "print AnyEvent::WebSocket::Client->VERSION"},
 		Command: []string{"/usr/bin/perl", "{clients}/perl/anyevent.pl"},
 	},
 	{
-		Name: "faye-websocket (Ruby)", Deflate: Never,
+		Name: "faye-websocket (Ruby)", Deflate: Never, Secure: true,
 		Version: gem("faye-websocket"),
 		Command: []string{"/usr/bin/ruby", "{clients}/ruby/faye.rb"},
 	},
 	{
-		Name: "websocket-driver (Ruby)", Deflate: Never,
+		Name: "websocket-driver (Ruby)", Deflate: Never, Secure: true,
 		Version: gem("websocket-driver"),
 		Command: []string{"/usr/bin/ruby", "{clients}/ruby/driver.rb"},
 	},
@@ -95,7 +100,7 @@ var Clients = []*Client{
 
 func python(name, file string, d Deflate, fragments bool) *Client {
 	return &Client{
-		Name: name + " (Python)", Deflate: d, Fragments: fragments,
+		Name: name + " (Python)", Deflate: d, Fragments: fragments, Secure: true,
 		Version: []string{"/usr/bin/python3", "-c", "import importlib.metadata as m; print(m.version('" + name + "'))"},
 		Command: []string{"/usr/bin/python3", "{clients}/python/" + file + ".py"},
 	}
@@ -103,7 +108,7 @@ func python(name, file string, d Deflate, fragments bool) *Client {
 
 func node(name string, d Deflate, fragments bool) *Client {
 	return &Client{
-		Name: name + " (Node.js)", Deflate: d, Fragments: fragments,
+		Name: name + " (Node.js)", Deflate: d, Fragments: fragments, Secure: true,
 		Version: []string{"node", "-p", "require('" + name + "/package.json').version"},
 		Command: []string{"node", "{clients}/node/" + name + ".js"},
 	}
@@ -111,7 +116,7 @@ func node(name string, d Deflate, fragments bool) *Client {
 
 func golang(name, module string, d Deflate, fragments bool) *Client {
 	return &Client{
-		Name: module + " (Go)", Deflate: d, Fragments: fragments,
+		Name: module + " (Go)", Deflate: d, Fragments: fragments, Secure: true,
 		Version: []string{"{bin}/goclient", name, "version"},
 		Command: []string{"{bin}/goclient", name},
 	}
@@ -128,7 +133,7 @@ func gem(name string) []string {
 
 func native(name, program string, d Deflate, fragments bool, known string) *Client {
 	return &Client{
-		Name: name + " (C, C++)", Deflate: d, Fragments: fragments, Known: known,
+		Name: name + " (C, C++)", Deflate: d, Fragments: fragments, Secure: true, Known: known,
 		Version: number("{bin}/" + program + " version"),
 		Command: []string{"{bin}/" + program},
 	}
@@ -137,7 +142,7 @@ func native(name, program string, d Deflate, fragments bool, known string) *Clie
 // browser is one whose page comes from another origin than the server.
 func browser(name, program string) *Client {
 	return &Client{
-		Name: name, Deflate: Always, Flags: []string{"-allow-origin", "*"},
+		Name: name, Deflate: Always, Secure: true, Flags: []string{"-allow-origin", "*"},
 		Version: number(program + " --version"),
 		Command: []string{"{bin}/goclient", "browser", program, "{clients}/browser/page.html"},
 	}

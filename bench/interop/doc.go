@@ -16,6 +16,10 @@
 //	binary HEX    a binary one
 //	closed CODE   the code of the close frame that it got; - if its library does not tell
 //
+// Over TLS nothing can be seen between it and chatd: then it is judged by what it and
+// the neighbour heard. Which certificate to believe is in the file that SSL_CERT_FILE
+// names.
+//
 // It judges nothing: what the frames were, whether the messages are those that
 // the neighbour heard, in the same order, whether a ping was answered and how
 // the connection was closed, is found out here, for all in the same way.

@@ -14,10 +14,10 @@ wants() { # PACKAGE [PROGRAM]: the program may be another's
 	dpkg-query -Wf '${Status}' "$1" 2>/dev/null | grep -q ' installed$' || need="$need $1"
 }
 for package in python3-websockets python3-aiohttp python3-tornado python3-websocket \
-	python3-autobahn python3-twisted python3-ws4py python3-pyqt5.qtwebsockets \
-	python3-gi gir1.2-soup-3.0 libmojolicious-perl libanyevent-websocket-client-perl \
+	python3-autobahn python3-twisted python3-openssl python3-service-identity python3-ws4py python3-pyqt5.qtwebsockets \
+	python3-gi gir1.2-soup-3.0 glib-networking libmojolicious-perl libio-socket-ssl-perl libanyevent-websocket-client-perl \
 	ruby-faye-websocket ruby-websocket-driver libboost-dev libwebsocketpp-dev \
-	zlib1g-dev libwebsockets-dev chromium firefox-esr tsung; do
+	zlib1g-dev libssl-dev libwebsockets-dev chromium firefox-esr tsung; do
 	wants "$package"
 done
 wants g++ g++
@@ -50,7 +50,7 @@ native() { # NAME LIBRARIES: none of before, if it can't be built
 	rm -f "$bin/$name"
 	g++ -std=c++17 -O1 -Wall -o "$bin/$name" "$clients/native/$name.cpp" "$@"
 }
-native beast -pthread
-native websocketpp -pthread -lz
+native beast -pthread -lssl -lcrypto
+native websocketpp -pthread -lz -lssl -lcrypto
 native libwebsockets -lwebsockets
 exit 0

@@ -184,7 +184,7 @@ func itself() *Client {
 
 func TestAClientWithoutFaultsHasNone(t *testing.T) {
 	t.Setenv(asClient, "")
-	for _, m := range []Mode{Plain, Declined} {
+	for _, m := range []Mode{Plain, Declined, Secure} {
 		faults, err := config(time.Minute).Run(t.Context(), itself(), m)
 		if err != nil || len(faults) > 0 {
 			t.Errorf("%s: %q, %v", m, faults, err)
@@ -209,6 +209,21 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 			t.Setenv(asClient, fault)
 			faults, err := config(plant.timeout).Run(t.Context(), itself(), Plain)
 			if err != nil || !strings.Contains(strings.Join(faults, "; "), plant.says) {
+				t.Errorf("%q, %v", faults, err)
+			}
+		})
+	}
+}
+
+func TestPlantedFaultsAreFoundOverTLS(t *testing.T) {
+	for fault, says := range map[string]string{
+		"deaf":    "the client heard ",
+		"no pong": "the client ended with exit status 1",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Setenv(asClient, fault)
+			faults, err := config(time.Minute).Run(t.Context(), itself(), Secure)
+			if err != nil || !strings.Contains(strings.Join(faults, "; "), says) {
 				t.Errorf("%q, %v", faults, err)
 			}
 		})

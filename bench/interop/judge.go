@@ -9,19 +9,20 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// Mode is what is said about permessage-deflate.
+// Mode is what is said about permessage-deflate, or that all is said over TLS.
 type Mode int
 
 const (
 	Plain    Mode = iota // not offered
 	Agreed               // offered and agreed on
 	Declined             // offered, but chatd has it off
+	Secure               // over TLS; offered if the program is not asked
 )
 
 // Modes are all of them.
-var Modes = []Mode{Plain, Agreed, Declined}
+var Modes = []Mode{Plain, Agreed, Declined, Secure}
 
-func (m Mode) String() string { return [...]string{"not offered", "agreed", "declined"}[m] }
+func (m Mode) String() string { return [...]string{"not offered", "agreed", "declined", "over TLS"}[m] }
 
 // trace is all that was seen of one run.
 type trace struct {
@@ -29,6 +30,12 @@ type trace struct {
 	heard   []Message // by the neighbour
 	told    told      // by the client
 	trouble []string  // of the run itself: a timeout, an exit status
+}
+
+// judgeSecure says what was wrong over TLS, where nothing is seen on the wire. Who does
+// not answer pings is sent away before it hears all.
+func judgeSecure(t trace) []string {
+	return slices.Concat(exchanged(t), saidClosed(t), t.trouble)
 }
 
 // judge says what was wrong.
@@ -119,6 +126,11 @@ func onTheWire(t trace, mode Mode, fragments bool) (faults []string) {
 		}
 	}
 	slices.Sort(faults)
+	return append(faults, saidClosed(t)...)
+}
+
+// saidClosed judges the end, as the client tells it.
+func saidClosed(t trace) (faults []string) {
 	if c := t.told.closed; c != "1000" && c != "-" {
 		faults = append(faults, fmt.Sprintf("the client says that it was closed with %q", c))
 	}

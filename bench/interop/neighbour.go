@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/coder/websocket"
@@ -16,8 +17,9 @@ type neighbour struct {
 	heard []Message
 }
 
-func newNeighbour(ctx context.Context, addr string) (*neighbour, error) {
-	conn, _, err := websocket.Dial(ctx, "ws://"+addr+"/ws", nil)
+// newNeighbour connects by a client, nil for the usual one.
+func newNeighbour(ctx context.Context, url string, by *http.Client) (*neighbour, error) {
+	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: by})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,8 +78,11 @@ func lastLine(s string) string {
 // of the harness, or of chatd.
 func (c Config) Run(ctx context.Context, client *Client, mode Mode) (faults []string, err error) {
 	flags := append([]string{"-addr", "127.0.0.1:0", "-ping-interval", pingInterval.String()}, client.Flags...)
-	if mode == Declined {
+	switch mode {
+	case Declined:
 		flags = append(flags, "-compress=false")
+	case Secure:
+		return c.runSecure(ctx, client, flags)
 	}
 	chatd, err := hostile.StartChatd(ctx, c.Chatd, flags...)
 	if err != nil {
@@ -89,8 +93,12 @@ func (c Config) Run(ctx context.Context, client *Client, mode Mode) (faults []st
 	if err != nil {
 		return nil, err
 	}
+	m := meeting{
+		url: "ws://" + tap.listener.Addr().String() + "/ws", offers: mode != Plain,
+		neighbour: "ws://" + chatd.Addr + "/ws", pinged: tap.pinged, hopeless: c.Timeout / 2,
+	}
 	var t trace
-	err = c.talk(ctx, client, mode, chatd.Addr, tap, &t)
+	err = c.talk(ctx, client, m, &t)
 	t.wire = tap.close()
 	if err != nil {
 		return nil, err
@@ -98,11 +106,50 @@ func (c Config) Run(ctx context.Context, client *Client, mode Mode) (faults []st
 	return judge(t, mode, client.Fragments), nil
 }
 
+// runSecure is Run over TLS: there is no tap, which could see nothing.
+func (c Config) runSecure(ctx context.Context, client *Client, flags []string) (faults []string, err error) {
+	certificate, err := newCertificate()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, certificate.remove()) }()
+	chatd, err := hostile.StartChatd(ctx, c.Chatd, append(flags, certificate.flags()...)...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, chatd.Stop()) }()
+	by := certificate.believer()
+	defer by.CloseIdleConnections()
+	url := "wss://" + chatd.Addr + "/ws"
+	m := meeting{
+		url: url, offers: client.Deflate == Always, env: certificate.env(),
+		neighbour: url, by: by, hopeless: 3 * pingInterval,
+	}
+	var t trace
+	if err := c.talk(ctx, client, m, &t); err != nil {
+		return nil, err
+	}
+	return judgeSecure(t), nil
+}
+
+// meeting is how a client and its neighbour meet.
+type meeting struct {
+	url    string   // the client's
+	offers bool     // permessage-deflate
+	env    []string // of the client, besides ours
+
+	neighbour string       // its URL
+	by        *http.Client // its client, nil: the usual one
+
+	pinged   <-chan struct{} // the client has answered a ping; nil: nobody sees that
+	hopeless time.Duration   // after which that is not waited for any more
+}
+
 // talk runs the client and its neighbour.
-func (c Config) talk(ctx context.Context, client *Client, mode Mode, addr string, tap *tap, t *trace) error {
+func (c Config) talk(ctx context.Context, client *Client, m meeting, t *trace) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	n, err := newNeighbour(ctx, addr)
+	n, err := newNeighbour(ctx, m.neighbour, m.by)
 	if err != nil {
 		return err
 	}
@@ -110,13 +157,14 @@ func (c Config) talk(ctx context.Context, client *Client, mode Mode, addr string
 	talking, hush := context.WithCancel(ctx)
 	defer hush()
 	talked := make(chan error, 1)
-	go func() { talked <- n.talk(talking, tap.pinged, c.Timeout/2) }()
+	go func() { talked <- n.talk(talking, m.pinged, m.hopeless) }()
 
-	how := "offer"
-	if mode == Plain {
-		how = "plain"
+	how := "plain"
+	if m.offers {
+		how = "offer"
 	}
-	cmd := c.expand(ctx, client.Command, "ws://"+tap.listener.Addr().String()+"/ws", how)
+	cmd := c.expand(ctx, client.Command, m.url, how)
+	cmd.Env = append(cmd.Env, m.env...)
 	t.trouble = t.told.run(ctx, cmd)
 	defer time.AfterFunc(grace, hush).Stop()
 	if err := <-talked; err != nil {

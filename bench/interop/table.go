@@ -63,19 +63,19 @@ func (r Row) cell(m Mode) string {
 // Markdown is the clients' table and the tools'.
 func (r *Report) Markdown() string {
 	var b strings.Builder
-	b.WriteString("| client | version | permessage-deflate not offered | agreed | declined | sends fragments |\n")
-	b.WriteString("|---|---|---|---|---|---|\n")
+	b.WriteString("| client | version | permessage-deflate not offered | agreed | declined | sends fragments | over TLS |\n")
+	b.WriteString("|---|---|---|---|---|---|---|\n")
 	for _, row := range r.Clients {
 		if row.Missing != "" {
-			fmt.Fprintf(&b, "| %s | – | %s | | | |\n", row.Client.Name, missing(row.Missing))
+			fmt.Fprintf(&b, "| %s | – | %s | | | | |\n", row.Client.Name, missing(row.Missing))
 			continue
 		}
 		fragments := "–"
 		if row.Client.Fragments {
 			fragments = "yes"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n",
-			row.Client.Name, escape(row.Version), row.cell(Plain), row.cell(Agreed), row.cell(Declined), fragments)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n",
+			row.Client.Name, escape(row.Version), row.cell(Plain), row.cell(Agreed), row.cell(Declined), fragments, row.cell(Secure))
 	}
 	b.WriteString("\n| tool | version | verdict |\n|---|---|---|\n")
 	for _, row := range r.Tools {

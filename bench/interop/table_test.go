@@ -35,16 +35,16 @@ func TestTheTableTellsFaultsFromKnownOnes(t *testing.T) {
 	known := &Client{Name: "known", Deflate: Choice, Known: "it spins"}
 	report := Report{
 		Clients: []Row{
-			{Client: known, Version: "1", Faults: map[Mode][]string{Plain: nil, Agreed: {"late"}, Declined: nil}},
+			{Client: known, Version: "1", Faults: map[Mode][]string{Plain: nil, Agreed: {"late"}, Declined: nil, Secure: nil}},
 			{Client: &Client{Name: "new", Fragments: true}, Version: "2", Faults: map[Mode][]string{Plain: {"a|b", "c"}}},
 			{Client: known, Version: "3", Faults: map[Mode][]string{Plain: {"late"}}},
 		},
 		Tools: []ToolRow{{Tool: &Tool{Name: "good"}, Version: "4"}, {Tool: &Tool{Name: "bad"}, Version: "5", Faults: []string{"lost"}}},
 	}
 	for _, line := range []string{
-		"| known | 1 | ok | a fault of its own: it spins | ok | – |",
-		"| new | 2 | **fails**: a\\|b; c | – | – | yes |",
-		"| known | 3 | **fails**: late | – | – | – |",
+		"| known | 1 | ok | a fault of its own: it spins | ok | – | ok |",
+		"| new | 2 | **fails**: a\\|b; c | – | – | yes | – |",
+		"| known | 3 | **fails**: late | – | – | – | – |",
 		"| good | 4 | ok |",
 		"| bad | 5 | **fails**: lost |",
 	} {

@@ -81,7 +81,7 @@ func (c Config) load(ctx context.Context, tool *Tool, chatd *hostile.Chatd) (fau
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	n, err := newNeighbour(ctx, chatd.Addr)
+	n, err := newNeighbour(ctx, "ws://"+chatd.Addr+"/ws", nil)
 	if err != nil {
 		return nil, err
 	}

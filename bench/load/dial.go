@@ -120,13 +120,14 @@ func (t *Target) appendPost(b []byte, path, kind, head string, body []byte) []by
 	return append(b, body...)
 }
 
-// connect opens the connection of that number, and makes its TLS handshake.
-func (t *Target) connect(n int, kind Kind) (fd int, s *secure, err error) {
+// connect opens the connection of that number, and makes its TLS handshake; see newSecure
+// for in.
+func (t *Target) connect(n int, kind Kind, in *[inSize]byte) (fd int, s *secure, err error) {
 	fd, err = Dial(t.addr, n/perSource, kind == Stuck)
 	if err != nil || t.tls == nil {
 		return fd, nil, err
 	}
-	if s, err = newSecure(fd, t.tls); err != nil {
+	if s, err = newSecure(fd, t.tls, in); err != nil {
 		unix.Close(fd)
 		return -1, nil, fmt.Errorf("the TLS handshake with %s: %w", t.addr, err)
 	}

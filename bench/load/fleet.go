@@ -50,6 +50,7 @@ type Fleet struct {
 	places  []map[uint64]message // by room, from rooms.First on: what was heard by its number; nil: nobody asks
 	window  window
 	causes  map[string]int // what went wrong, and how often
+	in      [inSize]byte   // what has come by TLS
 }
 
 // NewFleet makes a fleet without clients, of which so many shake hands at once, and of
@@ -139,7 +140,7 @@ const (
 func (f *Fleet) Connect(number int, kind Kind) error {
 	f.permits <- struct{}{}
 	target := f.targetOf(number)
-	fd, secure, err := target.connect(number, kind)
+	fd, secure, err := target.connect(number, kind, &f.in)
 	if err != nil {
 		<-f.permits
 		return err

@@ -39,7 +39,7 @@ func (f *Fleet) Return() error {
 		f.permits <- struct{}{}
 		target := f.targetOf(former.number)
 		c := &client{fleet: f, target: target, number: former.number, kind: former.kind, room: former.room, dialect: former.dialect, former: former, back: comeback{began: Now()}}
-		fd, secure, err := target.connect(c.number, c.kind)
+		fd, secure, err := target.connect(c.number, c.kind, &f.in)
 		if err != nil {
 			<-f.permits
 			return err

@@ -21,7 +21,7 @@ type post struct {
 
 // post connects one; number is that of the sender's client.
 func (f *Fleet) post(number int) (*post, error) {
-	fd, secure, err := f.target.connect(number, Healthy)
+	fd, secure, err := f.target.connect(number, Healthy, &f.in)
 	if err != nil {
 		return nil, err
 	}

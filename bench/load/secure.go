@@ -23,16 +23,18 @@ type Wire struct {
 // Shake makes the handshake of TLS, and blocks until it is done. It comes before all
 // else.
 func (c *Wire) Shake(config *tls.Config) (err error) {
-	c.secure, err = newSecure(int(c.FD()), config)
+	c.secure, err = newSecure(int(c.FD()), config, nil)
 	return err
 }
 
 // Secure reports whether it speaks TLS.
 func (c *Wire) Secure() bool { return c.secure != nil }
 
-// Read is [poller.Conn.Read]. By TLS, a read that is short need not be the last.
+// Read is [poller.Conn.Read]. By TLS, a read that is short need not be the last: it is to
+// be called until there is nothing.
 func (c *Wire) Read(p []byte) int {
 	if c.secure != nil {
+		c.secure.socket.ending = c.Hangup()
 		return c.secure.receive(p)
 	}
 	return c.Conn.Read(p)
@@ -72,9 +74,10 @@ func secureConfig(host string) *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, ServerName: host}
 }
 
-// newSecure makes the handshake on fd, which blocks until it is done.
-func newSecure(fd int, config *tls.Config) (*secure, error) {
-	s := &socket{fd: fd, waits: true}
+// newSecure makes the handshake on fd, which blocks until it is done. In is what who
+// reads has for all its connections; nil, and crypto/tls reads by itself.
+func newSecure(fd int, config *tls.Config, in *[inSize]byte) (*secure, error) {
+	s := &socket{fd: fd, waits: true, in: in}
 	conn := tls.Client(s, config)
 	if err := conn.Handshake(); err != nil {
 		return nil, err
@@ -137,13 +140,45 @@ type socket struct {
 	fd    int
 	waits bool   // for what comes
 	out   []byte // records that the socket has not taken
+
+	// Owned by who reads, once nobody waits.
+	in     *[inSize]byte // shared by who is read from by the same worker; nil: there is none
+	came   []byte        // of in, what crypto/tls has yet to take
+	empty  bool          // the socket has no more, by what the last read of it gave
+	ending bool          // whatever that was, there is the end of the stream to be read
 }
+
+// inSize is how much is read at once. It takes crypto/tls three calls to read a long
+// record by itself, and one more to see that there is nothing behind it.
+const inSize = 64 << 10
 
 // handshakeTimeout is how long the other side may be silent in a handshake.
 const handshakeTimeout = 10 * time.Second
 
 // Read implements net.Conn.
 func (s *socket) Read(p []byte) (int, error) {
+	if s.waits || s.in == nil {
+		return s.read(p)
+	}
+	if len(s.came) == 0 {
+		if s.empty && !s.ending {
+			s.empty = false // by the next event
+			return 0, os.ErrDeadlineExceeded
+		}
+		n, err := s.read(s.in[:])
+		if err != nil {
+			s.empty = false
+			return 0, err
+		}
+		s.came, s.empty = s.in[:n], n < len(s.in)
+	}
+	n := copy(p, s.came)
+	s.came = s.came[n:]
+	return n, nil
+}
+
+// read reads from the socket.
+func (s *socket) read(p []byte) (int, error) {
 	for {
 		switch n, err := unix.Read(s.fd, p); {
 		case err == unix.EINTR:

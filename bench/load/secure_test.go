@@ -36,7 +36,7 @@ func TestSessionsAreResumedWhereThatIsAsked(t *testing.T) {
 			}
 			accepted <- conn
 		}()
-		fd, s, err := target.connect(0, Healthy)
+		fd, s, err := target.connect(0, Healthy, new([inSize]byte))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -60,7 +60,8 @@ func launchBrowser() (context.Context, error) {
 		chromedp.WindowSize(1000, 640), // a desk's
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("ignore-certificate-errors", true), // a test's proxy signs its own
+		chromedp.Flag("ignore-certificate-errors", true), // a test's server, or proxy, signs its own
+		chromedp.Flag("host-resolver-rules", "MAP chat.example 127.0.0.1"),
 	)
 	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
 	browser, _ := chromedp.NewContext(allocator)

@@ -62,6 +62,16 @@ func startHAProxy(t *testing.T, chatd *process, changes ...string) *front {
 	})
 }
 
+// startPassing starts a HAProxy that passes TLS on.
+func startPassing(t *testing.T, chatd *process) *front {
+	return startFront(t, chatd, func(dir, addr string) *exec.Cmd {
+		return exec.Command("haproxy", "-db", "-f", write(t, dir, "haproxy.cfg", configured(t, "haproxy-tcp.cfg",
+			"bind :443\n", "bind "+addr+"\n",
+			"chatd 127.0.0.1:8443 ", "chatd "+chatd.Addr+" ",
+			"port 9080 ", "port "+port(t, chatd.Admin)+" ")))
+	})
+}
+
 func startCaddy(t *testing.T, chatd *process, changes ...string) *front {
 	return startFront(t, chatd, func(dir, addr string) *exec.Cmd {
 		config := "{\n\tadmin off\n\tauto_https disable_redirects\n\tgrace_period 100ms\n}\n" + configured(t, "Caddyfile", append(changes,

@@ -26,8 +26,9 @@ func roomLimit(wanted int, m check.Machine) int {
 const reservedFiles = 64
 
 // connLimit raises the file descriptor limit as far as it goes and returns how
-// many connections to take at a time: wanted, or, if that is 0, as many as fit.
-func connLimit(wanted int, log *slog.Logger) (int, error) {
+// many connections to take at a time: wanted, or, if that is 0, as many as fit
+// beside others.
+func connLimit(wanted, others int, log *slog.Logger) (int, error) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, fmt.Errorf("read the file descriptor limit: %w", err)
@@ -39,10 +40,11 @@ func connLimit(wanted int, log *slog.Logger) (int, error) {
 		}
 	}
 	log.Info("file descriptor limit", "limit", limit.Cur)
-	room := int(limit.Cur) - reservedFiles
+	others += reservedFiles
+	room := int(limit.Cur) - others
 	switch {
 	case room < 1:
-		return 0, fmt.Errorf("the file descriptor limit is %d: raise it above %d (ulimit -n)", limit.Cur, reservedFiles)
+		return 0, fmt.Errorf("the file descriptor limit is %d: raise it above %d (ulimit -n)", limit.Cur, others)
 	case wanted > room:
 		return 0, fmt.Errorf("-max-conns is %d, but the file descriptor limit of %d leaves room for %d: raise it (ulimit -n) or lower -max-conns", wanted, limit.Cur, room)
 	case wanted > 0:

@@ -10,8 +10,8 @@ import (
 
 // listeners are those that clients come by. One of them may speak TLS.
 type listeners struct {
-	all    []*poller.Listener
-	secure *poller.Listener // nil: none does
+	all []*poller.Listener
+	tls *poller.Listener // nil: none does
 }
 
 // listen takes over the sockets that clients come by. Without one of its own, TLS is
@@ -24,7 +24,7 @@ func (s sockets) listen(overTLS bool, log *slog.Logger) (l listeners, err error)
 		}
 		l.all = append(l.all, listener)
 		if overTLS {
-			l.secure = listener
+			l.tls = listener
 		}
 	}
 	return l, nil
@@ -34,7 +34,7 @@ func (s sockets) listen(overTLS bool, log *slog.Logger) (l listeners, err error)
 func (l listeners) start(epoll *poller.Poller, pool *poller.Pool, server *room.Server) error {
 	for _, listener := range l.all {
 		var side poller.Acceptor = server
-		if listener == l.secure {
+		if listener == l.tls {
 			side = server.Secure()
 		}
 		if err := listener.Start(epoll, pool, side); err != nil {
@@ -61,8 +61,8 @@ func (l listeners) close() {
 // attrs are where clients come, for the log.
 func (l listeners) attrs() []any {
 	attrs := []any{"addr", listen.Name(l.all[0].Addr())}
-	if l.secure != nil {
-		attrs = append(attrs, "tls_addr", listen.Name(l.secure.Addr()))
+	if l.tls != nil {
+		attrs = append(attrs, "tls_addr", listen.Name(l.tls.Addr()))
 	}
 	return attrs
 }

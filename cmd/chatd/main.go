@@ -104,7 +104,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		return usageError{err}
 	}
 	programs := api.New(tokens, opts.maxMessage)
-	certificates, err := opts.certs.Open(log)
+	certificates, err := opts.tls.Open(log)
 	if err != nil {
 		return usageError{err}
 	}
@@ -116,11 +116,6 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if err != nil {
 		return err
 	}
-	maxConns, err := connLimit(opts.maxConns, log)
-	if err != nil {
-		return err
-	}
-	maxRooms := capacity(opts.maxRooms, log)
 	sockets, err := openSockets(opts, log)
 	if err != nil {
 		return err
@@ -129,6 +124,11 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if err := sockets.contradicted(opts); err != nil {
 		return usageError{err}
 	}
+	maxConns, err := connLimit(opts.maxConns, sockets.others(), log)
+	if err != nil {
+		return err
+	}
+	maxRooms := capacity(opts.maxRooms, log)
 	listeners, err := sockets.listen(certificates != nil, log)
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	}
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
-	limitGarbage()
+	limitGarbage(certificates != nil)
 	opts.useCPUs()
 	pool := poller.NewPool(opts.workers-1, opts.ioUring.sender(log), log)
 	defer pool.Close()
@@ -174,16 +174,14 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if certificates != nil {
 		defer certificates.Watch()()
 	}
-	if sockets.redirect != nil {
-		defer certs.NewRedirect(sockets.redirect.Listener, listeners.secure.Addr(), log).Close()
-	}
+	redirect := sockets.leadTo(listeners.tls, log)
 	operators.start(admin.Source{Server: server, Pool: pool, Listeners: listeners.all, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key, APITokens: tokens, Store: store, NATS: shown, Certs: certificates})
 	log.Info("listening", append(listeners.attrs(), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())...)
 	manager := newManager(server, log)
 	defer manager.stop()
 	manager.tell(daemon.SdNotifyReady)
 	var reread func()
-	if len(opts.certs.Certs) > 0 {
+	if len(opts.tls.Certs) > 0 { // an authority's are not in files of others
 		reread = certificates.Reread
 	}
 	signal, more := signals.first(reread)
@@ -194,6 +192,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	go hurry(signals.end, more, limit+abortTimeout, log, out)
 	sockets.remove(log)
 	listeners.close()
+	redirect.Close()
 	drain, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {

@@ -61,7 +61,7 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"assets without the page", nil, []string{"-assets", t.TempDir()}, 2, "index.html"},
 		{"assets that are not there", nil, []string{"-assets", "/nonsense"}, 2, "-assets"},
 		{"assets that are a file", nil, []string{"-assets", "main_test.go"}, 2, "-assets"},
-		{"more connections than descriptors", nil, []string{"-max-conns", "1000000000"}, 1, "ulimit -n"},
+		{"more connections than descriptors", nil, []string{"-addr", "127.0.0.1:0", "-max-conns", "1000000000"}, 1, "ulimit -n"},
 		{"directory of another process", nil, []string{"-data", locked}, 2, "is another process's"},
 		{"file that is another program's", nil, []string{"-data", foreign}, 2, "-data: " + path.Join(foreign, "rooms.db") + " is damaged, or no file of chatd's"},
 		{"directory that is a file", nil, []string{"-data", "main_test.go"}, 2, "-data: main_test.go is no directory"},
@@ -144,6 +144,12 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"list of subprotocols", nil, []string{"-subprotocol", "a,b"}, 2, "repeat the flag"},
 		{"tokens of no file", nil, []string{"-api-token-file", "none/here"}, 2, "-api-token-file: open none/here"},
 		{"tokens of an empty name", nil, []string{"-api-token-file", ""}, 2, "-api-token-file is empty"},
+		{"certificate without a key", nil, []string{"-tls-cert", "main_test.go"}, 2, "-tls-cert has no -tls-key"},
+		{"certificate that is none", nil, []string{"-tls-cert", "main_test.go", "-tls-key", "main_test.go"}, 2, "-tls-cert, -tls-key: main_test.go, main_test.go: the certificate is not PEM"},
+		{"redirect to nothing", nil, []string{"-tls-redirect", ":1"}, 2, "-tls-redirect is without effect"},
+		{"TLS at the server's own address", []string{"CHATD_TLS_CERT=a,b", "CHATD_TLS_KEY=a, b"}, []string{"-addr", ":1", "-tls-addr", "127.0.0.1:1"}, 2, "-tls-addr is 127.0.0.1:1: must not be the same as -addr"},
+		{"redirect at the address of TLS", nil, []string{"-tls-cert", "a", "-tls-key", "a", "-tls-addr", ":1", "-tls-redirect", ":1"}, 2, "-tls-redirect is :1: must not be the same as -tls-addr"},
+		{"domain that is none", nil, []string{"-acme-domain", "localhost", "-acme-cache", "x"}, 2, "-acme-domain: must be a public name"},
 		{"ban for less than nothing", nil, []string{"-ban", "-1s"}, 2, "-ban is -1s"},
 		{"subprotocol that is no token", []string{"CHATD_SUBPROTOCOL=a,b c"}, nil, 2, "must be one name"},
 		{"trusted proxy that is a name", nil, []string{"-trusted-proxies", "proxy.example"}, 2, "-trusted-proxies: \"proxy.example\" is neither"},
@@ -181,7 +187,8 @@ func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
 	for _, name := range []string{"addr", "assets", "queue", "workers", "io-uring", "max-message", "handshake-timeout",
 		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "subprotocol", "log-level", "log-format", "version", "admin", "compress", "max-conns-per-ip",
 		"max-handshakes", "max-header", "max-fragments", "rate-messages", "rate-bytes", "rate-controls", "rate-close", "idle-timeout",
-		"write-timeout", "drain-spread", "unix-mode", "admin-host", "max-rooms", "rooms", "api-token-file", "ban", "trusted-proxies", "proxy-protocol"} {
+		"write-timeout", "drain-spread", "unix-mode", "admin-host", "max-rooms", "rooms", "api-token-file", "ban", "trusted-proxies", "proxy-protocol",
+		"tls-cert", "tls-key", "tls-addr", "tls-redirect", "tls-client-ca", "acme-domain", "acme-cache", "acme-directory"} {
 		if !strings.Contains(stderr, "\n  -"+name) {
 			t.Errorf("-help says nothing of -%s", name)
 		}

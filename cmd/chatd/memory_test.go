@@ -46,3 +46,18 @@ func TestMemoryIsGivenBackWhenManyHaveGoneOneByOne(t *testing.T) {
 		t.Errorf("it collected at %d connections, want 4000", tidy.tidied)
 	}
 }
+
+// By TLS they can't come any faster, and what the last of them leave behind counts, too.
+func TestMemoryIsGivenBackOnceACrowdHasComeSlowly(t *testing.T) {
+	tidy := tidier{collect: func() {}}
+	for conns := int64(0); conns <= 20_000; conns += 30 {
+		tidy.tick(conns)
+	}
+	if tidy.tidied != 0 {
+		t.Errorf("it collects at %d, while they come", tidy.tidied)
+	}
+	tidy.hold(20_000, 2*calmTicks)
+	if tidy.tidied != 20_000 {
+		t.Errorf("it collected at %d connections", tidy.tidied)
+	}
+}

@@ -66,7 +66,7 @@ type options struct {
 	data             string
 	sync             syncing
 	nats             streams.Flags
-	certs            certs.Flags
+	tls              certs.Flags
 	logLevel         slog.Level
 	logFormat        logging.Format
 	version          bool
@@ -79,7 +79,6 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs := &flagSet{FlagSet: flag.NewFlagSet("chatd", flag.ContinueOnError)}
 	fs.SetOutput(io.Discard) // errors are reported once, by the caller
 	fs.TextVar(&o.addr, "addr", listen.Address{Port: "8080"}, "`host:port` to listen on, port 0 picks a free one; or unix:/path. A socket that systemd passes is used instead")
-	o.certs.Add(fs.FlagSet, fs.list)
 	fs.TextVar(&o.unixMode, "unix-mode", listen.Mode(0o660), "who may connect to a unix socket, as the octal `mode` of its file")
 	fs.StringVar(&o.assets, "assets", "", "serve the page from this `directory` instead of the built-in one")
 	fs.IntVar(&o.queue, "queue", 256, "messages that may wait for one client; one more, and it is dropped")
@@ -142,6 +141,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.secretFile, "secret-file", "", "`file` of such texts, one a line: the first signs, all verify")
 	fs.StringVar(&o.jwtKeyFile, "jwt-key-file", "", "`file` of the key by which clients' tokens (JWT) are verified: a secret for HS256, or a public key in PEM for EdDSA, ES256 or RS256; without one nobody needs a token; read again when it changes")
 	fs.StringVar(&o.apiTokenFile, "api-token-file", "", "`file` of bearer tokens, one a line, # begins a comment: who has one may publish, read and remove members by HTTP below /rooms; read again within seconds when it changes; empty: nobody may, and gets 403")
+	o.tls.Add(fs.FlagSet, fs.list)
 	fs.DurationVar(&o.ban, "ban", 10*time.Minute, "time for which a client that was removed from a room may not come back into it; 0: it may at once")
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
 	fs.TextVar(&o.logFormat, "log-format", logging.Text, "`format` of the log: text or json")
@@ -225,7 +225,7 @@ func (o options) check() error {
 	if err := o.checkNATS(); err != nil {
 		return err
 	}
-	if err := o.certs.Check(o.given); err != nil {
+	if err := o.tls.Check(o.given); err != nil {
 		return err
 	}
 	return o.checkAddresses()

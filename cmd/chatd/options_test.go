@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/acme/autocert"
+
+	"chatd/cmd/chatd/certs"
 	"chatd/cmd/chatd/listen"
 	"chatd/cmd/chatd/logging"
 	"chatd/cmd/chatd/streams"
@@ -26,7 +29,7 @@ var everyFlag = []string{
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-history", "1014", "-history-age", "1015s", "-history-memory", "1016000",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-jwt-key-file", "key", "-api-token-file", "tokens", "-ban", "20s", "-data", "here too", "-sync", "always", "-log-level", "debug", "-log-format", "json", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-jwt-key-file", "key", "-api-token-file", "tokens", "-tls-cert", "cert", "-tls-key", "key of it", "-tls-addr", ":21", "-tls-redirect", ":22", "-tls-client-ca", "clients", "-ban", "20s", "-data", "here too", "-sync", "always", "-log-level", "debug", "-log-format", "json", "-version",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -70,11 +73,23 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		data:             "here too",
 		sync:             0,
 		apiTokenFile:     "tokens",
-		ban:              20 * time.Second,
-		logLevel:         slog.LevelDebug,
-		logFormat:        logging.JSON,
-		version:          true,
+		tls: certs.Flags{
+			Certs: []string{"cert"}, Keys: []string{"key of it"}, Directory: autocert.DefaultACMEDirectory,
+			Addr: listen.Address{Port: "21"}, Redirect: listen.Address{Port: "22"}, ClientCA: "clients",
+		},
+		ban:       20 * time.Second,
+		logLevel:  slog.LevelDebug,
+		logFormat: logging.JSON,
+		version:   true,
 	}, parse(t), "given", "secretFile", "nats") // which go with no secret, and no data
+}
+
+func TestFlagsOfAnAuthorityReachTheirOptions(t *testing.T) {
+	t.Setenv("CHATD_ACME_DOMAIN", "a.example, b.example")
+	got := parse(t, "-acme-cache", "here", "-acme-directory", "https://a/dir").tls
+	if want := (certs.Flags{Domains: []string{"a.example", "b.example"}, Cache: "here", Directory: "https://a/dir"}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }
 
 func TestFlagsOfNATSReachTheirOptions(t *testing.T) {
@@ -160,7 +175,7 @@ func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 		ProxyProtocol:     true,
 		AllowOrigin:       []string{"https://a", "b"},
 		Subprotocols:      []string{"c", "d"},
-	}, parse(t).room(), "MaxConns", "Page", "API", "Secrets", "Tokens", "Log", "Order", "OrderGrace", "Nodes", "PassTime", "PlaceTime", "Lag") // those are serve's
+	}, parse(t).room(), "MaxConns", "TLS", "Page", "API", "Secrets", "Tokens", "Log", "Order", "OrderGrace", "Nodes", "PassTime", "PlaceTime", "Lag") // those are serve's
 }
 
 func TestSubprotocolsOfTheEnvironmentAreAList(t *testing.T) {

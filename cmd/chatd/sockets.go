@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 
+	"chatd/cmd/chatd/certs"
 	"chatd/cmd/chatd/listen"
+	"chatd/poller"
 )
 
 // sockets are what the server listens on. But for clients, each is nil if there is none.
-type sockets struct{ clients, secure, redirect, admin *listen.Socket }
+type sockets struct{ clients, tls, redirect, admin *listen.Socket }
 
 // openSockets opens those of the flags, but for those that systemd passed.
 func openSockets(o options, log *slog.Logger) (sockets, error) {
@@ -27,7 +29,7 @@ func openSockets(o options, log *slog.Logger) (sockets, error) {
 		inherited *listen.Socket
 		at        listen.Address
 		to        **listen.Socket
-	}{{"tls-addr", nil, o.certs.Addr, &s.secure}, {"tls-redirect", nil, o.certs.Redirect, &s.redirect}, {"admin", inherited.Admin, o.admin, &s.admin}} {
+	}{{"tls-addr", inherited.TLS, o.tls.Addr, &s.tls}, {"tls-redirect", inherited.Redirect, o.tls.Redirect, &s.redirect}, {"admin", inherited.Admin, o.admin, &s.admin}} {
 		if *more.to, err = openSocket(more.flag, more.inherited, more.at, o, log); err != nil {
 			s.remove(log)
 			break
@@ -38,10 +40,10 @@ func openSockets(o options, log *slog.Logger) (sockets, error) {
 
 // forClients are those that clients come by; the one that speaks TLS is last.
 func (s sockets) forClients() []*listen.Socket {
-	if s.secure == nil {
+	if s.tls == nil {
 		return []*listen.Socket{s.clients}
 	}
-	return []*listen.Socket{s.clients, s.secure}
+	return []*listen.Socket{s.clients, s.tls}
 }
 
 // openSocket is the socket of a flag: the inherited one, one at a, or nil if that is
@@ -61,6 +63,23 @@ func openSocket(flag string, inherited *listen.Socket, a listen.Address, o optio
 	return socket, nil
 }
 
+// others is how many connections there may be besides those of clients.
+func (s sockets) others() int {
+	if s.redirect == nil {
+		return 0
+	}
+	return certs.RedirectConns
+}
+
+// leadTo sends to secure who comes without TLS; it is nil if there is no socket for
+// them.
+func (s sockets) leadTo(secure *poller.Listener, log *slog.Logger) *certs.Redirect {
+	if s.redirect == nil {
+		return nil
+	}
+	return certs.NewRedirect(s.redirect, secure.Addr(), log)
+}
+
 // contradicted refuses flags that are without effect on the sockets that there
 // are, whoever opened them.
 func (s sockets) contradicted(o options) error {
@@ -70,6 +89,10 @@ func (s sockets) contradicted(o options) error {
 		byPath, byAddress = byPath || onPath(socket), byAddress || !onPath(socket)
 	}
 	switch {
+	case !o.tls.On() && (s.tls != nil || s.redirect != nil): // systemd's: flags were checked
+		return errors.New("systemd passed a socket named tls or redirect, and there is no certificate, of -tls-cert and -tls-key, or by -acme-domain")
+	case s.redirect != nil && onPath(s.redirect):
+		return errors.New("-tls-redirect is without effect on a unix socket: browsers come by host and port")
 	case !byAddress && o.maxConnsPerIP > 0 && !trusted.Unix:
 		return errors.New("-max-conns-per-ip is without effect on a unix socket, whose peers have no address, unless the proxy behind it is believed: -trusted-proxies unix")
 	case !byAddress && !trusted.None() && !trusted.Unix:
@@ -89,7 +112,7 @@ func onPath(s *listen.Socket) bool { return s.Addr().Network() == "unix" }
 
 // remove removes the files of unix sockets. It may be called again.
 func (s sockets) remove(log *slog.Logger) {
-	if err := errors.Join(s.clients.Remove(), s.secure.Remove(), s.admin.Remove()); err != nil {
+	if err := errors.Join(s.clients.Remove(), s.tls.Remove(), s.admin.Remove()); err != nil {
 		log.Warn("a unix socket is left behind", "err", err)
 	}
 }
@@ -113,7 +136,7 @@ func (o options) checkAddresses() error {
 		name string
 		at   listen.Address
 	}
-	all := []named{{"addr", o.addr}, {"tls-addr", o.certs.Addr}, {"tls-redirect", o.certs.Redirect}, {"admin", o.admin}}
+	all := []named{{"addr", o.addr}, {"tls-addr", o.tls.Addr}, {"tls-redirect", o.tls.Redirect}, {"admin", o.admin}}
 	for i, a := range all {
 		if err := a.at.Check(); err != nil {
 			return fmt.Errorf("-%s is %s: %w", a.name, a.at, err)
@@ -124,8 +147,8 @@ func (o options) checkAddresses() error {
 			}
 		}
 	}
-	if o.given["unix-mode"] && cmp.Or(o.addr.Path, o.certs.Addr.Path, o.admin.Path) == "" {
-		return errors.New("-unix-mode is for unix sockets, and neither -addr nor -admin is unix:/path")
+	if o.given["unix-mode"] && cmp.Or(o.addr.Path, o.tls.Addr.Path, o.admin.Path) == "" {
+		return errors.New("-unix-mode is for unix sockets, and none of -addr, -tls-addr and -admin is unix:/path")
 	}
 	return nil
 }

@@ -198,6 +198,24 @@ func TestSocketsThatSystemdPassesAreUsed(t *testing.T) {
 	}
 }
 
+func TestSocketsOfTLSThatSystemdPassesAreUsed(t *testing.T) {
+	t.Parallel()
+	args, _, _ := certified(t)
+	secure, tlsAddr := listening(t, "tcp", "127.0.0.1:0")
+	redirect, redirectAddr := listening(t, "tcp", "127.0.0.1:0")
+	clients, addr := listening(t, "tcp", "127.0.0.1:0")
+	p := startChatdIn(t, passing(t, "tls:redirect:chatd.socket", secure, redirect, clients), append(args, "-tls-addr", "unix:unused")...)
+	if p.Addr != addr || p.TLS != tlsAddr || p.Redirect != redirectAddr {
+		t.Errorf("it listens on %s, %s and %s, passed were %s, %s and %s", p.Addr, p.TLS, p.Redirect, addr, tlsAddr, redirectAddr)
+	}
+	chat(t, over(t, "tcp", addr))
+	hearItself(t, p.dialTLS(t, tlsAddr))
+	r, _ := readPage(t, browser(t, theCA().Pool), "http://"+redirectAddr+"/")
+	if want := "https://" + tlsAddr + "/"; r.Header.Get("Location") != want {
+		t.Errorf("%s, to %s, want %s", r.Status, r.Header.Get("Location"), want)
+	}
+}
+
 func TestUnixSocketThatSystemdPassesIsItsOwn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "chatd.sock")
 	clients, _ := listening(t, "unix", path)
@@ -210,6 +228,7 @@ func TestUnixSocketThatSystemdPassesIsItsOwn(t *testing.T) {
 }
 
 func TestSocketsThatSystemdCannotHaveMeantAreRefused(t *testing.T) {
+	t.Parallel()
 	a, _ := listening(t, "tcp", "127.0.0.1:0")
 	b, _ := listening(t, "tcp", "127.0.0.1:0")
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -229,17 +248,23 @@ func TestSocketsThatSystemdCannotHaveMeantAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
+	certificate, _, _ := certified(t)
 	for name, tt := range map[string]struct {
 		files  []*os.File
+		names  string
 		args   []string
 		status int
 		says   string
 	}{
-		"two for clients":          {[]*os.File{a, b}, nil, exitFailed, "second socket for -addr"},
-		"datagrams":                {[]*os.File{datagrams}, nil, exitFailed, "ListenStream="},
-		"packets":                  {[]*os.File{packets}, nil, exitFailed, "it is for packets"},
-		"no socket":                {[]*os.File{null}, nil, exitFailed, "ListenStream="},
-		"unix, a limit by address": {[]*os.File{atPath}, []string{"-max-conns-per-ip", "5"}, exitUsage, "-trusted-proxies unix"},
+		"two for clients":          {[]*os.File{a, b}, "", nil, exitFailed, "second socket for -addr"},
+		"two for TLS":              {[]*os.File{a, b}, "tls:tls", nil, exitFailed, "second socket for -tls-addr"},
+		"TLS without certificates": {[]*os.File{a, b}, ":tls", nil, exitUsage, "there is no certificate"},
+		"redirect to no TLS":       {[]*os.File{a, b}, ":redirect", nil, exitUsage, "there is no certificate"},
+		"redirect at a path":       {[]*os.File{a, atPath}, ":redirect", certificate, exitUsage, "-tls-redirect is without effect on a unix socket"},
+		"datagrams":                {[]*os.File{datagrams}, "", nil, exitFailed, "ListenStream="},
+		"packets":                  {[]*os.File{packets}, "", nil, exitFailed, "it is for packets"},
+		"no socket":                {[]*os.File{null}, "", nil, exitFailed, "ListenStream="},
+		"unix, a limit by address": {[]*os.File{atPath}, "", []string{"-max-conns-per-ip", "5"}, exitUsage, "-trusted-proxies unix"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			exe, err := os.Executable()
@@ -247,7 +272,7 @@ func TestSocketsThatSystemdCannotHaveMeantAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := exec.CommandContext(t.Context(), exe, tt.args...)
-			passing(t, "", tt.files...)(cmd)
+			passing(t, tt.names, tt.files...)(cmd)
 			out, _ := cmd.CombinedOutput() // its status is looked at
 			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 			if last := lines[len(lines)-1]; cmd.ProcessState.ExitCode() != tt.status || !strings.HasPrefix(last, "chatd: ") || !strings.Contains(last, tt.says) {

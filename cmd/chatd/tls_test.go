@@ -89,9 +89,8 @@ func TestPageAndChatByTLS(t *testing.T) {
 	if _, err := tls.Dial("tcp", p.Addr, &tls.Config{RootCAs: theCA().Pool, MaxVersion: tls.VersionTLS12}); err == nil || !strings.Contains(err.Error(), "protocol version") {
 		t.Errorf("TLS 1.2: %v", err)
 	}
-	if r, err := http.Get("http://" + p.Addr + "/"); err == nil {
-		r.Body.Close()
-		t.Errorf("without TLS: %s", r.Status)
+	if r, said := readPage(t, browser(t, nil), "http://"+p.Addr+"/"); r.StatusCode != 400 || !strings.Contains(said, "https") {
+		t.Errorf("without TLS: %s, %q", r.Status, said)
 	}
 }
 
@@ -245,9 +244,9 @@ func TestPageWithACertificateOfAnAuthority(t *testing.T) {
 	addr := ln.Addr().(*net.TCPAddr)
 	ln.Close()
 	pebble := theCA().StartPebble(t, addr.Port, 90*24*time.Hour)
-	trusted := writeFile(t, "ca.pem", string(theCA().PEM))
+	trusted, chromium := writeFile(t, "ca.pem", string(theCA().PEM)), startBrowser(t)
 	args := []string{"-addr", addr.String(), "-acme-domain", "chat.example", "-acme-cache", t.TempDir(), "-acme-directory", pebble.Directory}
-	for range 2 { // the second one has it from the first
+	for _, again := range []bool{false, true} { // then it is in the cache
 		p := startChatdIn(t, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+trusted) }, args...)
 		client := browser(t, pebble.Pool(t))
 		client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -261,6 +260,15 @@ func TestPageWithACertificateOfAnAuthority(t *testing.T) {
 			r.Body.Close()
 			return r.StatusCode == 200
 		})
+		if again {
+			p.Stop()
+			return
+		}
+		url := "https://chat.example:" + port(t, p.Addr) + "/r/tea"
+		one, other := openURL(t, chromium, url, "open"), openURL(t, chromium, url, "open")
+		one.offline, other.offline = true, true // at the end
+		one.say("hello")
+		other.waitForLast("hello")
 		p.Stop()
 	}
 }

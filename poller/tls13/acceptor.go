@@ -14,7 +14,8 @@ import (
 //
 // It may be used by anybody.
 type Acceptor struct {
-	config *tls.Config // static
+	config *tls.Config // static, as the next one
+	most   int         // bytes that a client may say in a handshake
 	// turns bounds how many compute at a time: very many that come at once would leave
 	// the workers, which are goroutines, too, no time.
 	turns chan struct{}
@@ -26,8 +27,12 @@ type Acceptor struct {
 // NewAcceptor returns an Acceptor for a Config, which it copies. It speaks TLS 1.3 only.
 func NewAcceptor(config *tls.Config) *Acceptor {
 	a := &Acceptor{
+		most:    helloMost,
 		turns:   make(chan struct{}, runtime.GOMAXPROCS(0)),
 		randoms: map[[randomSize]byte]*Handshake{},
+	}
+	if config.ClientAuth != tls.NoClientCert {
+		a.most += certificateMost
 	}
 	a.config = a.adopt(config)
 	if choose := config.GetConfigForClient; choose != nil {
@@ -103,7 +108,7 @@ type keyLog struct{ *Acceptor }
 // Write implements io.Writer. It is called on the goroutine of the Handshake that the
 // line is for, and the line is made for it alone: it is wiped.
 func (k keyLog) Write(line []byte) (int, error) {
-	n := len(line)
+	defer clear(line)
 	label, random, value, err := parse(line)
 	if err != nil {
 		return 0, err
@@ -116,6 +121,5 @@ func (k keyLog) Write(line []byte) (int, error) {
 	}
 	h.secrets.take(label, value)
 	value = secret{}
-	clear(line)
-	return n, nil
+	return len(line), nil
 }

@@ -3,9 +3,17 @@ package tls13
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
+	"os"
+	"os/exec"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"chatd/poller"
 )
@@ -15,7 +23,12 @@ type nowhere struct{}
 
 func (nowhere) Send(_ int32, p []byte) int      { return len(p) }
 func (nowhere) Fanout([]int32, []byte, []int32) {}
-func (nowhere) Close()                          {}
+func (nowhere) Scatter(_ []int32, p []byte, results []int32) {
+	for i := range results {
+		results[i] = int32(len(p) / len(results))
+	}
+}
+func (nowhere) Close() {}
 
 func names(s suite) string {
 	return [...]string{aes128: "AES-128", aes256: "AES-256", chacha: "ChaCha20"}[s]
@@ -117,64 +130,147 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// Handshake is a whole one with the loop, the client's part included; beside it the
-// same with crypto/tls alone.
+// Handshake is what one costs a server, in CPU time of its process, with an echo behind it
+// and the end: over the loop, and by crypto/tls with a goroutine for each connection. The
+// clients are another process, one or eight at a time, with what browsers offer.
 func BenchmarkHandshake(b *testing.B) {
 	for _, resumed := range []bool{false, true} {
-		config := clientConfig()
-		if resumed {
-			config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-		}
-		shake := func(b *testing.B, addr string) {
-			c, err := net.Dial("tcp", addr)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer c.Close()
-			client := tls.Client(c, config)
-			if _, err := client.Write([]byte("x")); err != nil {
-				b.Fatal(err)
-			}
-			if _, err := client.Read(make([]byte, 1)); err != nil { // with it comes the ticket
-				b.Fatal(err)
-			}
-		}
-		b.Run(fmt.Sprint("loop/resumed=", resumed), func(b *testing.B) {
-			l := startLoop(b, serverConfig())
-			for b.Loop() {
-				shake(b, l.addr())
-				l.result()
-			}
-		})
-		b.Run(fmt.Sprint("crypto-tls/resumed=", resumed), func(b *testing.B) {
-			l, err := tls.Listen("tcp", "127.0.0.1:0", serverConfig())
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer l.Close()
-			go func() {
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						return
-					}
-					go func() {
-						defer c.Close()
-						one := make([]byte, 1)
-						for {
-							if _, err := c.Read(one); err != nil {
-								return
-							}
-							if _, err := c.Write(one); err != nil {
-								return
-							}
-						}
-					}()
+		for _, atOnce := range []int{1, 8} {
+			with := fmt.Sprintf("/resumed=%t/clients=%d", resumed, atOnce)
+			b.Run("loop"+with, func(b *testing.B) {
+				l := startLoop(b, serverConfig())
+				l.results = nil
+				benchmarkHandshakes(b, l.addr(), resumed, atOnce)
+			})
+			b.Run("crypto-tls"+with, func(b *testing.B) {
+				l, err := tls.Listen("tcp", "127.0.0.1:0", serverConfig())
+				if err != nil {
+					b.Fatal(err)
 				}
-			}()
-			for b.Loop() {
-				shake(b, l.Addr().String())
+				var all sync.WaitGroup
+				all.Go(func() { serveEcho(l, &all) })
+				benchmarkHandshakes(b, l.Addr().String(), resumed, atOnce)
+				l.Close()
+				all.Wait()
+			})
+		}
+	}
+}
+
+// serveEcho sends back what comes.
+func serveEcho(l net.Listener, all *sync.WaitGroup) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		all.Go(func() {
+			defer c.Close()
+			one := make([]byte, 1)
+			for {
+				if _, err := c.Read(one); err != nil {
+					return
+				}
+				if _, err := c.Write(one); err != nil {
+					return
+				}
 			}
 		})
 	}
+}
+
+// asClients has the test binary be the clients of a benchmark.
+const asClients = "TLS13_TEST_CLIENTS"
+
+// benchmarkHandshakes has clients make b.N handshakes with the server at addr.
+func benchmarkHandshakes(b *testing.B, addr string, resumed bool, atOnce int) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asClients+"="+fmt.Sprintln(addr, resumed, atOnce, b.N))
+	cmd.Stderr = os.Stderr
+	begin, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	told, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := told.Read(make([]byte, 1)); err != nil { // they are ready
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	before := cpuTime()
+	begin.Close()
+	if _, err := io.Copy(io.Discard, told); err != nil {
+		b.Fatal(err)
+	}
+	b.StopTimer()
+	b.ReportMetric(float64((cpuTime()-before).Nanoseconds())/1e3/float64(b.N), "CPU-µs/op")
+	if err := cmd.Wait(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func cpuTime() time.Duration {
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+		panic(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// beClients are the clients of benchmarkHandshakes: one to begin with, from whom the
+// others have a session to resume, and the others when the input ends.
+func beClients(ask string) error {
+	var addr string
+	var resumed bool
+	var atOnce, n int
+	if _, err := fmt.Sscan(ask, &addr, &resumed, &atOnce, &n); err != nil {
+		return err
+	}
+	config := &tls.Config{InsecureSkipVerify: true, ServerName: "chat.example", NextProtos: []string{"http/1.1"}}
+	if resumed {
+		config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	}
+	shake := func(again bool) error {
+		client, err := tls.Dial("tcp", addr, config)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		if client.ConnectionState().DidResume != again {
+			return fmt.Errorf("resumed: %t", !again)
+		}
+		if _, err := client.Write([]byte("x")); err != nil {
+			return err
+		}
+		_, err = client.Read(make([]byte, 1)) // with it comes the ticket
+		return err
+	}
+	if err := shake(false); err != nil {
+		return err
+	}
+	fmt.Print(".")
+	io.Copy(io.Discard, os.Stdin)
+	var left atomic.Int64
+	left.Store(int64(n))
+	failed := make(chan error, atOnce)
+	for range atOnce {
+		go func() {
+			var err error
+			for err == nil && left.Add(-1) >= 0 {
+				err = shake(resumed)
+			}
+			failed <- err
+		}()
+	}
+	for range atOnce {
+		if err := <-failed; err != nil {
+			return err
+		}
+	}
+	return nil
 }

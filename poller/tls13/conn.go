@@ -34,7 +34,8 @@ type Conn struct {
 	out     []byte // sealed, and yet to be sent
 }
 
-// NewConn returns a Conn that goes on with a Session on nc, which it closes.
+// NewConn returns a Conn that goes on with a Session on nc, which it closes. Of the Session
+// nothing may be half sent.
 func NewConn(nc net.Conn, s *Session) *Conn {
 	return &Conn{Conn: nc, source: source{conn: nc}, session: s}
 }
@@ -149,14 +150,18 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 		if c.session == nil || c.session.Writer.owes&ended != 0 {
 			return n, net.ErrClosed
 		}
-		if w := &c.session.Writer; c.update.Swap(false) || w.seq >= updateAt {
+		w := &c.session.Writer
+		if c.update.Swap(false) {
+			w.Update()
+		}
+		if w.owes&owesUpdate != 0 || w.seq >= updateAt { // also what its owner before owed
 			if err := c.send(w.put(record, typeHandshake, keyUpdate)); err != nil {
 				return n, err
 			}
 		}
 		part := p[n:min(len(p), n+plainMost)]
 		n += len(part)
-		if err := c.send(c.session.Writer.put(record, typeData, part)); err != nil {
+		if err := c.send(w.put(record, typeData, part)); err != nil {
 			return n, err
 		}
 	}
@@ -274,13 +279,12 @@ type clientLog secrets
 
 // Write implements io.Writer. The line is made for it alone: it is wiped.
 func (l *clientLog) Write(line []byte) (int, error) {
-	n := len(line)
+	defer clear(line)
 	label, _, value, err := parse(line)
 	if err != nil {
 		return 0, err
 	}
 	(*secrets)(l).take(label, value)
 	value = secret{}
-	clear(line)
-	return n, nil
+	return len(line), nil
 }

@@ -362,6 +362,24 @@ func TestCloseEndsReadsAndWrites(t *testing.T) {
 	busy.Wait()
 }
 
+// The peer wants that before any more data, whoever was the Writer's owner when it said so.
+func TestKeysThatAreOwedAreChangedWithTheFirstWrite(t *testing.T) {
+	server, client := connect(t, aes128)
+	w := &server.session.Writer
+	secret := w.material
+	w.Update()
+	if _, err := server.Write([]byte("answer")); err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, 10)
+	if n, err := client.Read(p); string(p[:n]) != "answer" || err != nil {
+		t.Errorf("%q %v", p[:n], err)
+	}
+	if w.material == secret || w.Pending() {
+		t.Errorf("the keys are as they were, pending %v", w.Pending())
+	}
+}
+
 func TestBothChangeTheirKeys(t *testing.T) {
 	for _, s := range suites {
 		server, client := connect(t, s)

@@ -11,7 +11,7 @@
 // It knows records and descriptors. It must not know HTTP, WebSocket or chat.
 //
 //	what is kept for a connection  record.go, keys.go
-//	reading, writing               reader.go, writer.go
+//	reading, writing               reader.go, writer.go, fanout.go
 //	the handshake                  acceptor.go, handshake.go, framer.go, secrets.go, reason.go
 //	with a goroutine               conn.go
 //
@@ -61,6 +61,9 @@
 //     bytes of a log don't, nor do those that were made for one client and are not used
 //     again. If they do, nothing is sent any more, and the result is Changed.
 //
+// Where it said w.Fanout(fds, p, results), it says [Fanout], which is as many Sends in few
+// calls.
+//
 // A frame counts as delivered with the first byte of its record that the socket takes:
 // a record early, at most.
 //
@@ -92,9 +95,10 @@
 //
 // What crypto/tls has made itself (its own copies of the secrets, those of the
 // handshake, the buffer in which the line was formatted) is garbage once the handshake
-// is done, and not wiped: it gives nobody the means. Nothing of any of these goes to a
-// file, a log or an error. A Config's own KeyLogWriter is replaced. Handshakes are told
-// apart by the client's random; the second with one that is in use is refused.
+// is done, and not wiped: it gives nobody the means. Nor are the stacks on which a secret
+// was passed on. Nothing of any of these goes to a file, a log or an error. A Config's own
+// KeyLogWriter is replaced. Handshakes are told apart by the client's random; the second
+// with one that is in use is refused.
 //
 // # Where a number of a record changes
 //
@@ -103,7 +107,8 @@
 //	               the secret opens (written). That of a client at 0
 //	keys.set       0, with new keys (keys.update, and newSession before that)
 //	Reader.unseal  + 1 when a record is what the peer sealed under that number
-//	Writer.took    + 1 for each record of data that the socket has taken whole
+//	Writer.took    + 1 for each record of data that the socket has taken whole, of a Fanout, too;
+//	               whose result there is an error sends nothing more under any number
 //	Writer.wrote   + 1 for a record that was half sent, a KeyUpdate, an alert, when the
 //	               socket has taken it whole; of a Conn when it is sealed, since a Conn
 //	               keeps the record itself until it is sent. A KeyUpdate brings new keys

@@ -17,8 +17,15 @@ import (
 	"chatd/poller"
 )
 
-// fedMost is how many bytes a Handshake holds that crypto/tls has not taken: a record.
-const fedMost = recordMost
+const (
+	// fedMost is how many bytes a Handshake holds that crypto/tls has not taken: a record.
+	fedMost = recordMost
+	// A client may say so much in a handshake, in bytes of records: that is two
+	// ClientHellos of 16 KiB each, and a Finished. If it is asked for a certificate that
+	// comes, too. crypto/tls would keep 64 KiB of one message, and 256 KiB of that.
+	helloMost       = 33 << 10
+	certificateMost = 128 << 10
+)
 
 // Handshake is one under way. A goroutine has crypto/tls make it, and writes to the
 // socket; the connection's Task reads for it.
@@ -42,6 +49,7 @@ type Handshake struct {
 	framer  framer
 	hello   hello
 	named   bool // registered by the random of hello
+	heard   int  // bytes of records that crypto/tls has taken
 	secrets secrets
 	sent    []byte // what was written since the server's secret was out
 	said    Alert  // the alert that was sent in the clear
@@ -152,9 +160,9 @@ func (h *Handshake) run() {
 	h.secrets.wipe()
 	h.sent = nil
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.result = r
-	h.mu.Unlock()
-	h.transport.Schedule()
+	h.transport.Schedule() // who sees the result may close the pool
 }
 
 // make makes the handshake.
@@ -248,9 +256,17 @@ func (w *wire) take(p []byte) (n int, err error) {
 	return n, err
 }
 
+var errTooMuch = errors.New("tls13: the client says more than a handshake takes")
+
 // greet looks for the client's random in its first message, of which body may be a
 // piece.
 func (w *wire) greet(body []byte) error {
+	if w.heard += len(body); w.heard > w.acceptor.most {
+		if w.secrets.server.size == 0 { // else only what is sealed would be understood
+			w.alert(IllegalParameter)
+		}
+		return errTooMuch
+	}
 	if w.framer.head[0] != typeHandshake || !w.hello.add(body) {
 		return nil
 	}

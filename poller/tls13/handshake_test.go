@@ -344,6 +344,7 @@ func TestFailuresHaveAReasonAndAnAlert(t *testing.T) {
 	good := clientHello(t, clientConfig())
 	p384 := serverConfig()
 	p384.CurvePreferences = []tls.CurveID{tls.CurveP384}
+	endless := append([]byte{typeHandshake, 3, 1, 0xff, 0xf0, 1, 0, 0xff, 0xec}, make([]byte, 0xffec)...)
 	early := bytes.Clone(good)
 	early[5] = 20 // a Finished
 	for name, tt := range map[string]struct {
@@ -361,6 +362,7 @@ func TestFailuresHaveAReasonAndAnAlert(t *testing.T) {
 		"none to be had": {lacking, good, NoCertificate, InternalError},
 		"panic":          {panics, good, Panicked, 0},
 		"other message":  {nil, early, Malformed, UnexpectedMessage},
+		"too much":       {nil, rerecord(endless, 1000), Malformed, IllegalParameter},
 		"too large":      {nil, []byte{22, 3, 1, 0xff, 0xff, 1}, Malformed, RecordOverflow},
 		"nothing":        {nil, nil, Gone, 0},
 		"half a hello":   {nil, good[:100], Gone, 0},
@@ -611,9 +613,43 @@ func TestSecretsStayHere(t *testing.T) {
 		t.Error("one secret is enough, or is left")
 	}
 	a.unregister(random)
-	if _, err := (keyLog{a}).Write(fmt.Appendf(nil, "SERVER_TRAFFIC_SECRET_0 %x 07\n", random)); err == nil {
-		t.Error("somebody's secret is taken")
+	for _, line := range [][]byte{fmt.Appendf(nil, "SERVER_TRAFFIC_SECRET_0 %x 07\n", random), []byte("of another kind")} {
+		if _, err := (keyLog{a}).Write(line); err == nil || !bytes.Equal(line, make([]byte, len(line))) {
+			t.Errorf("somebody's secret is taken, or %q is left", line)
+		}
 	}
+}
+
+// Whoever has the Result may close the socket, and the pool with the last one.
+func TestNothingIsDoneBehindTheResult(t *testing.T) {
+	m := &looking{newMemory(), make(chan *Handshake, 1), make(chan bool, 1)}
+	h := NewAcceptor(serverConfig()).begin(m)
+	m.at <- h
+	h.End()
+	if <-m.free {
+		t.Error("the Task may have the result, and is yet to be scheduled")
+	}
+	m.memory.Schedule()
+	if r := m.result(t, h); r.Reason != Gone {
+		t.Errorf("%v %v", r.Reason, r.Err)
+	}
+}
+
+// looking is a transport that looks whether the Task may ask for the Result when it is
+// scheduled.
+type looking struct {
+	*memory
+	at   chan *Handshake
+	free chan bool
+}
+
+func (l *looking) Schedule() {
+	h := <-l.at
+	free := h.mu.TryLock()
+	if free {
+		h.mu.Unlock()
+	}
+	l.free <- free
 }
 
 func TestReasonsHaveNames(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"os"
 	"testing"
 
 	"chatd/poller"
@@ -13,7 +14,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if ask, ok := os.LookupEnv(asClients); ok {
+		if err := beClients(ask); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var suites = []suite{aes128, aes256, chacha}
 
@@ -135,6 +145,9 @@ func (l *line) Send(_ int32, p []byte) int {
 
 // Fanout implements poller.Sender.
 func (l *line) Fanout([]int32, []byte, []int32) { panic("nobody calls it") }
+
+// Scatter implements poller.Sender.
+func (l *line) Scatter([]int32, []byte, []int32) { panic("nobody calls it") }
 
 // Close implements poller.Sender.
 func (l *line) Close() {}

@@ -10,7 +10,6 @@ import (
 	"crypto/x509/pkix"
 	"log/slog"
 	"math/big"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,8 +31,8 @@ type loop struct {
 	acceptor *Acceptor
 	pool     *poller.Pool
 	poller   *poller.Poller
-	listener net.Listener
-	results  chan *Result // of each handshake
+	listener *poller.Listener
+	results  chan *Result // of each handshake; nil: nobody asks
 	open     sync.WaitGroup
 	scratch  int          // bytes to read at a time, 0: all of the scratch
 	buffer   atomic.Int32 // what a socket holds that is to be sent, 0: as the system does
@@ -43,15 +42,18 @@ type loop struct {
 // startLoop starts one, which ends with the test.
 func startLoop(t testing.TB, config *tls.Config, scratch ...int) *loop {
 	l := &loop{t: t, scratch: append(scratch, 0)[0], acceptor: NewAcceptor(config), results: make(chan *Result, 10000)}
-	l.pool = poller.NewPool(2, poller.NewPlain, slog.New(slog.DiscardHandler))
+	log := slog.New(slog.DiscardHandler)
+	l.pool = poller.NewPool(2, poller.NewPlain, log)
 	var err error
 	if l.poller, err = poller.New(l.pool, func(err error) { t.Error(err) }); err != nil {
 		t.Fatal(err)
 	}
-	if l.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+	if l.listener, err = poller.Listen("127.0.0.1:0", log); err != nil {
 		t.Fatal(err)
 	}
-	l.open.Go(l.accept)
+	if err = l.listener.Start(l.poller, l.pool, l); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		l.listener.Close()
 		l.open.Wait()
@@ -66,28 +68,20 @@ func startLoop(t testing.TB, config *tls.Config, scratch ...int) *loop {
 
 func (l *loop) addr() string { return l.listener.Addr().String() }
 
-func (l *loop) accept() {
-	for {
-		c, err := l.listener.Accept()
-		if err != nil {
-			return
-		}
-		fd, err := poller.Dup(c.(*net.TCPConn))
-		c.Close()
-		if err != nil {
+// Admit implements poller.Acceptor.
+func (l *loop) Admit() bool { return true }
+
+// Accept implements poller.Acceptor.
+func (l *loop) Accept(w *poller.Worker, fd int) {
+	if n := int(l.buffer.Load()); n > 0 {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, n); err != nil {
 			l.t.Error(err)
-			continue
 		}
-		if n := int(l.buffer.Load()); n > 0 {
-			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, n); err != nil {
-				l.t.Error(err)
-			}
-		}
-		l.open.Add(1)
-		e := &echo{loop: l}
-		e.Attach(fd, l.pool, e)
-		e.Schedule()
 	}
+	l.open.Add(1)
+	e := &echo{loop: l}
+	e.Attach(fd, l.pool, e)
+	e.ScheduleOn(w)
 }
 
 // result is that of the next handshake that ends.
@@ -146,7 +140,9 @@ func (e *echo) shake(w *poller.Worker) bool {
 	for {
 		if r := e.handshake.Result(); r != nil {
 			e.handshake = nil
-			e.loop.results <- r
+			if e.loop.results != nil {
+				e.loop.results <- r
+			}
 			if e.session = r.Session; r.Session == nil {
 				e.close()
 			}

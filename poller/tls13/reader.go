@@ -76,8 +76,9 @@ var records = sync.Pool{New: func() any { return new([recordMost]byte) }}
 // Read reads what the peer has sent into p, which it may use all of. now is a clock of
 // seconds.
 //
-// If p has room for a record, of 16 KiB and a bit more, that is done in place. What a
-// smaller p has no room for is kept for the next time.
+// If p has room for a record ([RecordMost]) that is done in place. What a smaller p has no
+// room for is kept for the next time; and a record is read into it a piece at a time, which
+// is slow if p is very small.
 func (r *Reader) Read(src Source, p []byte, now uint32) Got {
 	fresh, have := false, 0
 	if b := r.busy; b != nil {

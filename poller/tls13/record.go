@@ -15,6 +15,10 @@ const (
 	messageKeyUpdate = 24
 )
 
+// RecordMost is the size of the largest record: who reads into as much has it opened in
+// place.
+const RecordMost = recordMost
+
 const (
 	headerSize = 5
 	plainMost  = 16 << 10 // of a record's content

@@ -102,6 +102,14 @@ func (c *Ciphers) Drop(w *Writer) {
 	w.settle()
 }
 
+// most is how many bytes are put into a record.
+func (c *Ciphers) most() int {
+	if c == nil || c.Most == 0 {
+		return plainMost
+	}
+	return c.Most
+}
+
 // Len is the number of ciphers.
 func (c *Ciphers) Len() int { return len(c.kept) }
 
@@ -155,10 +163,7 @@ func (w *Writer) Send(on *poller.Worker, c *Ciphers, fd int32, p []byte) int {
 }
 
 func (w *Writer) send(on *poller.Worker, c *Ciphers, fd int32, p []byte) int {
-	most := plainMost
-	if c != nil && c.Most > 0 {
-		most = c.Most
-	}
+	most := c.most()
 	for taken := 0; ; {
 		if r := w.flush(on, c, fd); r < 0 || len(p) == 0 {
 			return result(taken, r)
@@ -170,14 +175,8 @@ func (w *Writer) send(on *poller.Worker, c *Ciphers, fd int32, p []byte) int {
 			w.owes |= owesUpdate
 			continue
 		}
-		b, size := w.cipher(c), 0
-		rest, seq := p[taken:], w.seq
-		for len(rest) > 0 && len(on.Scratch)-size > overhead && seq < updateAt {
-			n := min(len(rest), most, len(on.Scratch)-size-overhead)
-			size += w.seal(b, on.Scratch[size:], typeData, seq, rest[:n])
-			rest = rest[n:]
-			seq++
-		}
+		b := w.cipher(c)
+		size := w.fill(b, on.Scratch, p[taken:], most)
 		sent := on.Send(fd, on.Scratch[:size])
 		if sent < 0 {
 			return result(taken, sent)
@@ -187,6 +186,17 @@ func (w *Writer) send(on *poller.Worker, c *Ciphers, fd int32, p []byte) int {
 			return taken
 		}
 	}
+}
+
+// fill seals the records that come next, of at most most bytes of p each, as many as to
+// has room for, and returns their size.
+func (w *Writer) fill(b *writing, to, p []byte, most int) (size int) {
+	for seq := w.seq; len(p) > 0 && len(to)-size > overhead && seq < updateAt; seq++ {
+		n := min(len(p), most, len(to)-size-overhead)
+		size += w.seal(b, to[size:], typeData, seq, p[:n])
+		p = p[n:]
+	}
+	return size
 }
 
 // result is that of a send: what went wrong behind what was taken comes again.
@@ -243,8 +253,8 @@ func (w *Writer) flush(on *poller.Worker, c *Ciphers, fd int32) int {
 				return sent
 			}
 			w.half(b, kind, on.Scratch[:size], sent, message)
-			if sent < size {
-				return poller.WouldBlock
+			if sent < size { // that it is full the socket says itself: who is told waits
+				continue
 			}
 		} else {
 			size := w.seal(b, on.Scratch, b.kind, w.seq, b.plain)
@@ -257,7 +267,7 @@ func (w *Writer) flush(on *poller.Worker, c *Ciphers, fd int32) int {
 				return sent
 			}
 			if b.sent += sent; b.sent < size {
-				return poller.WouldBlock
+				continue
 			}
 		}
 		w.whole(b)

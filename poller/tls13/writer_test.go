@@ -12,7 +12,7 @@ import (
 func TestSendSaysWhatWasTaken(t *testing.T) {
 	server, _ := newPair(aes128)
 	w := &server.Writer
-	steps := []int{poller.WouldBlock, -int(unix.EPIPE), 10, poller.WouldBlock, 5, 1 << 20}
+	steps := []int{poller.WouldBlock, -int(unix.EPIPE), 10, poller.WouldBlock, 5, poller.WouldBlock, 1 << 20}
 	l := newLine(-1)
 	l.takes = func(n int) int {
 		n, steps = min(n, steps[0]), steps[1:]

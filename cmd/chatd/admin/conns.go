@@ -95,10 +95,10 @@ func (t *table) print(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprintf(w, "%d connections, from %d (?from= &limit= &format=json), and %d that ask for pages\n\n", t.Total, t.From, t.Pages)
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "FD\tSOURCE\tSTATE\tROOMS\tAGE\tLAG\tIN\tOUT\tDIALECT\tCOMPRESSED\tID\tNAME")
+	fmt.Fprintln(out, "FD\tSOURCE\tSTATE\tROOMS\tAGE\tLAG\tIN\tOUT\tDIALECT\tCOMPRESSED\tTLS\tID\tNAME")
 	for _, c := range t.Connections {
 		age := time.Duration(c.Age * float64(time.Second)).Round(room.TickInterval)
-		fmt.Fprintf(out, "%d\t%s\t%s\t%s\t%v\t%d\t%d\t%d\t%s\t%v\t%s\t%s\n", c.FD, source(c.Source), c.State, strings.Join(c.Rooms, ","), age, c.Lag, c.BytesIn, c.BytesOut, c.Dialect, c.Compressed, c.ID, name(c))
+		fmt.Fprintf(out, "%d\t%s\t%s\t%s\t%v\t%d\t%d\t%d\t%s\t%v\t%v\t%s\t%s\n", c.FD, source(c.Source), c.State, strings.Join(c.Rooms, ","), age, c.Lag, c.BytesIn, c.BytesOut, c.Dialect, c.Compressed, c.TLS, c.ID, name(c))
 	}
 	out.Flush()
 	fmt.Fprintf(w, "\nThe last %d that were refused or sent away:\n\n", len(t.Departed))

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"chatd/poller"
+	"chatd/poller/tls13"
 )
 
 // NewPassTime makes the histogram of the passes' durations.
@@ -104,11 +105,11 @@ var (
 	gaps       = desc("chatd_gaps_total", "Joins with a position since which messages are missing.", "reason")
 	keyReloads = desc("chatd_token_key_reloads_total", "Changes of the file of the clients' tokens' key, by whether it was replaced.", "outcome")
 	apiReloads = desc("chatd_api_token_reloads_total", "Changes of the file of the programs' tokens, by whether they were replaced.", "outcome")
-	expiry     = desc("chatd_tls_certificate_expiry_seconds", "When a certificate expires, in seconds since 1970; 0: there is none yet.", "name")
-	renewals   = desc("chatd_tls_certificate_reloads_total", "Changes of certificates, by whether they were replaced.", "outcome")
-	shaken     = desc("chatd_tls_handshakes_total", "TLS handshakes, by whether a session was resumed.", "kind")
-	unshaken   = desc("chatd_tls_handshake_failures_total", "TLS handshakes that failed; protocol_version: of clients that are too old.", "reason")
-	unclean    = desc("chatd_tls_broken_streams_total", "TLS streams that ended without saying so (truncated), or broke the rules (broken).", "kind")
+	certExpiry = desc("chatd_tls_certificate_expiry_seconds", "When a certificate expires, in seconds since 1970; 0: there is none yet.", "name")
+	certLoads  = desc("chatd_tls_certificate_reloads_total", "Changes of certificates, by whether they were replaced.", "outcome")
+	tlsDone    = desc("chatd_tls_handshakes_total", "TLS handshakes that were done, by whether a session was resumed.", "kind")
+	tlsFailed  = desc("chatd_tls_handshake_failures_total", "TLS handshakes that failed; protocol_version: of clients that are too old.", "reason")
+	tlsBroken  = desc("chatd_tls_broken_streams_total", "TLS streams that ended without saying so (truncated), or broke the rules (broken).", "kind")
 	requests   = desc("chatd_api_requests_total", "Requests of programs for rooms, but for events, by route and class of the status.", "route", "class")
 	published  = desc("chatd_api_messages_total", "Messages that programs published; a repeated one was there already.", "outcome")
 	unplaced   = desc("chatd_publish_failures_total", "Messages that were not taken, because the rooms' order could not be reached, or kept.")
@@ -125,7 +126,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connections, members, rooms, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
 		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, rejected, pauses, panics, linesLost,
-		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps, requests, published, keyReloads, apiReloads, expiry, renewals, shaken, unshaken, unclean,
+		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps, requests, published, keyReloads, apiReloads, certExpiry, certLoads, tlsDone, tlsFailed, tlsBroken,
 		unplaced, skipped, available, keptOnDisk, dataBytes, commits,
 	} {
 		ch <- d
@@ -189,7 +190,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		count(pauses, times, reason)
 		gauge(paused, oneIf(now), reason)
 	}
-	count(panics, c.s.Pool.Panics())
+	count(panics, c.s.Pool.Panics()+st.TLSFailures[tls13.Panicked.String()])
 	count(linesLost, c.s.LogLinesLost())
 	count(compressed, st.Compressed)
 	count(input, st.CompressedInput)
@@ -221,14 +222,14 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		reloads(apiReloads, done, failed)
 	}
 	if certs := c.s.Certs; certs != nil {
-		byLabel(shaken, st.Shaken)
-		byLabel(unshaken, st.Unshaken)
-		count(unclean, st.Truncated, "truncated")
-		count(unclean, st.Broken, "broken")
+		byLabel(tlsDone, st.TLSHandshakes)
+		byLabel(tlsFailed, st.TLSFailures)
+		count(tlsBroken, st.TLSTruncated, "truncated")
+		count(tlsBroken, st.TLSBroken, "broken")
 		for _, e := range certs.Expiries() {
-			gauge(expiry, float64(e.At.Unix()), e.Name)
+			gauge(certExpiry, float64(e.At.Unix()), e.Name)
 		}
 		done, failed := certs.Reloads()
-		reloads(renewals, done, failed)
+		reloads(certLoads, done, failed)
 	}
 }

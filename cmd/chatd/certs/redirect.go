@@ -49,8 +49,11 @@ func NewRedirect(ln net.Listener, to net.Addr, log *slog.Logger) *Redirect {
 	return r
 }
 
-// Close ends it without waiting for answers that are under way.
+// Close ends it, if it is there, without waiting for answers that are under way.
 func (r *Redirect) Close() {
+	if r == nil {
+		return
+	}
 	r.http.Close()
 	<-r.done
 }

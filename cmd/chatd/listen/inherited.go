@@ -11,25 +11,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adminName is the FileDescriptorName= of the operators' socket.
-const adminName = "admin"
-
 // Inherited are the sockets that systemd passed (sd_listen_fds(3)); nil where
 // there is none.
-type Inherited struct{ Clients, Admin *Socket }
+type Inherited struct{ Clients, TLS, Redirect, Admin *Socket }
 
-// Inherit takes the sockets that were passed to this process: one that is named
-// admin, and one of any other name. The variables that tell of them are gone
-// afterwards.
+// named is the socket that a FileDescriptorName= means, and the flag that it is
+// instead of.
+func (in *Inherited) named(name string) (socket **Socket, flag string) {
+	switch name {
+	case "tls":
+		return &in.TLS, "-tls-addr"
+	case "redirect":
+		return &in.Redirect, "-tls-redirect"
+	case "admin":
+		return &in.Admin, "-admin"
+	}
+	return &in.Clients, "-addr" // the name is that of the unit, if nobody gave one
+}
+
+// Inherit takes the sockets that were passed to this process. The variables that tell
+// of them are gone afterwards.
 func Inherit() (Inherited, error) {
 	var in Inherited
 	for _, file := range activation.Files(true) {
-		to, whose := &in.Clients, "-addr"
-		if file.Name() == adminName {
-			to, whose = &in.Admin, "-admin"
-		}
+		to, flag := in.named(file.Name())
 		if *to != nil {
-			return Inherited{}, fmt.Errorf("systemd passed a second socket for %s: one may be called FileDescriptorName=admin, and one be called otherwise", whose)
+			return Inherited{}, fmt.Errorf("systemd passed a second socket for %s: there may be one with FileDescriptorName=tls, redirect and admin each, and one that is called otherwise", flag)
 		}
 		ln, err := listening(file)
 		if err != nil {

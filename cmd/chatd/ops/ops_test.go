@@ -105,7 +105,7 @@ func TestEveryLabelAndItsValuesExist(t *testing.T) {
 
 func TestProseSpeaksOfMetricsAndFlagsThatExist(t *testing.T) {
 	prose := map[string]string{}
-	for _, file := range []string{"alerts.yml", "README.md", "chatd.service", "chatd.socket", "sysctl.conf", "nginx.conf", "haproxy.cfg", "Caddyfile", "cluster/nats-server.conf", "cluster/nats-server.service", "cluster/chatd.conf", "cluster/haproxy.cfg"} {
+	for _, file := range []string{"alerts.yml", "README.md", "chatd.service", "chatd.socket", "sysctl.conf", "nginx.conf", "haproxy.cfg", "haproxy-tcp.cfg", "Caddyfile", "cluster/nats-server.conf", "cluster/nats-server.service", "cluster/chatd.conf", "cluster/haproxy.cfg"} {
 		prose[file] = string(readFile(t, file))
 	}
 	for _, p := range readDashboard(t).Panels {

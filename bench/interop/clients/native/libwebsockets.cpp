@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <deque>
 #include <iostream>
 #include <libwebsockets.h>
@@ -77,8 +78,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     std::cmatch part;
-    if (argc != 3 || !std::regex_match(argv[1], part, std::regex("ws://([^:/]+):([0-9]+)(/.*)"))) {
-        std::cerr << "usage: libwebsockets ws://HOST:PORT/PATH plain|offer\n";
+    if (argc != 3 || !std::regex_match(argv[1], part, std::regex("ws(s?)://([^:/]+):([0-9]+)(/.*)"))) {
+        std::cerr << "usage: libwebsockets ws[s]://HOST:PORT/PATH plain|offer\n";
         return 2;
     }
     const struct lws_protocols protocols[] = {{"chat", event, 0, 0, 0, nullptr, 0}, {}};
@@ -91,18 +92,24 @@ int main(int argc, char **argv) {
     if (std::string(argv[2]) == "offer") {
         info.extensions = extensions;
     }
+    const bool secure = part[1].length() > 0;
+    if (secure) {
+        info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+        info.client_ssl_ca_filepath = std::getenv("SSL_CERT_FILE");
+    }
     struct lws_context *context = lws_create_context(&info);
     if (!context) {
         return 1;
     }
-    const std::string host = part[1], path = part[3], authority = host + ":" + part[2].str();
+    const std::string host = part[2], path = part[4], authority = host + ":" + part[3].str();
     struct lws_client_connect_info connect = {};
     connect.context = context;
     connect.address = host.c_str();
-    connect.port = std::stoi(part[2]);
+    connect.port = std::stoi(part[3]);
     connect.path = path.c_str();
     connect.host = authority.c_str();
     connect.local_protocol_name = "chat";
+    connect.ssl_connection = secure ? LCCSCF_USE_SSL : 0;
     if (!lws_client_connect_via_info(&connect)) {
         return 1;
     }

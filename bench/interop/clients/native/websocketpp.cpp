@@ -1,6 +1,8 @@
+#include <cstdlib>
 #include <iostream>
+#include <type_traits>
 #include <websocketpp/client.hpp>
-#include <websocketpp/config/asio_no_tls_client.hpp>
+#include <websocketpp/config/asio_client.hpp>
 #include <websocketpp/extensions/permessage_deflate/enabled.hpp>
 #include <websocketpp/version.hpp>
 
@@ -21,6 +23,15 @@ static int talk(const std::string &url) {
     client.clear_access_channels(websocketpp::log::alevel::all);
     client.clear_error_channels(websocketpp::log::elevel::all);
     client.init_asio();
+    if constexpr (std::is_same_v<Config, websocketpp::config::asio_tls_client>) {
+        client.set_tls_init_handler([](websocketpp::connection_hdl) {
+            namespace ssl = boost::asio::ssl;
+            auto tls = std::make_shared<ssl::context>(ssl::context::tls_client);
+            tls->load_verify_file(std::getenv("SSL_CERT_FILE"));
+            tls->set_verify_mode(ssl::verify_peer);
+            return tls;
+        });
+    }
     client.set_open_handler([&](websocketpp::connection_hdl h) {
         for (const Message &m : script()) {
             std::string whole;
@@ -61,6 +72,9 @@ int main(int argc, char **argv) {
     if (argc != 3) {
         std::cerr << "usage: websocketpp URL plain|offer\n";
         return 2;
+    }
+    if (std::string(argv[1]).rfind("wss:", 0) == 0) {
+        return talk<websocketpp::config::asio_tls_client>(argv[1]);
     }
     return std::string(argv[2]) == "offer" ? talk<Deflating>(argv[1]) : talk<websocketpp::config::asio_client>(argv[1]);
 }

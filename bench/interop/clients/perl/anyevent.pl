@@ -9,7 +9,7 @@ use Encode 'encode';
 $| = 1;
 my ($url) = @ARGV;
 my $done = AnyEvent->condvar;
-my $ws   = AnyEvent::WebSocket::Client->new(max_payload_size => 1 << 20)->connect($url)->recv;
+my $ws   = AnyEvent::WebSocket::Client->new(max_payload_size => 1 << 20, ssl_ca_file => $ENV{SSL_CERT_FILE})->connect($url)->recv;
 $ws->on(each_message => sub ($ws, $message, @) {
   say $message->is_text ? 'text ' : 'binary ', unpack 'H*', $message->body;
   $ws->close(1000) if $message->is_text && $message->body eq 'bye';

@@ -1,3 +1,4 @@
+import os
 from urllib.parse import urlsplit
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
@@ -6,7 +7,7 @@ from autobahn.websocket.compress import (
     PerMessageDeflateResponse,
     PerMessageDeflateResponseAccept,
 )
-from twisted.internet import reactor
+from twisted.internet import reactor, ssl
 
 import script
 
@@ -40,5 +41,10 @@ if offer:
         perMessageCompressionOffers=[PerMessageDeflateOffer()],
         perMessageCompressionAccept=accept,
     )
-reactor.connectTCP(urlsplit(url).hostname, urlsplit(url).port, factory)
+if factory.isSecure:
+    believed = ssl.Certificate.loadPEM(open(os.environ["SSL_CERT_FILE"]).read())
+    tls = ssl.optionsForClientTLS(urlsplit(url).hostname, trustRoot=believed)
+    reactor.connectSSL(urlsplit(url).hostname, urlsplit(url).port, factory, tls)
+else:
+    reactor.connectTCP(urlsplit(url).hostname, urlsplit(url).port, factory)
 reactor.run()

@@ -1,4 +1,7 @@
+import os
+
 from PyQt5.QtCore import QCoreApplication, QUrl
+from PyQt5.QtNetwork import QSslCertificate, QSslConfiguration
 from PyQt5.QtWebSockets import QWebSocket
 
 import script
@@ -28,5 +31,9 @@ ws.connected.connect(opened)
 ws.textMessageReceived.connect(heard)
 ws.binaryMessageReceived.connect(lambda data: heard(bytes(data)))
 ws.disconnected.connect(closed)
+if url.startswith("wss:"):
+    tls = QSslConfiguration.defaultConfiguration()
+    tls.setCaCertificates(QSslCertificate.fromPath(os.environ["SSL_CERT_FILE"]))
+    ws.setSslConfiguration(tls)
 ws.open(QUrl(url))
 app.exec()

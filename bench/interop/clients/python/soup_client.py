@@ -1,7 +1,9 @@
+import os
+
 import gi
 
 gi.require_version("Soup", "3.0")
-from gi.repository import GLib, Soup
+from gi.repository import Gio, GLib, Soup
 
 import script
 
@@ -34,6 +36,8 @@ def closed(ws):
 
 url, offer = script.arguments()
 session = Soup.Session()
+if url.startswith("wss:"):
+    session.set_tls_database(Gio.TlsFileDatabase.new(os.environ["SSL_CERT_FILE"]))
 if offer:
     session.add_feature_by_type(Soup.WebsocketExtensionManager)
 loop = GLib.MainLoop()

@@ -1,3 +1,4 @@
+require 'openssl'
 require 'socket'
 require 'uri'
 require 'websocket/driver'
@@ -12,6 +13,14 @@ class Connection
     @url = url
     uri = URI(url)
     @socket = TCPSocket.new(uri.host, uri.port)
+    return unless uri.scheme == 'wss'
+
+    tls = OpenSSL::SSL::SSLContext.new
+    tls.set_params(ca_file: ENV['SSL_CERT_FILE'])
+    @socket = OpenSSL::SSL::SSLSocket.new(@socket, tls)
+    @socket.hostname = uri.host
+    @socket.connect
+    @socket.post_connection_check(uri.host)
   end
 
   def write(bytes)

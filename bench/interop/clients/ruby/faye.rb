@@ -5,7 +5,7 @@ $stdout.sync = true
 url = ARGV[0]
 
 EM.run do
-  ws = Faye::WebSocket::Client.new(url)
+  ws = Faye::WebSocket::Client.new(url, [], tls: { root_cert_file: ENV['SSL_CERT_FILE'] })
   ws.on :open do
     ws.send('Grüße, 世界 🙂')
     ws.send((0..255).to_a)
