@@ -76,18 +76,18 @@ func (c *client) wipe() {
 // helloSize is how much is read at first: a ClientHello, mostly.
 const helloSize = 4 << 10
 
-// shaking is the handshake that is under way, nil if nothing has come yet.
-func (c *client) shaking() *tls13.Handshake {
+// handshakeTLS is the handshake that is under way, nil if nothing has come yet.
+func (c *client) handshakeTLS() *tls13.Handshake {
 	if c.in == nil {
 		return nil
 	}
 	return c.in.handshake
 }
 
-// shake goes on with the handshake of TLS, and reports whether it is over, in one way or
+// continueTLS goes on with the handshake of TLS, and reports whether it is over, in one way or
 // the other.
-func (c *client) shake(w *poller.Worker) bool {
-	h := c.shaking()
+func (c *client) continueTLS(w *poller.Worker) bool {
+	h := c.handshakeTLS()
 	if h != nil {
 		h.Writable()
 	}
@@ -95,7 +95,7 @@ func (c *client) shake(w *poller.Worker) bool {
 		room := helloSize
 		if h != nil {
 			if r := h.Result(); r != nil {
-				c.shaken(w, r)
+				c.finishTLS(w, r)
 				return true
 			}
 			if room = h.Room(); room == 0 || c.ended {
@@ -130,8 +130,8 @@ func (c *client) shake(w *poller.Worker) bool {
 	}
 }
 
-// shaken is the end of the handshake of TLS.
-func (c *client) shaken(w *poller.Worker, r *tls13.Result) {
+// finishTLS is the end of the handshake of TLS.
+func (c *client) finishTLS(w *poller.Worker, r *tls13.Result) {
 	ahead := c.unread()
 	c.in = nil
 	t := &c.server.tls
@@ -141,7 +141,7 @@ func (c *client) shaken(w *poller.Worker, r *tls13.Result) {
 	}
 	if r.Session == nil {
 		t.failed[r.Reason].Add(1)
-		c.unshaken(w, r)
+		c.failTLS(w, r)
 		return
 	}
 	if r.Resumed {
@@ -159,8 +159,8 @@ func (c *client) shaken(w *poller.Worker, r *tls13.Result) {
 	}
 }
 
-// unshaken is the end of a client whose handshake of TLS failed. It has been told why.
-func (c *client) unshaken(w *poller.Worker, r *tls13.Result) {
+// failTLS is the end of a client whose handshake of TLS failed. It has been told why.
+func (c *client) failTLS(w *poller.Worker, r *tls13.Result) {
 	s := c.server
 	switch r.Reason {
 	case tls13.TimedOut:
@@ -189,10 +189,10 @@ func (c *client) unshaken(w *poller.Worker, r *tls13.Result) {
 	c.close(w)
 }
 
-// stopShaking ends a handshake of TLS that has not ended; shaken follows. One that has
+// stopTLS ends a handshake of TLS that has not ended; finishTLS follows. One that has
 // not begun is refused.
-func (c *client) stopShaking(w *poller.Worker, why tls13.Reason, refusal handshake.Result) {
-	if h := c.shaking(); h != nil {
+func (c *client) stopTLS(w *poller.Worker, why tls13.Reason, refusal handshake.Result) {
+	if h := c.handshakeTLS(); h != nil {
 		h.Cancel(why)
 		return
 	}

@@ -40,9 +40,9 @@ func (c *client) Run(w *poller.Worker) {
 		c.expired(w)
 	}
 	if c.phase == phaseTLS && c.has(statusCrowded) {
-		c.stopShaking(w, tls13.Canceled, handshake.Crowded)
+		c.stopTLS(w, tls13.Canceled, handshake.Crowded)
 	}
-	if c.phase == phaseTLS && !c.shake(w) {
+	if c.phase == phaseTLS && !c.continueTLS(w) {
 		return
 	}
 	if c.phase == phaseHead && c.has(statusCrowded) {
@@ -435,9 +435,9 @@ func (c *client) linger(w *poller.Worker) {
 func (c *client) expired(w *poller.Worker) {
 	c.status.And(^statusExpired)
 	if c.phase == phaseTLS && c.server.stage.Load() != serving {
-		c.stopShaking(w, tls13.Canceled, handshake.TimedOut)
-	} else if c.phase == phaseTLS && !c.shake(w) {
-		c.stopShaking(w, tls13.TimedOut, handshake.TimedOut)
+		c.stopTLS(w, tls13.Canceled, handshake.TimedOut)
+	} else if c.phase == phaseTLS && !c.continueTLS(w) {
+		c.stopTLS(w, tls13.TimedOut, handshake.TimedOut)
 	}
 	if c.phase == phaseHead && c.server.stage.Load() == serving {
 		c.readOnce(w) // what has come in time, has
@@ -479,7 +479,7 @@ func (c *client) Panicked(w *poller.Worker, _ any) {
 			c.send(w, &mail{broken: true, reason: Panicked})
 		}
 	case phaseTLS:
-		if h := c.shaking(); h != nil {
+		if h := c.handshakeTLS(); h != nil {
 			h.Cancel(tls13.Panicked)
 			c.Schedule()
 			return

@@ -20,9 +20,9 @@ type Wire struct {
 	secure *secure
 }
 
-// Shake makes the handshake of TLS, and blocks until it is done. It comes before all
+// Handshake makes the handshake of TLS, and blocks until it is done. It comes before all
 // else.
-func (c *Wire) Shake(config *tls.Config) (err error) {
+func (c *Wire) Handshake(config *tls.Config) (err error) {
 	c.secure, err = newSecure(int(c.FD()), config, nil)
 	return err
 }

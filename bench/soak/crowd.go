@@ -276,7 +276,7 @@ func (c *crowd) connect(number, room int, m manner) (*client, error) {
 	}
 	cl.stage = securing
 	c.shakes.Go(func() {
-		err := cl.Shake(secureConfigs[number%len(secureConfigs)])
+		err := cl.Handshake(secureConfigs[number%len(secureConfigs)])
 		<-c.turns
 		c.do(func() { cl.secured(err) })
 	})

@@ -13,9 +13,9 @@ import (
 // environment wins.
 const garbagePercent = 50
 
-// garbageOverTLS is as much where TLS is spoken: a handshake leaves 70 KB behind, of which
-// a heap of a few megabytes would otherwise have to be cleared after every eight.
-const garbageOverTLS = 200
+// garbageOverTLS is as much where TLS is spoken: crypto/tls leaves 70 KB behind for each
+// handshake, and a heap of a few megabytes would be collected all the time.
+const garbageOverTLS = 100
 
 func limitGarbage(overTLS bool) {
 	switch {

@@ -102,10 +102,10 @@
 //
 // # Where a number of a record changes
 //
-//	newSession     the Reader's begins at 0. The Writer's of a server at the number of
-//	               tickets that crypto/tls has sent: those of the records it wrote that
-//	               the secret opens (written). That of a client at 0
-//	keys.set       0, with new keys (keys.update, and newSession before that)
+//	keys.set       0, with new keys (newSession, keys.update)
+//	session        the Writer's of a server begins at the number of tickets that
+//	               crypto/tls has sent: those of the records it wrote that the keys
+//	               open (written)
 //	Reader.unseal  + 1 when a record is what the peer sealed under that number
 //	Writer.took    + 1 for each record of data that the socket has taken whole, of a Fanout, too;
 //	               whose result there is an error sends nothing more under any number

@@ -33,7 +33,7 @@ func newPair(s suite) (server, client *Session) {
 	rand.Read(a[:])
 	rand.Read(b[:])
 	up, down := a[:s.secretSize()], b[:s.secretSize()]
-	return newSession(s, false, up, down, 0), newSession(s, true, down, up, 0)
+	return newSession(s, false, up, down), newSession(s, true, down, up)
 }
 
 // record seals a record of any kind and content, of w's next number.

@@ -75,11 +75,12 @@ func TestRecordsAreThoseOfTheRFC(t *testing.T) {
 	ticket, serverData := unhex(t, rfcTicket), unhex(t, rfcServerData)
 
 	// The server has written its ticket, then come data and the end.
-	written := written(aes128, server, append(unhex(t, "16 03 03 00 01 00 17 03 03 00 11 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00"), ticket...))
+	s := newSession(aes128, false, client, server)
+	written := s.Writer.written(append(unhex(t, "16 03 03 00 01 00 17 03 03 00 11 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00"), ticket...))
 	if written != 1 {
 		t.Fatalf("%d records were written, want 1", written)
 	}
-	s := newSession(aes128, false, client, server, written)
+	s.Writer.seq = written
 	sent := newLine(-1)
 	if n := s.Writer.Send(sent.worker, nil, 0, rfcData()); n != 50 {
 		t.Fatal(n)
@@ -94,14 +95,14 @@ func TestRecordsAreThoseOfTheRFC(t *testing.T) {
 
 	// It reads what the client sends …
 	for _, p := range [][]byte{make([]byte, 64<<10), make([]byte, 100)} {
-		s = newSession(aes128, false, client, server, 0)
+		s = newSession(aes128, false, client, server)
 		in := &chunks{append(unhex(t, rfcClientData), unhex(t, rfcClientClose)...), 1 << 20}
 		if got := readAll(&s.Reader, in, p); !bytes.Equal(got.plain, rfcData()) || got.end != 0 {
 			t.Errorf("read %x, end %d", got.plain, got.end)
 		}
 	}
 	// … and the client what the server sends.
-	s = newSession(aes128, true, server, client, 0)
+	s = newSession(aes128, true, server, client)
 	in := &chunks{append(ticket, sent.bytes...), 7}
 	if got := readAll(&s.Reader, in, make([]byte, 64<<10)); !bytes.Equal(got.plain, rfcData()) || got.end != 0 {
 		t.Errorf("read %x, end %d", got.plain, got.end)

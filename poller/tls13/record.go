@@ -52,7 +52,7 @@ func NewSession(id uint16, client bool, read, write []byte) *Session {
 	if s == 0 || len(read) != s.secretSize() || len(write) != s.secretSize() {
 		return nil
 	}
-	return newSession(s, client, read, write, 0)
+	return newSession(s, client, read, write)
 }
 
 // Move is a copy of a Session that is not used any more, and is wiped.
@@ -62,14 +62,12 @@ func (s *Session) Move() Session {
 	return moved
 }
 
-// newSession is one that reads and writes under the secrets given, and of which written
-// records have been sent already.
-func newSession(s suite, client bool, read, write []byte, written uint64) *Session {
+// newSession is one that reads and writes under the secrets given.
+func newSession(s suite, client bool, read, write []byte) *Session {
 	session := new(Session)
 	session.Reader.set(s, read)
 	session.Reader.client = client
 	session.Writer.set(s, write)
-	session.Writer.seq = written
 	return session
 }
 

@@ -70,28 +70,27 @@ func (s *secrets) session(id uint16, client bool, sent []byte) *Session {
 		return nil
 	}
 	if client {
-		return newSession(suite, client, s.server.get(), s.client.get(), 0)
+		return newSession(suite, client, s.server.get(), s.client.get())
 	}
-	return newSession(suite, client, s.client.get(), s.server.get(), written(suite, s.server.get(), sent))
+	session := newSession(suite, client, s.client.get(), s.server.get())
+	session.Writer.seq = session.Writer.written(sent)
+	return session
 }
 
-// written counts the records in sent that are protected under a secret: the tickets
+// written counts the records in sent that are protected under the keys: the tickets
 // that crypto/tls has written behind what was still under the handshake's. Only those
-// can be opened with it.
-func written(s suite, secret, sent []byte) uint64 {
-	var k keys
-	k.set(s, secret)
-	defer k.wipe()
+// can be opened with them.
+func (k *keys) written(sent []byte) (n uint64) {
 	o := &opener{aead: k.aead()}
 	var plain []byte
 	for len(sent) >= headerSize && len(sent) >= recordSize(sent) {
 		record := sent[:recordSize(sent)]
 		sent = sent[len(record):]
-		k.nonce(&o.nonce, k.seq)
+		k.nonce(&o.nonce, n)
 		var err error
 		if plain, err = o.aead.Open(plain[:0], o.nonce[:], record[headerSize:], record[:headerSize]); err == nil {
-			k.seq++
+			n++
 		}
 	}
-	return k.seq
+	return n
 }
