@@ -14,8 +14,9 @@ import (
 //
 // It may be used by anybody.
 type Acceptor struct {
-	config *tls.Config // static, as the next one
+	config *tls.Config // static, as the next two
 	most   int         // bytes that a client may say in a handshake
+	mutual bool        // a client is asked for its certificate
 	// turns bounds how many compute at a time: very many that come at once would leave
 	// the workers, which are goroutines, too, no time.
 	turns chan struct{}
@@ -31,7 +32,7 @@ func NewAcceptor(config *tls.Config) *Acceptor {
 		turns:   make(chan struct{}, runtime.GOMAXPROCS(0)),
 		randoms: map[[randomSize]byte]*Handshake{},
 	}
-	if config.ClientAuth != tls.NoClientCert {
+	if a.mutual = config.ClientAuth != tls.NoClientCert; a.mutual {
 		a.most += certificateMost
 	}
 	a.config = a.adopt(config)

@@ -194,12 +194,12 @@ func (h *Handshake) make() (r *Result) {
 }
 
 // wait waits until something has changed. Others may compute meanwhile. What is left to
-// do once the flight is made is little: it needs no turn, so that those who were first
-// are done first, and not all at the end.
+// do once the flight is made is little, unless there is a certificate to be verified: it
+// needs no turn, so that those who were first are done first, and not all at the end.
 func (h *Handshake) wait() {
 	h.endTurn()
 	<-h.wake
-	if h.secrets.server.size == 0 {
+	if h.secrets.server.size == 0 || h.acceptor.mutual {
 		h.takeTurn()
 	}
 }
