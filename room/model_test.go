@@ -690,6 +690,9 @@ func (m *model) compare() string {
 		if wrong := r.wrote(m.net[i].got, m.clients[i].out.halfWritten()); wrong != "" {
 			return fmt.Sprintf("client %d: %s", i, wrong)
 		}
+		if w := m.net[i].wire; w != nil && len(w.left) > 0 && r.free > 0 && !r.reset {
+			return fmt.Sprintf("client %d: has a part of a record, and is not sent the rest, though the kernel takes %d bytes", i, r.free)
+		}
 		if !r.gone {
 			for room := range r.rooms {
 				members[room]++

@@ -84,6 +84,10 @@ var planted = []struct{ name, file, right, wrong string }{
 		"	if s.author != nil && s.nonce != \"\" {\n", "	if false {\n",
 	},
 	{
+		"a member that is taken for caught up with a part of a record", "pass.go",
+		"n != len(piece.Bytes) || r.unsentAt(p.next+i)", "n != len(piece.Bytes)",
+	},
+	{
 		"a gap that is not told", "ordered_place.go",
 		"	o.tellGap(w, chat.Gap{From: o.hub.seq(o.hub.log.Head().Seq) + 1, To: upTo.Seq, Why: chat.History}, upTo.At)\n", "",
 	},
