@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -84,16 +83,6 @@ func (a *acknowledged) count() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.text)
-}
-
-// until waits for what has to come true.
-func until(t *testing.T, what func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(chattest.Patience); !what(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("gave up waiting")
-		}
-	}
 }
 
 // A chatd that is killed again and again while several say things has, afterwards, all
@@ -194,13 +183,13 @@ func (p *process) talk(t *testing.T, round int, sync string, acked *acknowledged
 		}()
 	}
 	before := acked.count()
-	until(t, func() bool { return acked.count() >= before+20+rand.IntN(50) })
+	soon(t, func() bool { return acked.count() >= before+20+rand.IntN(50) })
 	acked.mu.Lock()
 	sure = acked.last
 	acked.mu.Unlock()
 	if sync != "always" {
 		n := p.commits()
-		until(t, func() bool { return p.commits() >= n+2 }) // the second one began after that
+		soon(t, func() bool { return p.commits() >= n+2 }) // the second one began after that
 	}
 	p.kill()
 	for range speakers {
@@ -303,12 +292,12 @@ func TestFullDiskIsToldAndGoesOnByItself(t *testing.T) {
 	}
 	fill()
 	n := 0
-	until(t, func() bool { // pages that are free in the file are used first
+	soon(t, func() bool { // pages that are free in the file are used first
 		n++
 		e := say(fmt.Sprint("b", n))
 		return e.Type == "error" && e.Code == "unavailable" && strings.Contains(e.Message, "no messages can be taken")
 	})
-	until(t, func() bool {
+	soon(t, func() bool {
 		status, body := p.admin("/readyz")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "no space left on device")
 	})
@@ -316,7 +305,7 @@ func TestFullDiskIsToldAndGoesOnByItself(t *testing.T) {
 		t.Error(m)
 	}
 	free()
-	until(t, func() bool {
+	soon(t, func() bool {
 		n++
 		return say(fmt.Sprint("c", n)).Type == "say"
 	})

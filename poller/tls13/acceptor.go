@@ -12,7 +12,7 @@ import (
 // Acceptor makes the handshakes of a server. All share one Config, and so the keys of
 // tickets, and one place where crypto/tls tells of their secrets.
 //
-// It may be used by anybody.
+// It may be used by anybody. It is no matter of records, so a lock is good enough.
 type Acceptor struct {
 	config *tls.Config // static, as the next two
 	most   int         // bytes that a client may say in a handshake

@@ -1,7 +1,6 @@
 package tls13
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,8 +14,9 @@ import (
 	"chatd/poller"
 )
 
-// Conn is a Session as a net.Conn, for those who have a goroutine for a connection:
-// net/http, and clients. While it idles it holds no buffer, not even in a Read.
+// Conn is a Session as a net.Conn, for net/http, which has a goroutine for a connection.
+// While it idles it holds no buffer, not even in a Read. Messages don't come by here, so
+// locks are good enough.
 //
 // One goroutine may read while another writes. A Read or Write whose deadline has
 // passed may be made again, and goes on where it was.
@@ -39,9 +39,6 @@ type Conn struct {
 func NewConn(nc net.Conn, s *Session) *Conn {
 	return &Conn{Conn: nc, source: source{conn: nc}, session: s}
 }
-
-// NetConn is what c reads from and writes to.
-func (c *Conn) NetConn() net.Conn { return c.Conn }
 
 // Detach gives the Session back, for others to go on with, if all that was written is
 // sent; else it is nil. c is not used any more then. What c has read and not given to
@@ -144,7 +141,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	record := records.Get().(*[recordMost]byte)
+	record := records.Get().(*[RecordMost]byte)
 	defer records.Put(record)
 	for n < len(p) {
 		if c.session == nil || c.session.Writer.owes&ended != 0 {
@@ -169,7 +166,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 }
 
 // put seals a record, whose number is used up with that: it is kept until it is sent.
-func (w *Writer) put(to *[recordMost]byte, kind byte, p []byte) []byte {
+func (w *Writer) put(to *[RecordMost]byte, kind byte, p []byte) []byte {
 	b := w.cipher(nil)
 	size := w.seal(b, to[:], kind, w.seq, p)
 	w.wrote(b, kind)
@@ -215,7 +212,7 @@ func (c *Conn) end(a Alert) error {
 	if err := c.flush(); err != nil {
 		return err
 	}
-	record := records.Get().(*[recordMost]byte)
+	record := records.Get().(*[RecordMost]byte)
 	defer records.Put(record)
 	return c.send(c.session.Writer.put(record, typeAlert, a.message()))
 }
@@ -236,55 +233,4 @@ func (c *Conn) Close() error {
 		c.session = nil
 	}
 	return err
-}
-
-// Client makes the handshake of a client on nc, and returns a Conn that goes on with
-// it. crypto/tls then is gone, and with it its memory; the tickets that the server sends
-// afterwards are not for anybody. Who wants to bound the time sets a deadline of nc.
-func Client(nc net.Conn, config *tls.Config) (*Conn, tls.ConnectionState, error) {
-	var s secrets
-	defer s.wipe()
-	config = config.Clone()
-	config.MinVersion, config.MaxVersion = tls.VersionTLS13, tls.VersionTLS13
-	config.KeyLogWriter = (*clientLog)(&s)
-	conn := tls.Client(&exact{Conn: nc}, config)
-	if err := conn.Handshake(); err != nil {
-		return nil, tls.ConnectionState{}, err
-	}
-	state := conn.ConnectionState()
-	session := s.session(state.CipherSuite, true, nil)
-	if session == nil {
-		return nil, state, errKeyLog
-	}
-	return NewConn(nc, session), state, nil
-}
-
-// exact is a net.Conn that gives one record at a time.
-type exact struct {
-	net.Conn
-	framer framer
-}
-
-// Read implements net.Conn.
-func (e *exact) Read(p []byte) (int, error) {
-	n, err := e.Conn.Read(p[:min(len(p), e.framer.want())])
-	if n > 0 {
-		e.framer.took(p[:n])
-	}
-	return n, err
-}
-
-// clientLog is where crypto/tls tells of the secrets of one client.
-type clientLog secrets
-
-// Write implements io.Writer. The line is made for it alone: it is wiped.
-func (l *clientLog) Write(line []byte) (int, error) {
-	defer clear(line)
-	label, _, value, err := parse(line)
-	if err != nil {
-		return 0, err
-	}
-	(*secrets)(l).take(label, value)
-	value = secret{}
-	return len(line), nil
 }

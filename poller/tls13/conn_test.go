@@ -220,7 +220,7 @@ func TestReadGoesOnAfterItsDeadline(t *testing.T) {
 	record := record(&client.session.Writer, typeData, []byte("one"))
 	p := make([]byte, 100)
 	for _, part := range [][]byte{record[:3], record[3:10], record[10 : len(record)-1], nil} {
-		if _, err := client.NetConn().Write(part); err != nil {
+		if _, err := client.Conn.Write(part); err != nil {
 			t.Fatal(err)
 		}
 		_ = server.SetReadDeadline(time.Now().Add(time.Millisecond))
@@ -229,7 +229,7 @@ func TestReadGoesOnAfterItsDeadline(t *testing.T) {
 		}
 	}
 	_ = server.SetReadDeadline(time.Time{})
-	if _, err := client.NetConn().Write(record[len(record)-1:]); err != nil {
+	if _, err := client.Conn.Write(record[len(record)-1:]); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := server.Read(p); string(p[:n]) != "one" || err != nil {
@@ -239,7 +239,7 @@ func TestReadGoesOnAfterItsDeadline(t *testing.T) {
 
 func TestWriteGoesOnAfterItsDeadline(t *testing.T) {
 	server, client := connect(t, chacha)
-	_ = server.NetConn().(*net.TCPConn).SetWriteBuffer(4 << 10)
+	_ = server.Conn.(*net.TCPConn).SetWriteBuffer(4 << 10)
 	data := make([]byte, 8<<20)
 	for i := range data {
 		data[i] = byte(i * 7 >> 3)
@@ -295,7 +295,7 @@ func TestSessionIsGivenBack(t *testing.T) {
 	if _, err := server.Write(p); !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
-	again := NewConn(server.NetConn(), s)
+	again := NewConn(server.Conn, s)
 	rest := make([]byte, 6)
 	if _, err := io.ReadFull(again, rest); err != nil || string(rest) != "defghi" {
 		t.Errorf("%q %v", rest, err)
@@ -309,8 +309,8 @@ func TestEndsOfAConn(t *testing.T) {
 	}{
 		"closed":      {func(c *Conn) { c.Close() }, io.EOF},
 		"half closed": {func(c *Conn) { c.CloseWrite() }, io.EOF},
-		"cut":         {func(c *Conn) { c.NetConn().Close() }, io.ErrUnexpectedEOF},
-		"forged":      {func(c *Conn) { c.NetConn().Write(make([]byte, 30)) }, UnexpectedMessage},
+		"cut":         {func(c *Conn) { c.Conn.Close() }, io.ErrUnexpectedEOF},
+		"forged":      {func(c *Conn) { c.Conn.Write(make([]byte, 30)) }, UnexpectedMessage},
 		"alerted":     {func(c *Conn) { c.end(InternalError) }, InternalError},
 	} {
 		server, client := connect(t, aes128)

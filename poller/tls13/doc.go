@@ -80,10 +80,10 @@
 // # The life of the keys
 //
 //	what                            where it lives                      until
-//	both traffic secrets, in hex    the line that crypto/tls makes for  keyLog.Write, clientLog.Write: wiped
+//	both traffic secrets, in hex    the line that crypto/tls makes for  keyLog.Write: wiped
 //	                                Config.KeyLogWriter
-//	… as bytes                      Handshake.secrets; of a client,     a Session is made of them (secrets.session), or
-//	                                Client's variable                   the handshake ends otherwise: wiped
+//	… as bytes                      Handshake.secrets                   a Session is made of them (secrets.session), or
+//	                                                                    the handshake ends otherwise: wiped
 //	secret, key (AES-128), iv       keys, in the Session                keys.update overwrites them; Session.Wipe
 //	key (AES-256, ChaCha20)         derived in keys.aead                the cipher is built: wiped
 //	the next secret                 keys.update                         it is in keys: wiped

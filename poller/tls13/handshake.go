@@ -19,7 +19,7 @@ import (
 
 const (
 	// fedMost is how many bytes a Handshake holds that crypto/tls has not taken: a record.
-	fedMost = recordMost
+	fedMost = RecordMost
 	// A client may say so much in a handshake, in bytes of records: that is two
 	// ClientHellos of 16 KiB each, and a Finished. If it is asked for a certificate that
 	// comes, too. crypto/tls would keep 64 KiB of one message, and 256 KiB of that.
@@ -33,7 +33,8 @@ const (
 //	socket ──Task──Feed──▶ [fed] ──one record at a time──▶ crypto/tls ──▶ socket
 //
 // When there is a Result the goroutine has ended and touches nothing any more; before
-// that the socket must not be closed. Who wants it to end calls Cancel.
+// that the socket must not be closed. Who wants it to end calls Cancel. Its lock and channel
+// go with it: a connection has none.
 type Handshake struct {
 	acceptor  *Acceptor // static, as the next two
 	transport transport

@@ -71,7 +71,7 @@ type reading struct {
 }
 
 // records has room for one record each.
-var records = sync.Pool{New: func() any { return new([recordMost]byte) }}
+var records = sync.Pool{New: func() any { return new([RecordMost]byte) }}
 
 // Read reads what the peer has sent into p, which it may use all of. now is a clock of
 // seconds.
@@ -95,13 +95,13 @@ func (r *Reader) Read(src Source, p []byte, now uint32) Got {
 		fresh, have = b.fresh, len(b.partial)
 		b.fresh = false
 	}
-	inPlace := len(p) >= recordMost
+	inPlace := len(p) >= RecordMost
 	to := p
 	if inPlace {
 		r.unread(p)
 		to = p[have:]
 	} else {
-		to = p[:min(len(p), recordMost-have)]
+		to = p[:min(len(p), RecordMost-have)]
 	}
 	in := 0
 	if !fresh {
@@ -114,7 +114,7 @@ func (r *Reader) Read(src Source, p []byte, now uint32) Got {
 		got.N, got.Update = r.open(p[:have+in], have, now)
 	} else {
 		// Only now: who blocks in src is not to hold on to it.
-		b := records.Get().(*[recordMost]byte)
+		b := records.Get().(*[RecordMost]byte)
 		r.unread(b[:])
 		copy(b[have:], to[:in])
 		n := 0
@@ -167,7 +167,7 @@ func (r *Reader) open(b []byte, have int, now uint32) (n int, update bool) {
 			r.fail(UnexpectedMessage) // it is not protected, or a change_cipher_spec
 			break
 		}
-		if size > recordMost {
+		if size > RecordMost {
 			r.fail(RecordOverflow)
 			break
 		}

@@ -78,7 +78,7 @@ func TestPaddingIsTakenOff(t *testing.T) {
 }
 
 func TestLargestRecordsAreRead(t *testing.T) {
-	for _, size := range []int{bigP, recordMost, recordMost - 1, smallP} {
+	for _, size := range []int{bigP, RecordMost, RecordMost - 1, smallP} {
 		for _, most := range []int{1 << 20, 5000, 16411} {
 			server, client := newPair(chacha)
 			var stream, want []byte
@@ -383,7 +383,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	p := make([]byte, bigP)
 	for i := range b {
 		server.Reader.Read(&script{b[i : i+1]}, p, 0)
-		if busy := server.Reader.busy; busy != nil && cap(busy.partial) > 2*recordMost {
+		if busy := server.Reader.busy; busy != nil && cap(busy.partial) > 2*RecordMost {
 			t.Fatalf("%d bytes are kept", cap(busy.partial))
 		}
 	}

@@ -15,14 +15,12 @@ const (
 	messageKeyUpdate = 24
 )
 
-// RecordMost is the size of the largest record: who reads into as much has it opened in
-// place.
-const RecordMost = recordMost
-
 const (
 	headerSize = 5
 	plainMost  = 16 << 10 // of a record's content
-	recordMost = headerSize + plainMost + 256
+	// RecordMost is the size of the largest record: who reads into as much has it opened
+	// in place.
+	RecordMost = headerSize + plainMost + 256
 	// overhead is what a record of ours adds to its content: the header, the type, the
 	// tag. It has no padding.
 	overhead = headerSize + 1 + tagSize
