@@ -15,6 +15,7 @@ import (
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 
+	"chatd/bench/certificate"
 	"chatd/bench/htmlreport"
 	"chatd/bench/load"
 	"chatd/bench/result"
@@ -30,7 +31,7 @@ type comparison struct {
 	share  int    // clients of one process of the harness
 	out    io.Writer
 	rivals map[string]contestant // by the names of the result's servers
-	tls    string                // the flags that make servers speak TLS
+	cert   certificate.Files     // of servers that speak TLS
 	result result.Comparison
 }
 
@@ -95,12 +96,12 @@ func (c *comparison) run(ctx context.Context, dir string) error {
 	if c.share, err = clientsPerProcess(); err != nil {
 		return err
 	}
-	certificate, err := os.MkdirTemp("", "chatbench")
+	certs, err := os.MkdirTemp("", "chatbench")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(certificate)
-	if c.tls, err = certify(certificate); err != nil {
+	defer os.RemoveAll(certs)
+	if c.cert, err = certificate.Write(certs); err != nil {
 		return err
 	}
 	left := &estimate{started: time.Now()}
@@ -189,7 +190,7 @@ func (c *comparison) attempt(ctx context.Context, s step, server result.Server, 
 	rival, flags := c.rivals[server.Name], s.flags
 	url, dialect := rival.scheme(s)+"://"+addr+"/ws", rival.speaks(s)
 	if rival.scheme(s) == "wss" {
-		flags += c.tls
+		flags = withTLS(flags, c.cert)
 	}
 	target, err := load.NewTarget(url, dialect, nil)
 	if err != nil {

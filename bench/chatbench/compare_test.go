@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"chatd/bench/certificate"
 	"chatd/bench/result"
 )
 
@@ -38,7 +39,7 @@ func TestServerIsGivenACertificateWhereItSpeaksTLS(t *testing.T) {
 	}
 	t.Setenv(asBadServer, "none")
 	c := &comparison{share: 1000, rivals: make(map[string]contestant)}
-	if c.tls, err = certify(t.TempDir()); err != nil {
+	if c.cert, err = certificate.Write(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	short := overTLS(step{scenario: "storm", duration: 300 * time.Millisecond})

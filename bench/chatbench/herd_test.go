@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"chatd/bench/certificate"
 	"chatd/bench/load"
 	"chatd/bench/result"
 )
@@ -207,11 +208,11 @@ func built(t *testing.T, dir, pkg string) string {
 // certified is a server's command with the flags for TLS.
 func certified(t *testing.T, command string) string {
 	t.Helper()
-	flags, err := certify(t.TempDir())
+	cert, err := certificate.Write(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return command + flags
+	return withTLS(command, cert)
 }
 
 // withServer is a scenario of 20 clients with a server that is started for it, by TLS if

@@ -15,6 +15,7 @@ import (
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 
+	"chatd/bench/certificate"
 	"chatd/bench/hostile"
 	"chatd/bench/load"
 )
@@ -80,7 +81,7 @@ func hostileRows(ctx context.Context, trial hostile.Trial, rounds int, only stri
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	certificate, err := certify(dir)
+	cert, err := certificate.Write(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func hostileRows(ctx context.Context, trial hostile.Trial, rounds int, only stri
 		}
 		trial.TLS = nil
 		if k.Comes(true) && (byTLS || !k.Comes(false)) {
-			trial.TLS = strings.Fields(certificate)
+			trial.TLS = cert.Flags()
 		}
 		row, err := trial.Rounds(ctx, k, rounds, func(what string) { fmt.Fprintln(os.Stderr, what) })
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/procfs"
 
+	"chatd/bench/certificate"
 	"chatd/bench/result"
 )
 
@@ -163,4 +164,9 @@ func (s *server) stop() {
 		_ = s.cmd.Process.Kill()
 		<-s.done
 	}
+}
+
+// withTLS is a server's command with the flags for TLS.
+func withTLS(command string, cert certificate.Files) string {
+	return command + " " + strings.Join(cert.Flags(), " ")
 }

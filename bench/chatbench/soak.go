@@ -19,6 +19,7 @@ import (
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 
+	"chatd/bench/certificate"
 	"chatd/bench/soak"
 )
 
@@ -66,14 +67,14 @@ func runSoak(ctx context.Context, command string, schedule *soak.Schedule, file 
 		return err
 	}
 	defer os.RemoveAll(dir)
-	certificate, err := certify(dir)
+	cert, err := certificate.Write(dir)
 	if err != nil {
 		return err
 	}
 	p := newProgress(os.Stderr, fmt.Sprintf("seed %d, ", schedule.Seed))
 	report, err := soak.Run(ctx, soak.Config{
 		Schedule: schedule, Progress: p.show,
-		Start: func(ctx context.Context) (*soak.Server, error) { return startForSoak(ctx, command+certificate) },
+		Start: func(ctx context.Context) (*soak.Server, error) { return startForSoak(ctx, withTLS(command, cert)) },
 	})
 	p.done()
 	if err := report.Write(out); err != nil {

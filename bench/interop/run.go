@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"chatd/bench/certificate"
 	"chatd/bench/hostile"
 )
 
@@ -108,21 +109,28 @@ func (c Config) Run(ctx context.Context, client *Client, mode Mode) (faults []st
 
 // runSecure is Run over TLS: there is no tap, which could see nothing.
 func (c Config) runSecure(ctx context.Context, client *Client, flags []string) (faults []string, err error) {
-	certificate, err := newCertificate()
+	dir, err := os.MkdirTemp("", "interop")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, certificate.remove()) }()
-	chatd, err := hostile.StartChatd(ctx, c.Chatd, append(flags, certificate.flags()...)...)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	cert, err := certificate.Write(dir)
+	if err != nil {
+		return nil, err
+	}
+	chatd, err := hostile.StartChatd(ctx, c.Chatd, append(flags, cert.Flags()...)...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, chatd.Stop()) }()
-	by := certificate.believer()
+	by, err := believer(cert)
+	if err != nil {
+		return nil, err
+	}
 	defer by.CloseIdleConnections()
 	url := "wss://" + chatd.Addr + "/ws"
 	m := meeting{
-		url: url, offers: client.Deflate == Always, env: certificate.env(),
+		url: url, offers: client.Deflate == Always, env: env(cert),
 		neighbour: url, by: by, hopeless: 3 * pingInterval,
 	}
 	var t trace
