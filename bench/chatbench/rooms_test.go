@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,9 @@ func TestFloodThatReachesOtherRoomsIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := strings.Join(run.Warnings, "\n")
-	if run.Faults.Foreign == 0 || !strings.Contains(all, "a message of room 4 came to a client in room 0") || !strings.Contains(all, "in the flooded room: a message of room 0 came to a client in room 4") {
+	out := regexp.MustCompile(`(?m)^a message of room 4 came to a client in room [0-3] `)
+	in := regexp.MustCompile(`(?m)^in the flooded room: a message of room [0-3] came to a client in room 4 `) // of which one is up to the timing
+	if run.Faults.Foreign == 0 || !out.MatchString(all) || !in.MatchString(all) {
 		t.Errorf("%+v\n%s", run.Faults, all)
 	}
 }
