@@ -14,7 +14,7 @@ import (
 
 // This file is what a connection over TLS has more than others.
 //
-//	socket ─▶ Handshake, while there is one, in a goroutine of its own
+//	socket ─▶ Handshake, while there is one
 //	socket ─▶ Reader ─▶ session        shard ─▶ Writer ─▶ socket
 //
 // All else is as with any connection: what a session works on has been opened by the
@@ -88,17 +88,13 @@ func (c *client) handshakeTLS() *tls13.Handshake {
 // the other.
 func (c *client) continueTLS(w *poller.Worker) bool {
 	h := c.handshakeTLS()
-	if h != nil {
-		h.Writable()
-	}
-	for {
-		room := helloSize
+	for room, more := helloSize, true; ; {
 		if h != nil {
-			if r := h.Result(); r != nil {
+			if r := h.Continue(); r != nil {
 				c.finishTLS(w, r)
 				return true
 			}
-			if room = h.Room(); room == 0 || c.ended {
+			if room = h.Room(); room == 0 || c.ended || !more {
 				return false
 			}
 		}
@@ -115,9 +111,9 @@ func (c *client) continueTLS(w *poller.Worker) bool {
 			if n <= 0 {
 				c.ended = true
 				h.End()
-				return false
+				continue
 			}
-			came = w.Scratch[:n]
+			came, more = w.Scratch[:n], n == room || c.Hangup()
 			c.heard.Store(c.server.now.Load())
 		}
 		if h == nil {
@@ -189,11 +185,10 @@ func (c *client) failTLS(w *poller.Worker, r *tls13.Result) {
 	c.close(w)
 }
 
-// stopTLS ends a handshake of TLS that has not ended; finishTLS follows. One that has
-// not begun is refused.
+// stopTLS ends a handshake of TLS that has not ended. One that has not begun is refused.
 func (c *client) stopTLS(w *poller.Worker, why tls13.Reason, refusal handshake.Result) {
 	if h := c.handshakeTLS(); h != nil {
-		h.Cancel(why)
+		c.finishTLS(w, h.Cancel(why))
 		return
 	}
 	if c.server.stage.Load() == serving {

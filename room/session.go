@@ -480,8 +480,7 @@ func (c *client) Panicked(w *poller.Worker, _ any) {
 		}
 	case phaseTLS:
 		if h := c.handshakeTLS(); h != nil {
-			h.Cancel(tls13.Panicked)
-			c.Schedule()
+			c.finishTLS(w, h.Cancel(tls13.Panicked))
 			return
 		}
 		c.close(w)

@@ -3,6 +3,7 @@ package tls13
 import (
 	"crypto/tls"
 	"errors"
+	"iter"
 	"runtime"
 	"sync"
 
@@ -17,19 +18,18 @@ type Acceptor struct {
 	config *tls.Config // static, as the next two
 	most   int         // bytes that a client may say in a handshake
 	mutual bool        // a client is asked for its certificate
-	// turns bounds how many compute at a time: very many that come at once would leave
-	// the workers, which are goroutines, too, no time.
-	turns chan struct{}
+	turns  turns
 
 	mu      sync.Mutex
 	randoms map[[randomSize]byte]*Handshake // of those under way
 }
 
 // NewAcceptor returns an Acceptor for a Config, which it copies. It speaks TLS 1.3 only.
+// What the Config calls runs on a worker, and must not wait for anybody.
 func NewAcceptor(config *tls.Config) *Acceptor {
 	a := &Acceptor{
 		most:    helloMost,
-		turns:   make(chan struct{}, runtime.GOMAXPROCS(0)),
+		turns:   turns{free: runtime.GOMAXPROCS(0)},
 		randoms: map[[randomSize]byte]*Handshake{},
 	}
 	if a.mutual = config.ClientAuth != tls.NoClientCert; a.mutual {
@@ -71,8 +71,8 @@ func (a *Acceptor) adopt(config *tls.Config) *tls.Config {
 func (a *Acceptor) Begin(c *poller.Conn) *Handshake { return a.begin(socket{c}) }
 
 func (a *Acceptor) begin(t transport) *Handshake {
-	h := &Handshake{acceptor: a, transport: t, wake: make(chan struct{}, 1)}
-	go h.run()
+	h := &Handshake{acceptor: a, transport: t}
+	h.resume, _ = iter.Pull(h.run)
 	return h
 }
 
@@ -106,8 +106,8 @@ func (a *Acceptor) Handshakes() int {
 // else.
 type keyLog struct{ *Acceptor }
 
-// Write implements io.Writer. It is called on the goroutine of the Handshake that the
-// line is for, and the line is made for it alone: it is wiped.
+// Write implements io.Writer. It is called by the Handshake that the line
+// is for, and the line is made for it alone: it is wiped.
 func (k keyLog) Write(line []byte) (int, error) {
 	defer clear(line)
 	label, random, value, err := parse(line)

@@ -134,28 +134,25 @@ func TestNetHTTPServes(t *testing.T) {
 			a, c := net.Pipe()
 			m := newMemory()
 			h := l.acceptor.begin(piped{m, a})
-			var feeding sync.WaitGroup
-			feeding.Go(func() {
+			served := make(chan *Result)
+			go func() {
 				buf := make([]byte, 4096)
-				for h.Result() == nil {
+				var r *Result
+				for r == nil {
 					n, err := a.Read(buf[:min(h.Room(), len(buf))])
-					h.Feed(buf[:n])
-					if err != nil {
-						return // a deadline: there is a result
+					if h.Feed(buf[:n]); err != nil {
+						h.End()
 					}
+					r = m.run(h)
 				}
-			})
+				served <- r
+			}()
 			conn, _, err := Client(c, clientConfig())
 			if err != nil {
 				return nil, err
 			}
-			for h.isRunning() {
-				<-m.scheduled
-			}
-			a.SetReadDeadline(time.Unix(1, 0))
-			feeding.Wait()
-			a.SetReadDeadline(time.Time{})
-			listener.conns <- NewConn(a, h.Result().Session)
+			r := <-served
+			listener.conns <- NewConn(a, r.Session)
 			return conn, nil
 		},
 	}}
@@ -177,13 +174,6 @@ func TestNetHTTPServes(t *testing.T) {
 			}
 		}
 	}
-}
-
-// isRunning reports whether there is no result, without taking it.
-func (h *Handshake) isRunning() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.result == nil
 }
 
 // piped sends on a net.Pipe, which blocks.

@@ -2,7 +2,7 @@
 // handshake, and is gone; what goes on is a [Session] of 160 bytes, which idles without
 // a buffer, a cipher or a goroutine.
 //
-//	socket ──Task──▶ Handshake ──▶ crypto/tls          once: a goroutine, for a round trip or two
+//	socket ──Task──▶ Handshake ──▶ crypto/tls          once: a coroutine, for a round trip or two
 //	                     │
 //	                  Session
 //	socket ──Task──▶ Reader ──▶ plaintext              the Conn's Task, in its worker's scratch
@@ -12,16 +12,16 @@
 //
 //	what is kept for a connection  record.go, keys.go
 //	reading, writing               reader.go, writer.go, fanout.go
-//	the handshake                  acceptor.go, handshake.go, framer.go, secrets.go, reason.go
+//	the handshake                  acceptor.go, handshake.go, turns.go, framer.go, secrets.go, reason.go
 //	with a goroutine               conn.go
 //
 // # Owners
 //
-// A Handshake is its Task's, but what runs it, and writes to the socket, is a goroutine;
-// when there is a Result that has ended. Of a Session the Reader belongs to who reads
-// the socket and the Writer to who writes to it. They share no word that changes: what
-// the Reader wants of the Writer is in what [Reader.Read] returns, and goes there as
-// other things do that a Task has for another.
+// A Handshake is its Task's, which has crypto/tls run on its own worker until that lacks
+// something. Of a Session the Reader belongs to who reads the socket and the Writer to who
+// writes to it. They share no word that changes: what the Reader wants of the Writer is in
+// what [Reader.Read] returns, and goes there as other things do that a Task has for
+// another.
 //
 // # How to use it
 //
@@ -29,12 +29,11 @@
 //
 //	h := acceptor.Begin(&c.Conn)
 //	for each run:
-//	    h.Writable()                      // it may be
-//	    r := h.Result()                   // not nil: on with r.Session, or close
+//	    r := h.Continue()                 // not nil: on with r.Session, or close
 //	    c.Read(scratch[:h.Room()])        // no Room: the Task will be scheduled
-//	    h.Feed(…), or h.End()
+//	    h.Feed(…), or h.End(), and Continue
 //	when its time is over:
-//	    h.Cancel(TimedOut)                // and go on: the socket is closed when there is a Result
+//	    r := h.Cancel(TimedOut)
 //
 // Then, where it said c.Read(p), it says session.Reader.Read(&c.Conn, p, seconds):
 //

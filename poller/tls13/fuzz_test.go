@@ -86,11 +86,10 @@ func FuzzHandshake(f *testing.F) {
 		h := a.begin(m)
 		for len(b) > 0 {
 			n := min(len(b), int(cut)+1)
-			m.feed(t, h, b[:n])
+			m.feed(h, b[:n])
 			b = b[n:]
 		}
-		h.End()
-		r := m.result(t, h)
+		r := m.end(t, h)
 		if r.Session != nil || r.Err == nil || r.Reason == None || r.Reason == Panicked {
 			t.Fatalf("%v: %v", r.Reason, r.Err)
 		}

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
-	"sync"
 	"syscall"
 	"time"
 
@@ -27,26 +26,27 @@ const (
 	certificateMost = 128 << 10
 )
 
-// Handshake is one under way. A goroutine has crypto/tls make it, and writes to the
-// socket; the connection's Task reads for it.
+// Handshake is one under way. All of it is its connection's Task's: crypto/tls runs as a
+// coroutine, which the Task resumes when there is something for it, on its own worker.
 //
 //	socket ──Task──Feed──▶ [fed] ──one record at a time──▶ crypto/tls ──▶ socket
 //
-// When there is a Result the goroutine has ended and touches nothing any more; before
-// that the socket must not be closed. Who wants it to end calls Cancel. Its lock and channel
-// go with it: a connection has none.
+// When there is a Result the coroutine has ended.
 type Handshake struct {
-	acceptor  *Acceptor // static, as the next two
+	acceptor  *Acceptor // static, as the next three
 	transport transport
-	wake      chan struct{} // has a token when something of what follows has changed
+	resume    func() (struct{}, bool) // runs the coroutine until it pauses, or has ended
+	pause     func(struct{}) bool     // the coroutine calls it
 
-	mu       sync.Mutex
 	fed      []byte // that crypto/tls has yet to take
 	ended    bool   // the peer's stream has
 	canceled Reason
+	sending  bool // it waits for the socket to take something
 	result   *Result
 
-	// Owned by the goroutine.
+	turn turn // owned by acceptor.turns
+
+	// What the coroutine knows.
 	framer  framer
 	hello   hello
 	named   bool // registered by the random of hello
@@ -55,7 +55,6 @@ type Handshake struct {
 	sent    []byte // what was written since the server's secret was out
 	said    Alert  // the alert that was sent in the clear
 	broken  error  // of the socket
-	turn    bool   // it has one of acceptor.turns
 }
 
 // Result is how a handshake ended.
@@ -94,76 +93,63 @@ func (s socket) Send(p []byte) int { return poller.Plain{}.Send(s.FD(), p) }
 // WantWrite has the Task run, which tells the Handshake.
 func (s socket) WantWrite(on bool) { s.WantRun(on) }
 
-// Room is how many bytes Feed takes now. When there is none the Task need not read:
-// it will be scheduled.
-func (h *Handshake) Room() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return fedMost - len(h.fed)
-}
+// Room is how many bytes Feed takes now. When there is none the Handshake waits for
+// others, or for the socket: the Task need not read.
+func (h *Handshake) Room() int { return fedMost - len(h.fed) }
 
-// Feed hands over what has come, at most Room bytes. Only the Task may call it.
-func (h *Handshake) Feed(p []byte) {
-	h.mu.Lock()
-	h.fed = append(h.fed, p...)
-	h.mu.Unlock()
-	h.notify()
-}
+// Feed hands over what has come, at most Room bytes.
+func (h *Handshake) Feed(p []byte) { h.fed = append(h.fed, p...) }
 
-// End says that the peer's stream is at its end, or broken. The Task calls it.
-func (h *Handshake) End() {
-	h.mu.Lock()
-	h.ended = true
-	h.mu.Unlock()
-	h.notify()
-}
+// End says that the peer's stream is at its end, or broken.
+func (h *Handshake) End() { h.ended = true }
 
-// Writable says that the socket may take bytes again, or is broken. The Task calls it
-// when it is run: see [poller.Conn.WantRun].
-func (h *Handshake) Writable() { h.notify() }
-
-// Cancel ends a handshake that has not ended. Its Result follows.
-func (h *Handshake) Cancel(why Reason) {
-	h.mu.Lock()
-	h.canceled = why
-	h.mu.Unlock()
-	h.notify()
-}
-
-// Result is the outcome, nil while there is none: then the Task will be scheduled.
-// Only the Task may call it, and once it has a Result there is nothing more to do.
-func (h *Handshake) Result() *Result {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r := h.result
-	if r != nil && r.Session != nil && len(h.fed) > 0 {
-		r.Session.Reader.busy = &reading{partial: h.fed, fresh: true}
-		h.fed = nil
+// Continue goes on as far as what was fed, and the socket, allow. It gives the outcome,
+// nil while there is none: then it is to be called again when there is more to feed, the
+// socket takes bytes again (see [poller.Conn.WantRun]), or the Task is run because others
+// have had their turn.
+func (h *Handshake) Continue() *Result {
+	if h.result == nil && h.canContinue() {
+		if !h.mayCompute() {
+			return nil
+		}
+		h.resume()
 	}
-	return r
+	h.acceptor.turns.end(h)
+	return h.result
 }
 
-func (h *Handshake) notify() {
-	select {
-	case h.wake <- struct{}{}:
-	default:
+// Cancel ends a handshake that has not ended. It gives the outcome.
+func (h *Handshake) Cancel(why Reason) *Result {
+	if h.canceled = why; h.result == nil {
+		h.resume()
 	}
+	h.acceptor.turns.end(h)
+	return h.result
 }
 
-// run is the goroutine.
-func (h *Handshake) run() {
-	h.takeTurn()
-	r := h.make()
-	h.endTurn()
+// canContinue reports whether there is something for the coroutine.
+func (h *Handshake) canContinue() bool { return h.sending || len(h.fed) > 0 || h.ended }
+
+// mayCompute reports whether it is h's turn. What is left to do once the flight is made is
+// little, unless there is a certificate to be verified: it needs no turn, so that those
+// who were first are done first, and not all at the end.
+func (h *Handshake) mayCompute() bool {
+	return h.secrets.server.size > 0 && !h.acceptor.mutual || h.acceptor.turns.take(h)
+}
+
+// run is the coroutine.
+func (h *Handshake) run(pause func(struct{}) bool) {
+	h.pause = pause
+	h.result = h.make()
 	if h.named {
 		h.acceptor.unregister(h.hello.random())
 	}
 	h.secrets.wipe()
 	h.sent = nil
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.result = r
-	h.transport.Schedule() // who sees the result may close the pool
+	if session := h.result.Session; session != nil && len(h.fed) > 0 {
+		session.Reader.busy = &reading{partial: h.fed, fresh: true}
+		h.fed = nil
+	}
 }
 
 // make makes the handshake.
@@ -194,29 +180,6 @@ func (h *Handshake) make() (r *Result) {
 	}
 }
 
-// wait waits until something has changed. Others may compute meanwhile. What is left to
-// do once the flight is made is little, unless there is a certificate to be verified: it
-// needs no turn, so that those who were first are done first, and not all at the end.
-func (h *Handshake) wait() {
-	h.endTurn()
-	<-h.wake
-	if h.secrets.server.size == 0 || h.acceptor.mutual {
-		h.takeTurn()
-	}
-}
-
-func (h *Handshake) takeTurn() {
-	h.acceptor.turns <- struct{}{}
-	h.turn = true
-}
-
-func (h *Handshake) endTurn() {
-	if h.turn {
-		h.turn = false
-		<-h.acceptor.turns
-	}
-}
-
 // wire is the net.Conn that crypto/tls has for a Handshake.
 type wire struct {
 	*Handshake
@@ -225,36 +188,18 @@ type wire struct {
 
 // Read implements net.Conn. It gives one record, and then the next.
 func (w *wire) Read(p []byte) (int, error) {
-	for {
-		n, err := w.take(p)
-		if err != nil {
-			return 0, err
-		}
-		if n > 0 {
-			return n, w.greet(w.framer.took(p[:n]))
-		}
-		w.wait()
+	for len(w.fed) == 0 && !w.ended && w.canceled == None {
+		w.pause(struct{}{})
 	}
-}
-
-// take takes what belongs to the record that is being read.
-func (w *wire) take(p []byte) (n int, err error) {
-	w.mu.Lock()
-	full := len(w.fed) == fedMost
 	switch {
 	case w.canceled != None:
-		err = errCanceled
-	case len(w.fed) > 0:
-		n = copy(p[:min(len(p), w.framer.want())], w.fed)
-		w.fed = append(w.fed[:0], w.fed[n:]...)
-	case w.ended:
-		err = io.EOF
+		return 0, errCanceled
+	case len(w.fed) == 0:
+		return 0, io.EOF
 	}
-	w.mu.Unlock()
-	if full && n > 0 {
-		w.transport.Schedule()
-	}
-	return n, err
+	n := copy(p[:min(len(p), w.framer.want())], w.fed) // what belongs to the record that is being read
+	w.fed = append(w.fed[:0], w.fed[n:]...)
+	return n, w.greet(w.framer.took(p[:n]))
 }
 
 var errTooMuch = errors.New("tls13: the client says more than a handshake takes")
@@ -292,7 +237,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	if w.secrets.server.size > 0 {
 		w.sent = append(w.sent, p...)
 	}
-	n, armed := 0, false
+	n := 0
 	for n < len(p) {
 		k := w.transport.Send(p[n:])
 		switch {
@@ -301,25 +246,20 @@ func (w *wire) Write(p []byte) (int, error) {
 		case k != poller.WouldBlock:
 			w.broken = os.NewSyscallError("send", syscall.Errno(-k))
 			return n, w.broken
-		case !armed:
-			armed = true
+		case !w.sending:
+			w.sending = true
 			w.transport.WantWrite(true) // and once more
-		case w.isCanceled():
+		case w.canceled != None:
 			return n, errCanceled
 		default:
-			w.wait()
+			w.pause(struct{}{})
 		}
 	}
-	if armed {
+	if w.sending {
+		w.sending = false
 		w.transport.WantWrite(false)
 	}
 	return n, nil
-}
-
-func (w *wire) isCanceled() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.canceled != None
 }
 
 // Close implements net.Conn. The socket is the Task's.

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,76 +202,55 @@ func (c *cutting) Read(p []byte) (int, error) { return c.Conn.Read(p) }
 
 // memory is a transport without a socket. It holds what is sent.
 type memory struct {
-	mu        sync.Mutex
 	sent      []byte
 	full      bool // it takes nothing
 	wants     bool
-	scheduled chan struct{}
+	scheduled atomic.Bool // by whoever has had a turn
 }
 
-func newMemory() *memory { return &memory{scheduled: make(chan struct{}, 1)} }
+func newMemory() *memory { return new(memory) }
 
 func (m *memory) Send(p []byte) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if m.full {
 		return poller.WouldBlock
 	}
 	m.sent = append(m.sent, p...)
-	m.Schedule() // for tests that wait for it
 	return len(p)
 }
 
-func (m *memory) WantWrite(on bool) {
-	m.mu.Lock()
-	m.wants = on
-	m.mu.Unlock()
-	m.Schedule()
-}
-
-func (m *memory) Schedule() {
-	select {
-	case m.scheduled <- struct{}{}:
-	default:
-	}
-}
-
+func (m *memory) WantWrite(on bool)    { m.wants = on }
+func (m *memory) Schedule()            { m.scheduled.Store(true) }
 func (m *memory) Peer() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.1:1234") }
 
-// result waits for that of h.
-func (m *memory) result(t testing.TB, h *Handshake) *Result {
-	t.Helper()
+// run goes on with h as its Task does.
+func (m *memory) run(h *Handshake) *Result {
 	for {
-		if r := h.Result(); r != nil {
+		r := h.Continue()
+		if again := m.scheduled.Swap(false); r != nil || !again {
 			return r
-		}
-		select {
-		case <-m.scheduled:
-		case <-time.After(patience):
-			t.Fatal("the handshake does not end")
 		}
 	}
 }
 
 // feed feeds all of b, as there is room.
-func (m *memory) feed(t testing.TB, h *Handshake, b []byte) {
-	t.Helper()
-	for len(b) > 0 {
+func (m *memory) feed(h *Handshake, b []byte) {
+	for len(b) > 0 && m.run(h) == nil {
 		n := min(len(b), h.Room())
-		if n == 0 {
-			if h.Result() != nil {
-				return
-			}
-			select {
-			case <-m.scheduled:
-			case <-time.After(patience):
-				t.Fatal("there is no room")
-			}
-			continue
-		}
 		h.Feed(b[:n])
 		b = b[n:]
 	}
+	m.run(h)
+}
+
+// end ends the stream to h, which has a result then.
+func (m *memory) end(t testing.TB, h *Handshake) *Result {
+	t.Helper()
+	h.End()
+	r := m.run(h)
+	if r == nil {
+		t.Fatal("the handshake does not end")
+	}
+	return r
 }
 
 // clientHello is what a client sends first.
@@ -315,10 +295,9 @@ func TestHelloMayBeInManyRecords(t *testing.T) {
 			m := newMemory()
 			h := a.begin(m)
 			for part := range slices.Chunk(rerecord(hello, n), cut) {
-				m.feed(t, h, part)
+				m.feed(h, part)
 			}
-			h.End()
-			r := m.result(t, h)
+			r := m.end(t, h)
 			if r.Reason != Gone || len(m.sent) < 500 || m.sent[0] != typeHandshake {
 				t.Errorf("records of %d bytes: %v %v, %d bytes were answered", n, r.Reason, r.Err, len(m.sent))
 			}
@@ -375,9 +354,8 @@ func TestFailuresHaveAReasonAndAnAlert(t *testing.T) {
 			}
 			a, m := NewAcceptor(config), newMemory()
 			h := a.begin(m)
-			m.feed(t, h, tt.send)
-			h.End()
-			r := m.result(t, h)
+			m.feed(h, tt.send)
+			r := m.end(t, h)
 			if r.Session != nil || r.Err == nil || r.Reason != tt.reason {
 				t.Errorf("%v: %v, want %v", r.Reason, r.Err, tt.reason)
 			}
@@ -421,38 +399,24 @@ func TestCanceledHandshakeEnds(t *testing.T) {
 			a, m := NewAcceptor(serverConfig()), newMemory()
 			m.full = tt.full
 			h := a.begin(m)
-			m.feed(t, h, tt.feed)
-			for m.full && !m.isWaiting() {
-				<-m.scheduled
-			}
-			h.Cancel(TimedOut)
-			if r := m.result(t, h); r.Reason != TimedOut || r.Err == nil || a.Handshakes() != 0 {
+			m.feed(h, tt.feed)
+			if r := h.Cancel(TimedOut); r.Reason != TimedOut || r.Err == nil || a.Handshakes() != 0 {
 				t.Errorf("%v %v", r.Reason, r.Err)
 			}
 		})
 	}
 }
 
-func (m *memory) isWaiting() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.wants
-}
-
 func TestFullSocketIsWaitedFor(t *testing.T) {
 	a, m := NewAcceptor(serverConfig()), newMemory()
 	m.full = true
 	h := a.begin(m)
-	m.feed(t, h, clientHello(t, clientConfig()))
-	for !m.isWaiting() {
-		<-m.scheduled
+	m.feed(h, clientHello(t, clientConfig()))
+	if !m.wants {
+		t.Error("nobody waits for the socket")
 	}
-	m.mu.Lock()
 	m.full = false
-	m.mu.Unlock()
-	h.Writable()
-	h.End()
-	if r := m.result(t, h); r.Reason != Gone || len(m.sent) < 500 || m.wants {
+	if r := m.end(t, h); r.Reason != Gone || len(m.sent) < 500 || m.wants {
 		t.Errorf("%v, %d bytes, %v", r.Reason, len(m.sent), m.wants)
 	}
 }
@@ -462,43 +426,32 @@ func TestSecondHandshakeWithTheSameRandomIsRefused(t *testing.T) {
 	hello := clientHello(t, clientConfig())
 	first, second := newMemory(), newMemory()
 	h := a.begin(first)
-	first.feed(t, h, hello)
-	for a.Handshakes() == 0 {
-		<-first.scheduled // it has answered
-	}
+	first.feed(h, hello)
 	again := a.begin(second)
-	second.feed(t, again, hello)
-	if r := second.result(t, again); r.Reason != Twice || !bytes.Equal(second.sent, []byte{21, 3, 3, 0, 2, 2, byte(IllegalParameter)}) {
+	second.feed(again, hello)
+	if r := second.run(again); r.Reason != Twice || !bytes.Equal(second.sent, []byte{21, 3, 3, 0, 2, 2, byte(IllegalParameter)}) {
 		t.Errorf("%v %v, sent %x", r.Reason, r.Err, second.sent)
 	}
 	if a.Handshakes() != 1 {
 		t.Error("the first one is not known any more")
 	}
-	h.End()
-	if r := first.result(t, h); r.Reason != Gone {
+	if r := first.end(t, h); r.Reason != Gone {
 		t.Errorf("%v %v", r.Reason, r.Err)
 	}
 }
 
 func TestWhatIsFedAheadIsBounded(t *testing.T) {
 	a, m := NewAcceptor(serverConfig()), newMemory()
-	for range cap(a.turns) { // nobody gets anywhere
-		a.turns <- struct{}{}
-	}
+	a.turns.free = 0 // nobody gets anywhere
 	h := a.begin(m)
-	fed := 0
-	for n := h.Room(); n > 0; n = h.Room() {
-		h.Feed(make([]byte, min(n, 1000)))
-		fed += min(n, 1000)
+	m.feed(h, make([]byte, fedMost))
+	if n := h.Room(); n != 0 || m.run(h) != nil {
+		t.Errorf("there is room for %d bytes more", n)
 	}
-	if fed != fedMost {
-		t.Errorf("%d bytes are held, want %d", fed, fedMost)
-	}
-	for range cap(a.turns) {
-		<-a.turns
-	}
-	if r := m.result(t, h); r.Reason != NotTLS {
-		t.Errorf("%v %v", r.Reason, r.Err)
+	a.turns.free = 1
+	a.turns.give()
+	if r := m.run(h); r == nil || r.Reason != NotTLS {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -620,36 +573,42 @@ func TestSecretsStayHere(t *testing.T) {
 	}
 }
 
-// Whoever has the Result may close the socket, and the pool with the last one.
-func TestNothingIsDoneBehindTheResult(t *testing.T) {
-	m := &looking{newMemory(), make(chan *Handshake, 1), make(chan bool, 1)}
-	h := NewAcceptor(serverConfig()).begin(m)
-	m.at <- h
-	h.End()
-	if <-m.free {
-		t.Error("the Task may have the result, and is yet to be scheduled")
+// One has its turn when those before have had theirs, and the pool has done what else
+// there was to do.
+func TestTurnsAreTakenInOrder(t *testing.T) {
+	a := NewAcceptor(serverConfig())
+	a.turns.free = 1
+	hello := clientHello(t, clientConfig())
+	const n = 5
+	var all [n]*Handshake
+	var at [n]*memory
+	for i := range all {
+		at[i] = newMemory()
+		all[i] = a.begin(at[i])
+		all[i].Feed(hello)
+		if all[i].Continue() != nil || len(at[i].sent) > 0 {
+			t.Fatalf("%d does not wait for its turn", i)
+		}
 	}
-	m.memory.Schedule()
-	if r := m.result(t, h); r.Reason != Gone {
-		t.Errorf("%v %v", r.Reason, r.Err)
+	if r := all[2].Cancel(TimedOut); r.Reason != TimedOut {
+		t.Errorf("%+v", r)
 	}
-}
-
-// looking is a transport that looks whether the Task may ask for the Result when it is
-// scheduled.
-type looking struct {
-	*memory
-	at   chan *Handshake
-	free chan bool
-}
-
-func (l *looking) Schedule() {
-	h := <-l.at
-	free := h.mu.TryLock()
-	if free {
-		h.mu.Unlock()
+	for i, h := range all {
+		if i == 2 {
+			continue
+		}
+		for j, m := range at {
+			if m.scheduled.Load() != (j == i) {
+				t.Errorf("at the turn of %d the Task of %d is scheduled: %t", i, j, j != i)
+			}
+		}
+		if at[i].end(t, h); len(at[i].sent) == 0 {
+			t.Errorf("%d has not had its turn", i)
+		}
 	}
-	l.free <- free
+	if a.turns.free != 1 || len(a.turns.waiting) != 0 {
+		t.Errorf("%+v", &a.turns)
+	}
 }
 
 func TestReasonsHaveNames(t *testing.T) {
@@ -665,8 +624,6 @@ func TestReasonsHaveNames(t *testing.T) {
 	}
 }
 
-// The goroutine that makes a handshake is gone when there is a result, whatever the
-// client does with a context.
 func TestClientThatGivesUpInTheMiddle(t *testing.T) {
 	l := startLoop(t, serverConfig())
 	ctx, cancel := context.WithCancel(context.Background())

@@ -127,7 +127,6 @@ func (e *echo) Run(w *poller.Worker) {
 		e.handshake = e.loop.acceptor.Begin(&e.Conn)
 	}
 	if e.handshake != nil {
-		e.handshake.Writable()
 		if !e.shake(w) {
 			return
 		}
@@ -138,7 +137,7 @@ func (e *echo) Run(w *poller.Worker) {
 // shake goes on with the handshake, and reports whether it is done.
 func (e *echo) shake(w *poller.Worker) bool {
 	for {
-		if r := e.handshake.Result(); r != nil {
+		if r := e.handshake.Continue(); r != nil {
 			e.handshake = nil
 			if e.loop.results != nil {
 				e.loop.results <- r

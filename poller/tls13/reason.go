@@ -54,8 +54,6 @@ func (w *wire) reason(err error) Reason {
 	var client *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, errCanceled):
-		w.mu.Lock()
-		defer w.mu.Unlock()
 		return w.canceled
 	case errors.Is(err, errTwice):
 		return Twice
