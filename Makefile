@@ -13,6 +13,8 @@ FUZZ        := room/frame:FuzzDecoder room/frame:FuzzEncode room/handshake:FuzzL
 	room/chat:FuzzDecode room/chat:FuzzSay room/chat:FuzzName room/sse:FuzzEvents room/position:FuzzPosition room/identity:FuzzSession room/token:FuzzToken \
 	room/order/jetstream:FuzzEntry room/order/jetstream:FuzzBeat room/order/stored:FuzzValue poller/tls13:FuzzReader poller/tls13:FuzzHandshake
 
+# What is one goroutine, and takes long: the race detector would find nothing there.
+MODEL := ^TestEverySchedule|^TestModelFindsPlantedFaults
 # Those that take longest begin first, so that none is the only one in the end.
 LONGEST := ./cmd/chatd ./room
 
@@ -37,6 +39,7 @@ build: ## build the static binary bin/chatd
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/chatd
 
 test: tools ## run all tests, with the race detector, and fuzz for a few seconds
+	go test -run '$(MODEL)' ./room
 	CGO_ENABLED=1 go test -race -timeout 30m $(LONGEST) ./...
 	cd bench/peers && go test ./...
 	@$(MAKE) --no-print-directory fuzz
