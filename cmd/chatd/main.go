@@ -149,7 +149,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	}
 	operators := newOperators(sockets.admin, opts.adminNames(), &config, log)
 	defer operators.close()
-	limitGarbage(certificates != nil)
+	limitGarbage()
 	opts.useCPUs()
 	pool := poller.NewPool(opts.workers-1, opts.ioUring.sender(log), log)
 	defer pool.Close()

@@ -13,16 +13,8 @@ import (
 // environment wins.
 const garbagePercent = 50
 
-// garbageOverTLS is as much where TLS is spoken: crypto/tls leaves 70 KB behind for each
-// handshake, and a heap of a few megabytes would be collected all the time.
-const garbageOverTLS = 100
-
-func limitGarbage(overTLS bool) {
-	switch {
-	case os.Getenv("GOGC") != "":
-	case overTLS:
-		debug.SetGCPercent(garbageOverTLS)
-	default:
+func limitGarbage() {
+	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
 }
