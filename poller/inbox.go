@@ -25,6 +25,9 @@ func (b *Inbox[E, T]) Put(e T) {
 	}
 }
 
+// Empty reports whether nothing is in it.
+func (b *Inbox[E, T]) Empty() bool { return b.newest.Load() == nil }
+
 // TakeAll empties the inbox. The result is the oldest; its Link leads to the
 // next younger one, and so on.
 func (b *Inbox[E, T]) TakeAll() T {

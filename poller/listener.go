@@ -100,6 +100,9 @@ func Adopt(ln net.Listener, log *slog.Logger) (*Listener, error) {
 // Addr is the address that is listened on.
 func (l *Listener) Addr() net.Addr { return l.addr }
 
+// FD is the socket, until Close is called.
+func (l *Listener) FD() int { return l.fd }
+
 // Start begins to accept for a.
 func (l *Listener) Start(p *Poller, pool *Pool, a Acceptor) error {
 	l.task.Init(pool, l)

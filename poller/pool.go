@@ -35,8 +35,9 @@ type Pool struct {
 	sender  func() Sender // static, as the next two
 	workers int
 	log     *slog.Logger
-	poller  atomic.Pointer[Poller] // the worker that looks at sockets; nil: none
-	panics  atomic.Uint64          // Tasks that panicked
+	poller  atomic.Pointer[Poller]  // the worker that looks at sockets; nil: none
+	panics  atomic.Uint64           // Tasks that panicked
+	frozen  atomic.Pointer[freezer] // nil: the workers work
 }
 
 const (
@@ -188,6 +189,7 @@ func (w *Worker) loop() {
 func (w *Worker) find() *Task {
 	p := w.pool
 	for {
+		p.stand()
 		if t := p.queue.pop(); t != nil {
 			w.found()
 			return t
@@ -224,6 +226,7 @@ func (w *Worker) found() {
 func (w *Worker) turn() {
 	p := w.pool
 	for start := time.Now(); ; {
+		p.stand()
 		t := w.next
 		if w.next = nil; t == nil {
 			if t = p.queue.pop(); t == nil {
@@ -254,6 +257,9 @@ func (w *Worker) park() {
 		p.sleep.Add(oneParked)
 	}
 	w.searching = true
+	if p.frozen.Load() != nil {
+		p.unpark() // which may be w
+	}
 	if p.queue.size.Load() > 0 || p.closing.Load() {
 		p.wakeOne() // which may be w
 	}
