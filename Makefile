@@ -11,7 +11,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VULNDB      ?= https://vuln.go.dev
 FUZZ        := room/frame:FuzzDecoder room/frame:FuzzEncode room/handshake:FuzzLook room/handshake:FuzzLastEventID room/deflate:FuzzInflate room/deflate:FuzzAppend room/proxy:FuzzClient room/proxy:FuzzReadHeader \
 	room/chat:FuzzDecode room/chat:FuzzSay room/chat:FuzzName room/sse:FuzzEvents room/position:FuzzPosition room/identity:FuzzSession room/token:FuzzToken \
-	room/order/jetstream:FuzzEntry room/order/jetstream:FuzzBeat room/order/stored:FuzzValue poller/tls13:FuzzReader poller/tls13:FuzzHandshake
+	room/order/jetstream:FuzzEntry room/order/jetstream:FuzzBeat room/order/stored:FuzzValue poller/tls13:FuzzReader poller/tls13:FuzzHandshake room/carry:FuzzReader
 
 # What is one goroutine, and takes long: the race detector would find nothing there.
 MODEL := ^TestEverySchedule|^TestModelFindsPlantedFaults
