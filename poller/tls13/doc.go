@@ -14,6 +14,7 @@
 //	reading, writing               reader.go, writer.go, fanout.go
 //	the handshake                  acceptor.go, handshake.go, turns.go, framer.go, secrets.go, reason.go
 //	with a goroutine               conn.go
+//	to another program             state.go
 //
 // # Owners
 //
@@ -92,6 +93,9 @@
 //	                                use; of a Conn, as long as it lives
 //	plaintext of a half-sent record a slice of the log, in Writer.busy  the record has gone
 //
+// When the program is replaced, Session.Append puts what keys has, and that plaintext, into
+// its caller's bytes, and ParseSession takes them out of those: who has them wipes them.
+//
 // What crypto/tls has made itself (its own copies of the secrets, those of the
 // handshake, the buffer in which the line was formatted) is garbage once the handshake
 // is done, and not wiped: it gives nobody the means. Nor are the stacks on which a secret
@@ -117,6 +121,7 @@
 // KeyUpdate or an alert waits behind it, data, too. Its tag is kept, so that with other
 // bytes it would be found to be another, and not be sent. What was sealed behind it in
 // the scratch, and of which the socket has taken nothing, has left the process in no
-// way; its numbers are free. Our keys change before the record 2^24, and when the peer
-// asks for it.
+// way; its numbers are free. All of that goes with a Session to another program, and
+// exactly one of the two goes on with it. Our keys change before the record 2^24, and
+// when the peer asks for it.
 package tls13

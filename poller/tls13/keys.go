@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"crypto/tls"
 	"encoding/binary"
+	"math"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -144,6 +145,24 @@ func (k *keys) nonce(to *[nonceSize]byte, seq uint64) {
 	*to = k.iv
 	tail := to[nonceSize-8:]
 	binary.BigEndian.PutUint64(tail, binary.BigEndian.Uint64(tail)^seq)
+}
+
+// append appends the keys as they are, and nothing that would have to be derived again.
+func (k *keys) append(b []byte) []byte {
+	b = binary.AppendUvarint(append(b, byte(k.suite)), k.seq)
+	b = append(append(b, k.material[:]...), k.iv[:]...)
+	return append(appendBool(b, k.client), k.useless, k.owes)
+}
+
+func (k *keys) parse(p *parser) {
+	k.suite = suite(p.byte(byte(chacha)))
+	p.require(k.suite >= aes128)
+	k.seq = p.uint(math.MaxUint64)
+	p.fill(k.material[:])
+	p.fill(k.iv[:])
+	k.client = p.bool()
+	k.useless = p.byte(uselessMost + 1)
+	k.owes = p.byte(owesUpdate | owesAlert | ended)
 }
 
 // wipe forgets the secret and what was derived from it.

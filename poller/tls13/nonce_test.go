@@ -11,7 +11,8 @@ import (
 )
 
 // No number is used twice with different bytes, whatever the socket takes of what, and
-// when: not a record that is half sent, nor one that was sealed behind it.
+// when, and when the program is replaced: not a record that is half sent, nor one that
+// was sealed behind it.
 func TestNoNumberIsUsedTwiceWithDifferentBytes(t *testing.T) {
 	for _, s := range suites {
 		for i := range 25 {
@@ -43,14 +44,19 @@ func schedule(t *testing.T, s suite, seed uint64) {
 	}
 	var c Ciphers
 	var want []byte
+	var given []byte // last: a Writer that was carried has what it needs of it
 	for range 60 {
-		switch r.IntN(8) {
+		switch r.IntN(10) {
 		case 0:
 			c.Tick()
 		case 1:
 			w.Update()
 		case 2:
 			w.Flush(l.worker, &c, 0)
+		case 3, 4:
+			server, c = carried(t, server), Ciphers{}
+			w = &server.Writer
+			clear(given)
 		default:
 			p := make([]byte, 1+r.IntN(1<<r.IntN(18)))
 			for i := range p {
@@ -61,6 +67,7 @@ func schedule(t *testing.T, s suite, seed uint64) {
 				t.Fatal("send:", n)
 			}
 			want = append(want, p[:max(n, 0)]...)
+			given = p
 		}
 		if l.fault != nil {
 			t.Fatal(l.fault)
@@ -83,22 +90,36 @@ func schedule(t *testing.T, s suite, seed uint64) {
 	}
 }
 
-// The same for each length at which the first and the second write may be cut.
+// The same for each length at which the first and the second write may be cut, and with a
+// Writer that is carried before each.
 func TestEveryShortWriteGoesOnWithTheSameRecords(t *testing.T) {
+	for _, replaced := range []bool{false, true} {
+		everyShortWrite(t, replaced)
+	}
+}
+
+func everyShortWrite(t *testing.T, replaced bool) {
 	data := []byte("what is sent in one record, or in two, and with new keys between them")
 	server, client := newPair(aes128)
 	size := 2*overhead + len(data) + overhead + len(keyUpdate) + overhead + 2
 	var c Ciphers
 	for first := 1; first <= size; first++ {
 		for _, second := range []int{1, 2, first, size} {
-			w, reader := server.Writer, client.Reader // copies: the same keys each time
+			s, reader := *server, client.Reader // copies: the same keys each time
+			w := &s.Writer
 			cuts := []int{first, poller.WouldBlock, second}
-			l := newLine(-1).watch(&w)
+			l := newLine(-1).watch(w)
 			l.takes = func(n int) int {
 				if len(cuts) > 0 {
 					n, cuts = min(n, cuts[0]), cuts[1:]
 				}
 				return n
+			}
+			carry := func() {
+				if replaced {
+					c.Drop(w)
+					w = &carried(t, &Session{s.Reader, *w}).Writer
+				}
 			}
 			at, asked := 0, false
 			for at < len(data) || w.Pending() {
@@ -109,16 +130,21 @@ func TestEveryShortWriteGoesOnWithTheSameRecords(t *testing.T) {
 					asked = true
 					w.Update()
 				}
-				if n := w.Send(l.worker, &c, 0, data[at:end]); n > 0 {
+				carry()
+				p := bytes.Clone(data[at:end])
+				if n := w.Send(l.worker, &c, 0, p); n > 0 {
 					at += n
+				}
+				if carry(); replaced {
+					clear(p)
 				}
 			}
 			w.End(CloseNotify)
-			for w.Flush(l.worker, &c, 0) != 0 {
+			for carry(); w.Flush(l.worker, &c, 0) != 0; carry() {
 			}
 			got := readAll(&reader, &chunks{l.bytes, size}, make([]byte, 64<<10))
 			if l.fault != nil || !bytes.Equal(got.plain, data) || got.end != 0 || len(l.bytes) != size {
-				t.Fatalf("cut at %d and %d: %v; %q, end %d %v, %d bytes", first, second, l.fault, got.plain, got.end, got.alert, len(l.bytes))
+				t.Fatalf("cut at %d and %d, replaced %v: %v; %q, end %d %v, %d bytes", first, second, replaced, l.fault, got.plain, got.end, got.alert, len(l.bytes))
 			}
 		}
 	}

@@ -2,6 +2,8 @@ package tls13
 
 import (
 	"crypto/cipher"
+	"encoding/binary"
+	"math"
 	"sync"
 
 	"chatd/poller"
@@ -68,6 +70,49 @@ type reading struct {
 	ended bool
 	end   int // the Got.N from then on
 	alert Alert
+}
+
+func (r *Reader) append(b []byte) []byte {
+	b = r.keys.append(b)
+	if b = appendBool(b, r.busy != nil); r.busy != nil {
+		b = r.busy.append(b)
+	}
+	return b
+}
+
+func (r *Reader) parse(p *parser) {
+	if r.keys.parse(p); p.bool() {
+		r.work().parse(p)
+	}
+}
+
+func (x *reading) append(b []byte) []byte {
+	b = appendBool(appendBytes(b, x.partial), x.fresh)
+	b = appendBytes(b, x.held)
+	b = append(append(b, x.message[:]...), byte(x.have))
+	b = binary.AppendUvarint(b, uint64(x.body))
+	b = binary.AppendUvarint(b, uint64(x.second))
+	b = append(b, byte(x.updates))
+	if b = appendBool(b, x.ended); x.ended {
+		b = append(binary.AppendUvarint(b, uint64(-x.end)), byte(x.alert))
+	}
+	return b
+}
+
+func (x *reading) parse(p *parser) {
+	x.partial, x.fresh = p.bytes(RecordMost), p.bool()
+	p.require(x.fresh || len(x.partial) < RecordMost) // else there would be no room for more
+	x.held = p.bytes(RecordMost)
+	p.fill(x.message[:])
+	x.have = int(p.byte(byte(len(x.message))))
+	x.body = int(p.uint(1<<24 - 1))
+	x.second = uint32(p.uint(math.MaxUint32))
+	x.updates = int(p.byte(updatesMost + 1))
+	if x.ended = p.bool(); x.ended {
+		x.end = -int(p.uint(-Alerted))
+		p.require(x.end != poller.WouldBlock) // it would not be the end
+		x.alert = Alert(p.byte(math.MaxUint8))
+	}
 }
 
 // records has room for one record each.
@@ -340,6 +385,9 @@ func (r *Reader) finish(n int, a Alert) {
 		b.partial = nil
 	}
 }
+
+// Idle reports whether nothing has been read that was not given, and more may come.
+func (r *Reader) Idle() bool { return r.busy == nil }
 
 func (r *Reader) ended() bool { return r.busy != nil && r.busy.ended }
 

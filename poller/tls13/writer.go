@@ -3,6 +3,8 @@ package tls13
 import (
 	"bytes"
 	"crypto/cipher"
+	"encoding/binary"
+	"math"
 
 	"golang.org/x/sys/unix"
 
@@ -57,6 +59,53 @@ type writing struct {
 	tag   [tagSize]byte // that it has; with another it is not the same record
 
 	alert Alert // that is owed
+}
+
+func (w *Writer) append(b []byte) []byte {
+	b = w.keys.append(b)
+	sending := w.busy != nil && w.busy.sent > 0
+	if b = appendBool(b, sending); sending {
+		b = w.busy.appendRecord(b)
+	}
+	if w.owes&owesAlert != 0 {
+		b = append(b, byte(w.busy.alert))
+	}
+	return b
+}
+
+func (w *Writer) parse(p *parser) {
+	w.keys.parse(p)
+	p.require(w.seq <= updateAt+1) // an alert may come behind the last record under the keys
+	if p.bool() {
+		w.work().parseRecord(p)
+		kind := w.busy.kind
+		p.require(w.owes&ended == 0 &&
+			(kind != typeHandshake || w.owes&owesUpdate != 0) && (kind != typeAlert || w.owes&owesAlert != 0))
+	}
+	if w.owes&owesAlert != 0 {
+		w.work().alert = Alert(p.byte(math.MaxUint8))
+	}
+}
+
+// appendRecord appends what there is to know of the record that is half sent.
+func (x *writing) appendRecord(b []byte) []byte {
+	b = appendBytes(append(b, x.kind), x.plain)
+	return append(binary.AppendUvarint(b, uint64(x.sent)), x.tag[:]...)
+}
+
+func (x *writing) parseRecord(p *parser) {
+	x.kind = p.byte(typeData)
+	x.plain = p.bytes(plainMost)
+	switch x.kind {
+	case typeData:
+	case typeHandshake:
+		p.require(bytes.Equal(x.plain, keyUpdate))
+	default:
+		p.require(x.kind == typeAlert && len(x.plain) == 2)
+	}
+	x.sent = int(p.uint(uint64(overhead + len(x.plain) - 1)))
+	p.require(x.sent > 0)
+	p.fill(x.tag[:])
 }
 
 // Ciphers are those of Writers that are busy. They are built when needed, and let go
