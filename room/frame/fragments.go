@@ -1,9 +1,13 @@
 package frame
 
 import (
+	"bytes"
+	"math"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+
+	"chatd/room/carry"
 )
 
 // fragments is a message of which some frames have come (RFC 6455 §5.4).
@@ -13,6 +17,38 @@ type fragments struct {
 	count      int // of fragments
 	payload    []byte
 	checked    int // bytes of payload that are known to be whole UTF-8 characters
+}
+
+// Carry writes what the Decoder keeps.
+func (d *Decoder) Carry(w *carry.Writer) {
+	f := d.fragments
+	w.Bool(f != nil)
+	if f == nil {
+		return
+	}
+	w.Uint(uint64(f.op))
+	w.Bool(f.compressed)
+	w.Uint(uint64(f.count))
+	w.Bytes(f.payload)
+}
+
+// Restore reads what Carry has written. The Decoder's rules may be others by now. Whether
+// text is UTF-8 is looked at from its beginning.
+func (d *Decoder) Restore(r *carry.Reader) {
+	if !r.Bool() {
+		return
+	}
+	f := &fragments{
+		op:         ws.OpCode(r.UpTo(bitsOp)),
+		compressed: r.Bool(),
+		count:      int(r.UpTo(math.MaxInt)),
+		payload:    bytes.Clone(r.Bytes()),
+	}
+	if f.op != ws.OpText && f.op != ws.OpBinary {
+		r.Fail("a message of the opcode %d", f.op)
+		return
+	}
+	d.fragments = f
 }
 
 // add takes one fragment's payload in. The memory grows by doubling, but never

@@ -16,12 +16,15 @@ import (
 	"hash"
 	"strings"
 	"sync"
+
+	"chatd/room/carry"
 )
 
 // Secrets are the keys that sign and verify sessions. They are not changed once
 // they are in use, by any number of goroutines.
 type Secrets struct {
 	signers []sync.Pool // of *signer, for each secret: the first signs, all verify
+	random  string      // that one of them is of, which nobody else knows; "": all were given
 }
 
 // signer signs ids with one secret.
@@ -34,14 +37,36 @@ type signer struct {
 // another without a session becoming void. Without any there is a random one,
 // and sessions end with the process.
 func New(secrets ...string) *Secrets {
+	s := new(Secrets)
 	if len(secrets) == 0 {
-		return New(rand.Text())
+		s.random = rand.Text()
+		secrets = []string{s.random}
 	}
-	s := &Secrets{make([]sync.Pool, len(secrets))}
-	for i, secret := range secrets {
-		s.signers[i].New = func() any { return &signer{mac: hmac.New(sha256.New, []byte(secret))} }
-	}
+	s.use(secrets)
 	return s
+}
+
+func (s *Secrets) use(secrets []string) {
+	for _, secret := range secrets {
+		s.signers = append(s.signers, sync.Pool{New: func() any { return &signer{mac: hmac.New(sha256.New, []byte(secret))} }})
+	}
+}
+
+// Carry writes what the next program is not given: the random secret.
+func (s *Secrets) Carry(w *carry.Writer) { w.String(s.random) }
+
+// Restore has s verify what the one before did by a random secret, and sign by it, too,
+// unless others were given. It comes before s is used.
+func (s *Secrets) Restore(r *carry.Reader) {
+	random := r.String()
+	if random == "" {
+		return
+	}
+	if s.random != "" {
+		s.signers = nil
+	}
+	s.random = random
+	s.use([]string{random})
 }
 
 // idEncoding is base32 (RFC 4648 §6) in small letters.

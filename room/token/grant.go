@@ -1,6 +1,11 @@
 package token
 
-import "strings"
+import (
+	"math"
+	"strings"
+
+	"chatd/room/carry"
+)
 
 // Grant is what a token allows, and who its client is. It is not changed.
 type Grant struct {
@@ -12,6 +17,32 @@ type Grant struct {
 
 	rooms   []string // patterns of those that it may come into, unless
 	anyRoom bool     // it may come into all
+}
+
+// Carry writes the grant.
+func (g *Grant) Carry(w *carry.Writer) {
+	w.String(g.Subject)
+	w.String(g.Name)
+	w.Bool(g.Named)
+	w.Bool(g.Say)
+	w.Int(g.Expires)
+	w.Bool(g.anyRoom)
+	w.Uint(uint64(len(g.rooms)))
+	for _, pattern := range g.rooms {
+		w.String(pattern)
+	}
+}
+
+// Restore reads a grant that Carry has written.
+func Restore(r *carry.Reader) *Grant {
+	g := &Grant{Subject: r.String(), Name: r.String(), Named: r.Bool(), Say: r.Bool(), Expires: r.Int(), anyRoom: r.Bool()}
+	if len(g.Subject) > maxSubject {
+		r.Fail("a subject of %d bytes", len(g.Subject))
+	}
+	for range r.Count(math.MaxInt) {
+		g.rooms = append(g.rooms, r.String())
+	}
+	return g
 }
 
 // Allows reports whether the room is one of those that the client may come into.
