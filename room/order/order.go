@@ -73,6 +73,13 @@ type Asker interface {
 	Ask(name string, answer func(last uint64, err error))
 }
 
+// Resumer is a Source that knows of a room only what was said there.
+type Resumer interface {
+	// Resume is Enter for a room that another program of this server was in: if the Source
+	// does not know of it, the epoch is still the one that it had.
+	Resume(name string, epoch uint32, room Room)
+}
+
 // Keeper is a Room that can be asked what it keeps, for another node that has none of
 // it yet.
 type Keeper interface {

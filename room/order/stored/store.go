@@ -139,13 +139,16 @@ func (s *Store) Rooms() []string {
 }
 
 // Enter implements order.Source.
-func (s *Store) Enter(name string, inside order.Room) {
+func (s *Store) Enter(name string, inside order.Room) { s.Resume(name, newEpoch(), inside) }
+
+// Resume implements order.Resumer.
+func (s *Store) Resume(name string, epoch uint32, inside order.Room) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.rooms[name]
 	if r == nil {
 		s.nextID++
-		r = &room{name: name, id: s.nextID, epoch: newEpoch(), first: 1}
+		r = &room{name: name, id: s.nextID, epoch: epoch, first: 1}
 		s.rooms[name] = r
 	}
 	r.inside = inside
@@ -301,6 +304,24 @@ func (s *Store) Stats() Stats {
 		st.Bytes = file.Size()
 	}
 	return st
+}
+
+// flushInterval is how often Flush looks.
+const flushInterval = time.Millisecond
+
+// Flush returns when all that has its place is on disk, or says why it can't be. Nothing
+// may be published meanwhile.
+func (s *Store) Flush() error {
+	for {
+		s.mu.Lock()
+		waits, err := len(s.pending) > 0 || len(s.gone) > 0 || !s.begun.IsZero(), s.trouble()
+		s.mu.Unlock()
+		if !waits || err != nil {
+			return err
+		}
+		s.hurry()
+		time.Sleep(flushInterval)
+	}
 }
 
 // Close implements order.Source.
