@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"chatd/room/carry"
 	"chatd/room/framelog"
 )
 
@@ -52,6 +53,67 @@ type track struct {
 // history.
 const maxSpacing = 64
 
+// carry writes what is kept, and of each log what somebody has yet to read: the one that
+// is furthest behind is at oldest, the zero value if nobody is. The frames themselves are
+// carried, of all streams: of some a part was sent, and what follows must be its rest.
+//
+// It is the hub's, and reads what the directory owns: nothing changes meanwhile.
+func (a *archive) carry(w *carry.Writer, oldest *[streams]framelog.Cursor) {
+	for x, t := range a.tracks {
+		if stream(x) != rawStream {
+			w.Bool(t != nil)
+		}
+		if t != nil {
+			t.carry(w, a.floor, oldest[x])
+		}
+	}
+	a.history.carry(w)
+	a.crowd.carry(w)
+	w.Uint(uint64(a.noticeAt.Load()))
+	w.Int(a.spoken)
+}
+
+// restoreArchive reads h's, and with it h's raw log. Where each log begins is returned
+// for cursors in them.
+func restoreArchive(r *carry.Reader, h *hub) (begins [streams]framelog.Cursor) {
+	a := newArchive(h)
+	logs := [streams]*framelog.Log{rawStream: &h.log}
+	for x := range streams {
+		if x != rawStream && r.Bool() {
+			logs[x] = new(framelog.Log)
+		}
+		if l := logs[x]; l != nil {
+			begins[x] = l.Restore(r, x == eventStream || x == bareStream)
+			if l.Head().Seq != h.log.Head().Seq {
+				r.Fail("a log ends at %d, and the raw one at %d", l.Head().Seq, h.log.Head().Seq)
+			}
+		}
+	}
+	head := h.log.Head().Seq
+	a.history.restore(r, head)
+	for x, l := range logs {
+		if l == nil {
+			continue
+		}
+		if begins[x].Seq > a.floor {
+			r.Fail("a log begins at %d, and what is kept at %d", begins[x].Seq, a.floor)
+		}
+		if r.Err() != nil {
+			return begins
+		}
+		a.tracks[x] = restoreTrack(l, begins[x], a.floor, a.spacing)
+	}
+	a.crowd.restore(r)
+	a.noticeAt.Store(r.Uint32())
+	a.spoken = r.Int()
+	h.archive = a
+	if h.floor() < head {
+		h.flags.Or(hubKeeps)
+	}
+	h.account(nil)
+	return begins
+}
+
 // newArchive is one in which nothing is kept yet.
 func newArchive(h *hub) *archive {
 	a := &archive{spacing: uint64(min(max(h.server.config.History/8, 1), maxSpacing))}
@@ -64,6 +126,29 @@ func newArchive(h *hub) *archive {
 func newTrack(l *framelog.Log) *track {
 	t := &track{log: l}
 	t.restart()
+	return t
+}
+
+// carry writes the log from oldest on, or from the message behind floor on if that is
+// sooner.
+func (t *track) carry(w *carry.Writer, floor uint64, oldest framelog.Cursor) {
+	from := t.at(floor)
+	if oldest != (framelog.Cursor{}) && oldest.Seq < floor {
+		from = oldest
+	}
+	t.log.Carry(w, from)
+}
+
+// restoreTrack is that of a log that begins at begin, and whose history does behind
+// floor.
+func restoreTrack(l *framelog.Log, begin framelog.Cursor, floor, spacing uint64) *track {
+	at := begin.Forward(floor)
+	t := &track{log: l, marks: []framelog.Cursor{at}}
+	_, t.memory = at.Extent()
+	for head := l.Head().Seq; head-at.Seq >= spacing; {
+		at = at.Forward(at.Seq + spacing)
+		t.marks = append(t.marks, at)
+	}
 	return t
 }
 

@@ -1,11 +1,15 @@
 package room
 
 import (
-	"hash/maphash"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
+
+	"chatd/room/carry"
 )
 
 // maxBans is how many there are at most: one more, and the first to end ends now. Each
@@ -19,6 +23,7 @@ type bans struct {
 	some atomic.Bool // there are some: without any nobody needs the lock; written under it
 
 	mu    sync.Mutex
+	key   [16]byte          // of the hashes, so that nobody finds two that are the same; zero: there was no ban yet
 	until map[banned]uint32 // the tick at which each ends
 	order []ban             // as they will end
 }
@@ -32,19 +37,57 @@ type ban struct {
 	until uint32
 }
 
-var banSeed = maphash.MakeSeed()
-
 // bannedFrom is the one with the id, in that room.
-func bannedFrom(room, id string) banned {
-	return banned(maphash.Comparable(banSeed, [2]string{room, id}))
+func (b *bans) bannedFrom(room, id string) banned {
+	said := make([]byte, 0, 128)
+	said = binary.AppendUvarint(append(said, b.key[:]...), uint64(len(room)))
+	sum := sha256.Sum256(append(append(said, room...), id...))
+	return banned(binary.BigEndian.Uint64(sum[:]))
+}
+
+// carry writes the bans by their hashes, and what those are made with.
+func (b *bans) carry(w *carry.Writer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w.Bytes(b.key[:])
+	w.Uint(uint64(len(b.order)))
+	for _, x := range b.order {
+		w.Uint(uint64(x.who))
+		w.Uint(uint64(x.until))
+	}
+}
+
+func (b *bans) restore(r *carry.Reader) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if key := r.Bytes(); copy(b.key[:], key) != len(b.key) || len(key) != len(b.key) {
+		r.Fail("a key of %d bytes", len(key))
+	}
+	n := r.Count(maxBans)
+	b.until, b.order = make(map[banned]uint32, n), make([]ban, 0, n)
+	last := uint32(0)
+	for range n {
+		x := ban{banned(r.Uint()), r.Uint32()}
+		if _, twice := b.until[x.who]; twice || x.until < last {
+			r.Fail("a ban that is there twice, or ends before the one that is to end first")
+			return
+		}
+		last = x.until
+		b.until[x.who] = x.until
+		b.order = append(b.order, x)
+	}
+	b.some.Store(n > 0)
 }
 
 // add keeps the id out of the room until a tick, or for longer if it was to be so.
 func (b *bans) add(room, id string, now, until uint32) {
-	who := bannedFrom(room, id)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expire(now)
+	if b.key == [16]byte{} {
+		_, _ = rand.Read(b.key[:]) // never fails
+	}
+	who := b.bannedFrom(room, id)
 	if b.until == nil {
 		b.until = make(map[banned]uint32)
 	}
@@ -77,7 +120,7 @@ func (b *bans) has(room, id string, now uint32) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expire(now)
-	_, has := b.until[bannedFrom(room, id)]
+	_, has := b.until[b.bannedFrom(room, id)]
 	return has
 }
 

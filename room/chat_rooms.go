@@ -119,6 +119,13 @@ func (cs *chatSession) settle(w *poller.Worker) {
 	t.end()
 }
 
+// enters reports whether its session has yet to see how a join has ended. Nothing else may
+// be under way.
+func (c *client) enters() bool {
+	cs := c.chat()
+	return cs != nil && cs.stays != nil && cs.stays.entry != nil
+}
+
 // leaveRoom takes the client out of a room: what it said there is heard, and the
 // answer comes behind the last message that it gets.
 func (cs *chatSession) leaveRoom(t *turn, h *hub) {

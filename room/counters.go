@@ -1,10 +1,14 @@
 package room
 
 import (
+	"maps"
+	"math"
+	"slices"
 	"sync/atomic"
 
 	"chatd/poller"
 	"chatd/poller/tls13"
+	"chatd/room/carry"
 	"chatd/room/chat"
 )
 
@@ -82,6 +86,85 @@ func (t workerCounters) sum(counter func(*counters) *atomic.Uint64) (n uint64) {
 	return n
 }
 
+// totals calls f with each count that goes on when the program is replaced: all but the
+// levels, which what is restored counts again.
+func (t *counters) totals(f func(name string, count *atomic.Uint64)) {
+	f("accepted", &t.accepted)
+	f("joined", &t.joined)
+	f("messages", &t.messages)
+	f("logged", &t.logged)
+	f("due", &t.due)
+	f("delivered", &t.delivered)
+	f("lost", &t.lost)
+	f("received", &t.received)
+	f("sent", &t.sent)
+	f("deflated", &t.deflated)
+	f("deflateIn", &t.deflateIn)
+	f("deflateOut", &t.deflateOut)
+	f("inflated", &t.inflated)
+	f("published", &t.published)
+	f("repeated", &t.repeated)
+	f("unplaced", &t.unplaced)
+	f("skipped", &t.skipped)
+	f("caughtUp", &t.caughtUp)
+	for i, name := range resumeNames {
+		f("resumes/"+name, &t.resumes[i])
+	}
+	for i, why := range gapReasons {
+		f("gaps/"+string(why), &t.gaps[i])
+	}
+	for r := SlowConsumer; r < reasons; r++ {
+		f("dropped/"+r.String(), &t.dropped[r])
+	}
+	for i, name := range limitNames {
+		f("throttled/"+name, &t.throttled[i])
+	}
+	for i, code := range chat.Codes {
+		f("rejected/"+string(code), &t.rejected[i])
+	}
+}
+
+// carryTotals writes the server's counts that are not 0 by their names: the next program
+// may have others, too, and some may be gone.
+func (s *Server) carryTotals(w *carry.Writer) {
+	sums := make(map[string]uint64)
+	s.totals(func(name string, count *atomic.Uint64) {
+		if n := count.Load(); n > 0 {
+			sums[name] += n
+		}
+	})
+	w.Uint(uint64(len(sums)))
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		w.String(name)
+		w.Uint(sums[name])
+	}
+}
+
+// restoreTotals reads what carryTotals has written: to the poller's, who counts what is
+// counted outside of the pool.
+func (s *Server) restoreTotals(r *carry.Reader) {
+	sums := make(map[string]uint64)
+	for range r.Count(math.MaxInt) {
+		name := r.String()
+		sums[name] = r.Uint()
+	}
+	s.totals(func(name string, count *atomic.Uint64) {
+		count.Add(sums[name])
+		delete(sums, name) // only the first worker's
+	})
+}
+
+// totals calls f with each count of the server's.
+func (s *Server) totals(f func(name string, count *atomic.Uint64)) {
+	for i := range s.counters {
+		s.counters[i].totals(f)
+	}
+	s.tls.totals(f)
+	s.refusals.totals(f)
+	f("born", &s.directory.born)
+	f("removed", &s.directory.removed)
+}
+
 // secureCounters count what comes of TLS. That is seldom: any worker writes them.
 type secureCounters struct {
 	full, resumed atomic.Uint64   // handshakes
@@ -92,4 +175,14 @@ type secureCounters struct {
 
 func newSecureCounters() secureCounters {
 	return secureCounters{failed: make([]atomic.Uint64, len(tls13.Reasons())+1)}
+}
+
+func (t *secureCounters) totals(f func(name string, count *atomic.Uint64)) {
+	f("tls/full", &t.full)
+	f("tls/resumed", &t.resumed)
+	f("tls/truncated", &t.truncated)
+	f("tls/broken", &t.broken)
+	for _, r := range tls13.Reasons() {
+		f("tls/failed/"+r.String(), &t.failed[r])
+	}
 }

@@ -2,12 +2,16 @@ package room
 
 import (
 	"log/slog"
+	"maps"
+	"math"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"chatd/poller"
+	"chatd/room/carry"
 	"chatd/room/handshake"
 	"chatd/room/token"
 )
@@ -38,6 +42,57 @@ type disconnects struct {
 type unreported struct {
 	count int
 	last  Disconnect
+}
+
+func (e *Disconnect) carry(w *carry.Writer) {
+	w.Int(e.Time.UnixNano())
+	carryAddr(w, e.Source)
+	w.String(e.Reason)
+	w.Uint(uint64(e.Code))
+	w.Uint(uint64(e.Lag))
+}
+
+func (e *Disconnect) restore(r *carry.Reader) {
+	e.Time = time.Unix(0, r.Int())
+	e.Source = restoreAddr(r)
+	e.Reason = r.String()
+	e.Code = int(r.UpTo(math.MaxUint16))
+	e.Lag = int(r.UpTo(math.MaxInt))
+}
+
+// carry writes the ones that are remembered, the oldest first, and what the log has not
+// been told.
+func (d *disconnects) carry(w *carry.Writer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w.Uint(uint64(d.count))
+	for i := max(0, d.count-remembered); i < d.count; i++ {
+		d.ring[i%remembered].carry(w)
+	}
+	w.Uint(uint64(len(d.fresh)))
+	for _, reason := range slices.Sorted(maps.Keys(d.fresh)) {
+		n := d.fresh[reason]
+		w.Uint(uint64(n.count))
+		n.last.carry(w) // it has the reason
+	}
+}
+
+func (d *disconnects) restore(r *carry.Reader) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count = int(r.UpTo(1 << 60)) // and goes on from there
+	for i := max(0, d.count-remembered); i < d.count; i++ {
+		d.ring[i%remembered].restore(r)
+	}
+	d.fresh = nil
+	for range r.Count(math.MaxInt) {
+		n := &unreported{count: int(r.UpTo(math.MaxInt))}
+		n.last.restore(r)
+		if d.fresh == nil {
+			d.fresh = make(map[string]*unreported)
+		}
+		d.fresh[n.last.Reason] = n
+	}
 }
 
 func (d *disconnects) add(e Disconnect) {
@@ -109,6 +164,13 @@ func newRefusals() refusals {
 		}
 	}
 	return refusals{m}
+}
+
+// totals calls f with each count.
+func (c *refusals) totals(f func(name string, count *atomic.Uint64)) {
+	for reason, count := range c.refusedFor {
+		f("refused/"+reason, count)
+	}
 }
 
 // refused counts a connection whose handshake failed and was answered with an

@@ -79,6 +79,8 @@
 //	                       shard_tick.go, doubt.go
 //	what can be asked      inspect.go, inspect_rooms.go, stats.go, counters.go,
 //	                       disconnects.go, reason.go
+//	who goes on with it    freeze.go, carry.go, carry_rooms.go, carry_ordered.go,
+//	                       carry_members.go; the form of what is carried: package carry
 //
 // A client is in the hands of one owner at a time: pending → directory → hub →
 // shard → pending. Sessions ask it for things by setting event bits and entering
@@ -103,6 +105,33 @@
 // Whoever runs the server can ask owners about what they own (inspect.go): the
 // question is answered on the owner's own Task.
 //
+// # Another program goes on
+//
+// Whoever runs the server can have another program go on with it, in the same process:
+//
+//	Freeze ──▶ Carry ──bytes, descriptors──▶ New, Restore ──▶ Revive
+//	  │
+//	  └─────▶ Thaw: there is none
+//
+// What keeps it simple is that nothing waits in a Task: a session that may not read
+// returns, and who is not caught up has an outbox. So when sessions read no more and time
+// stands still, all that is under way comes to its end by itself, and the server is frozen
+// when no inbox has anything and no pass, change, reply or post is anybody's. Then the
+// pool stands still, too, and whoever has frozen it owns what all Tasks own, until Thaw. A
+// Source may tell of messages meanwhile: they wait in its rooms' inboxes, which end with
+// the program, and are told again to the next one, which says from where on.
+//
+// What is carried is what an owner has between two runs of its Task, no more: places in
+// lists, rosters and marks follow from it, links, queues and inboxes are empty. What
+// follows is made again by the one who would have made it. An owner writes its part in a
+// function carry and reads it in restore, side by side; tests name each field of an owner,
+// with what becomes of it. Restore believes nothing: what it reads is refused, or can be
+// gone on with, whatever it is. Before Revive nothing runs; then each owner has a run, and
+// finds what is to be done.
+//
+// Handshakes of TLS and requests that net/http answers are not carried: Freeze waits a
+// moment for them, and what is left ends with the program.
+//
 // # Invariants
 //
 //   - Between passes, every ready member of a roster is at the roster's pos, and a
@@ -120,7 +149,10 @@
 //   - What is handed over to a Source has one end: it has its place, or it has none and
 //     its author is told so, if he can be. What the Source tells of is in the logs,
 //     or a gap is.
-//   - Whole frames are written, whatever rooms they are of.
+//   - Whole frames are written, whatever rooms they are of, and whichever program has
+//     begun one.
+//   - In a frozen server nothing is under way: each message is in the logs of its room,
+//     and each connection has an owner.
 //   - A session reads nothing while a change of rooms is under way, an answer of its
 //     client's own is not written, or a room in which it has spoken is behind.
 //   - All members' dues, counted by when they came and left, are what they got

@@ -34,7 +34,7 @@ func TestMembershipIsToldAfterTheHandshakesAnswerIsWritten(t *testing.T) {
 	m.worker.Sender = e
 	c := &client{server: m.server, slot: -1}
 	st := &stub{c: c}
-	c.Attach(0, m.pool, st)
+	c.Attach(firstFD, m.pool, st)
 	e.c, e.network = c, network{{free: 1000}}
 	told := false
 	st.onRun = func() {

@@ -2,9 +2,11 @@ package room
 
 import (
 	"hash/maphash"
+	"math"
 	"slices"
 
 	"chatd/poller"
+	"chatd/room/carry"
 	"chatd/room/chat"
 )
 
@@ -51,6 +53,45 @@ func nonceHash(id, nonce string) uint64 {
 	_ = h.WriteByte(0)
 	_, _ = h.WriteString(nonce)
 	return h.Sum64()
+}
+
+// carry writes what is known. A nonce is carried as it is, since each process has its
+// own seed for the hashes.
+func (y *history) carry(w *carry.Writer) {
+	w.Uint(y.floor)
+	w.Int(y.before)
+	live := y.entries[y.gone:]
+	w.Uint(uint64(len(live)))
+	var authors cast
+	for _, e := range live {
+		w.Uint(e.first)
+		w.Int(e.at)
+		authors.carry(w, e.author)
+		w.String(e.nonce)
+	}
+}
+
+// restore reads what carry has written; y is new, and head that of the log.
+func (y *history) restore(r *carry.Reader, head uint64) {
+	y.floor = r.UpTo(head)
+	y.before = r.Int()
+	var authors cast
+	for i := range r.Count(math.MaxInt) {
+		e := entry{first: r.UpTo(head), at: r.Int(), author: authors.restore(r), nonce: r.String()}
+		switch {
+		case i == 0 && e.first > y.floor+1 || i > 0 && e.first <= y.entries[i-1].first:
+			r.Fail("what is known of the message %d is not in its place", e.first)
+		case e.nonce != "" && (e.author == nil || e.author == missing):
+			r.Fail("the message %d has a nonce and no author", e.first)
+		}
+		if r.Err() != nil {
+			break
+		}
+		y.note(e, true)
+	}
+	if (len(y.entries) > 0) != (y.floor < head) {
+		r.Fail("%d entries for the messages from %d to %d", len(y.entries), y.floor+1, head)
+	}
 }
 
 // last is the time of the last message; -1: not known.

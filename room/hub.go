@@ -13,7 +13,7 @@ import (
 // maxBacklog is how many bytes may wait for the hub before sessions stop reading.
 const maxBacklog = 256 << 10
 
-// parked is a session that waits until the hub has caught up.
+// parked is a session that waits until the hub has caught up, or the server goes on.
 type parked struct {
 	link *parked
 	c    *client

@@ -1,7 +1,9 @@
 package room
 
 import (
+	"chatd/poller"
 	"chatd/poller/tls13"
+	"chatd/room/carry"
 	"chatd/room/frame"
 )
 
@@ -15,6 +17,30 @@ type inbound struct {
 	meter   meter
 
 	handshake *tls13.Handshake // of TLS, under way
+}
+
+func (in *inbound) carry(w *carry.Writer) {
+	w.Bytes(in.tail)
+	w.Bool(in.more)
+	in.decoder.Carry(w)
+	in.meter.carry(w)
+}
+
+// restore reads what carry has written, of a session in that phase.
+func (in *inbound) restore(r *carry.Reader, of phase, rates *rates) {
+	in.tail = append([]byte(nil), r.Bytes()...)
+	in.more = r.Bool()
+	in.decoder.Restore(r)
+	in.meter.restore(r, rates)
+	// Read is behind the tail, where there must be room.
+	switch unfinished := max(frame.Want(in.tail), frame.MaxHeader+4); {
+	case of == phaseOpen && !in.more && len(in.tail) >= unfinished:
+		r.Fail("%d bytes are no unfinished frame", len(in.tail))
+	case of != phaseOpen && (in.more || !in.meter.atRest()):
+		r.Fail("one who is no member has sent messages")
+	case of != phaseOpen && len(in.tail) >= poller.ScratchSize:
+		r.Fail("a head, or what follows, of %d bytes", len(in.tail))
+	}
 }
 
 // unread is what was read and is not used yet.

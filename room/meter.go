@@ -1,6 +1,10 @@
 package room
 
-import "time"
+import (
+	"time"
+
+	"chatd/room/carry"
+)
 
 // ticksPerSecond is the unit of the meters: rates are tokens per second, time
 // comes in ticks, so a token is this many units.
@@ -21,6 +25,25 @@ type meter struct {
 	at    uint32 // the tick up to which used has drained
 	until uint32 // the tick from which the session goes on
 	used  cost
+}
+
+func (m *meter) carry(w *carry.Writer) {
+	w.Uint(uint64(m.at))
+	w.Uint(uint64(m.until))
+	for _, used := range m.used {
+		w.Uint(uint64(used))
+	}
+}
+
+// restore reads what carry has written. Of what is not limited any more nothing was used.
+func (m *meter) restore(r *carry.Reader, rates *rates) {
+	m.at, m.until = r.Uint32(), r.Uint32()
+	for i := range m.used {
+		used := int64(r.UpTo(1 << 60)) // with a debt that can be counted
+		if rates[i] > 0 {
+			m.used[i] = used
+		}
+	}
 }
 
 // drain gives back what has come in until the tick now.

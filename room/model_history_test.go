@@ -21,6 +21,7 @@ type refMessage struct {
 	gap       bool
 	at        int64
 	timed     bool // somebody could be told when it was said
+	open      bool // … or could not: the first who might be came at the same time
 	id, nonce string
 	frames    [streams][]byte
 }
@@ -187,7 +188,8 @@ func (m *model) since(room string, n int) position.Since {
 	}
 	k := r.lost + n/7%(len(r.messages)-r.lost+1)
 	p := position.Position{Epoch: r.epoch, Seq: r.seq(k), At: -1}
-	if n%2 == 0 && p.Seq > 0 {
+	open := k > 0 && r.messages[k-1].open
+	if n%2 == 0 && p.Seq > 0 && !open {
 		p.At = r.messages[k-1].at
 	}
 	switch n % 7 {
@@ -200,9 +202,21 @@ func (m *model) since(room string, n int) position.Since {
 	case 3:
 		p.Seq += max(r.again, r.seq(len(r.messages))) + 1
 	case 4:
-		p.At = max(p.At, 0) + 1
+		if !open {
+			p.At = max(p.At, 0) + 1
+		}
 	}
 	return position.Since{Kind: position.At, Position: p}
+}
+
+// leaveOpen leaves open whether it is known when the messages of a room behind the first n
+// were said, unless somebody could be told before.
+func (m *model) leaveOpen(room string, n int) {
+	if r := m.rooms[room]; r != nil && !r.timing && m.source == nil {
+		for i := range r.messages[n:] {
+			r.messages[n+i].open = true
+		}
+	}
 }
 
 // placed has the reference know where client i began in a room. The server says how

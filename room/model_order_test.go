@@ -32,7 +32,10 @@ type modelRoom struct {
 	inside order.Room
 	seq    uint64
 	last   order.Message // that was published with a nonce
-	tells  []func()      // what it has yet to be told
+	epoch  uint32
+	begin  order.Point     // of the epoch
+	placed []order.Message // in it
+	tells  []func()        // what it has yet to be told
 }
 
 func newModelOrder(m *model) *modelOrder { return &modelOrder{m: m} }
@@ -61,9 +64,26 @@ func (s *modelOrder) room(name string) *modelRoom {
 
 // Enter implements order.Source.
 func (s *modelOrder) Enter(name string, inside order.Room) {
-	r := &modelRoom{name: name, inside: inside}
+	if i := slices.IndexFunc(s.rooms, func(r *modelRoom) bool { return r.name == name }); i >= 0 {
+		s.rooms[i].goOn(inside, s.m.order.IntN(4))
+		return
+	}
+	r := &modelRoom{name: name, inside: inside, epoch: newEpoch()}
 	s.rooms = append(s.rooms, r)
-	r.tells = append(r.tells, func() { inside.Begin(newEpoch(), order.Point{}, nil) })
+	r.tells = append(r.tells, func() { inside.Begin(r.epoch, order.Point{}, nil) })
+}
+
+// goOn has another program told of so many messages that are kept, as if they were the
+// last ones.
+func (r *modelRoom) goOn(inside order.Room, kept int) {
+	r.inside = inside
+	first := max(0, len(r.placed)-kept)
+	behind := r.begin
+	if first > 0 {
+		behind = order.Point{Seq: r.placed[first-1].Seq, At: r.placed[first-1].At}
+	}
+	messages := slices.Clone(r.placed[first:])
+	r.tells = append(r.tells, func() { inside.Begin(r.epoch, behind, messages) })
 }
 
 // Publish implements order.Source.
@@ -79,6 +99,7 @@ func (s *modelOrder) Publish(name string, tag uint64, m order.Message) {
 		if m.Nonce != "" {
 			r.last = m
 		}
+		r.placed = append(r.placed, m)
 		r.inside.Place(tag, m)
 	})
 }
@@ -101,6 +122,7 @@ func (s *modelOrder) double(room string) {
 			c.publish(room, said)
 		}
 	}
+	r.placed = append(r.placed, again)
 	r.tells = append(r.tells, func() { r.inside.Place(0, again) })
 }
 
@@ -133,7 +155,8 @@ func (s *modelOrder) anew(room string, kept int) {
 		}
 	}
 	r.seq = ref.seq(len(ref.messages))
-	r.tells = append(r.tells, func() { r.inside.Begin(epoch, behind, messages) })
+	r.epoch, r.begin, r.placed = epoch, behind, messages
+	r.tells = append(r.tells, func() { r.inside.Begin(epoch, behind, slices.Clone(messages)) })
 }
 
 // Forget implements order.Source.

@@ -56,6 +56,7 @@ const (
 	opOutside // somebody outside publishes, perhaps again
 	opMiss    // the Source has lost messages, or all, or tells one again
 	opUpdate  // a client that speaks TLS wants new keys
+	opUpgrade // another program goes on
 	opKeep    // what the history is bounded by, before anybody comes
 	opKinds
 )
@@ -74,13 +75,13 @@ type op struct {
 }
 
 func (o op) String() string {
-	names := [...]string{"join", "enter", "exit", "reenter", "publish", "read", "say", "chat", "meet", "leave", "replace", "reset", "remove", "tick", "second", "outside", "miss", "update", "keep"}
+	names := [...]string{"join", "enter", "exit", "reenter", "publish", "read", "say", "chat", "meet", "leave", "replace", "reset", "remove", "tick", "second", "outside", "miss", "update", "upgrade", "keep"}
 	return fmt.Sprintf("%s(%d,%d,%s,%d)", names[o.kind], o.who, o.n, modelRooms[o.room], o.as)
 }
 
 func schedule(seed uint64) []op {
 	r := rand.New(rand.NewPCG(seed, 1))
-	weights := [opKinds]int{opJoin: 3, opEnter: 2, opExit: 1, opReenter: 1, opPublish: 12, opRead: 8, opSay: 2, opChat: 6, opMeet: 2, opLeave: 1, opReplace: 1, opReset: 1, opRemove: 1, opTick: 1, opSecond: 1, opOutside: 2, opMiss: 1, opUpdate: 1}
+	weights := [opKinds]int{opJoin: 3, opEnter: 2, opExit: 1, opReenter: 1, opPublish: 12, opRead: 8, opSay: 2, opChat: 6, opMeet: 2, opLeave: 1, opReplace: 1, opReset: 1, opRemove: 1, opTick: 1, opSecond: 1, opOutside: 2, opMiss: 1, opUpdate: 1, opUpgrade: 2}
 	if seed%2 == 0 {
 		weights[opEnter], weights[opExit], weights[opReenter] = 0, 0, 0
 	}
@@ -117,12 +118,14 @@ type socket struct {
 	wire  *wire // of a client that speaks TLS; nil: it doesn't
 }
 
-// network is the Sender to the simulated sockets; a socket's number is its
-// place.
+// firstFD is the number of the first simulated socket: those below are everybody's.
+const firstFD = 3
+
+// network is the Sender to the simulated sockets, which are numbered from firstFD on.
 type network []*socket
 
 func (n *network) Send(fd int32, p []byte) int {
-	s := (*n)[fd]
+	s := (*n)[fd-firstFD]
 	if s.reset {
 		return -32 // EPIPE
 	}
@@ -208,6 +211,8 @@ type model struct {
 	wrong   string      // with what somebody outside was told
 	mixed   bool        // some clients speak TLS
 	source  *modelOrder // that the rooms' orders come from; nil: from their hubs
+
+	restless bool // other programs go on at any time at which nothing is on its way
 }
 
 func newModel() *model {
@@ -231,6 +236,9 @@ func (m *model) settle() {
 			m.pool.Defer()
 		}
 		stepped := m.pool.Step(m.worker)
+		if m.restless && m.mayUpgrade() && m.order.IntN(8) == 0 {
+			m.upgrade()
+		}
 		if m.source != nil && (!stepped || m.order.IntN(3) == 0) {
 			stepped = m.source.release() || stepped
 		}
@@ -318,7 +326,12 @@ func (m *model) do(o op) {
 				m.free(i, 20_000)
 			}
 		}
+		before := 0
+		if r := m.rooms[room]; r != nil {
+			before = len(r.messages)
+		}
 		m.publish(room, o)
+		m.leaveOpen(room, before)
 		m.arrive(room, 1<<20, x, m.since(room, o.as))
 		m.settle()
 	case opLeave, opReplace:
@@ -352,6 +365,8 @@ func (m *model) do(o op) {
 			m.clients[i].signal(nil, eventUpdate)
 		}
 		m.settle()
+	case opUpgrade:
+		m.upgrade()
 	case opKeep:
 		if len(m.clients) == 0 {
 			m.server.config.History = [...]int{0, 1, 3, 10}[o.n%4]
@@ -498,14 +513,14 @@ type way struct {
 
 // enter has client i ask for a further room.
 func (m *model) enter(i int, room string, as int) {
-	c, r := m.clients[i], m.refs[i]
+	r := m.refs[i]
 	m.stubs[i].wish(func() {
 		answer := m.text("into " + room)
 		if !r.gone && !r.reset {
 			r.tell(answer)
 			r.rooms[room] = true
 		}
-		m.ways = append(m.ways, way{i, c.enter(nil, room, m.since(room, as), answer)})
+		m.ways = append(m.ways, way{i, m.clients[i].enter(nil, room, m.since(room, as), answer)})
 	})
 }
 
@@ -539,9 +554,9 @@ func (m *model) chat(i int, room string, o op) {
 
 // exit has client i leave a room.
 func (m *model) exit(i int, room string) {
-	c, answer := m.clients[i], m.text("out of "+room)
+	answer := m.text("out of " + room)
 	m.refs[i].exit(room, answer)
-	m.stubs[i].wish(func() { c.exit(nil, m.hub(room), answer) })
+	m.stubs[i].wish(func() { m.clients[i].exit(nil, m.hub(room), answer) })
 }
 
 // text is a frame for one client that no other is the same as.
@@ -610,10 +625,11 @@ func (m *model) arrive(room string, n int, x stream, since position.Since) {
 		c, s.wire = newWire(fd)
 	}
 	c.server, c.slot, c.born = m.server, -1, now
+	c.source.Store(-1)
 	c.heard.Store(now)
 	c.spoke.Store(now)
 	st := &stub{c: c}
-	c.Attach(fd, m.pool, st)
+	c.Attach(fd+firstFD, m.pool, st)
 	if x.deflated() {
 		c.status.Or(statusDeflate)
 	}
@@ -836,6 +852,8 @@ func (s *Server) leftOver() string {
 type conditions struct {
 	ordered bool // the rooms' orders come from a Source
 	mixed   bool // some clients speak TLS
+
+	restless bool // see model
 }
 
 // run returns how the two differed at the end of a schedule, or "".
@@ -846,6 +864,7 @@ func run(ops []op, as conditions) (difference string) {
 		}
 	}()
 	m := newModel()
+	m.restless = as.restless
 	if m.mixed = as.mixed; m.mixed {
 		m.server.record = 1
 	}
@@ -889,7 +908,7 @@ func TestEveryScheduleDeliversAndDropsAsTheOriginalWould(t *testing.T) {
 	}
 	for seed := first; seed <= last; seed++ {
 		ops := schedule(seed)
-		as := conditions{ordered: seed%5 == 0, mixed: seed%3 == 0}
+		as := conditions{ordered: seed%5 == 0, mixed: seed%3 == 0, restless: seed%7 == 0}
 		if d := run(ops, as); d != "" {
 			short := shorten(ops, as)
 			var steps strings.Builder

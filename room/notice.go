@@ -1,10 +1,12 @@
 package room
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
 	"chatd/poller"
+	"chatd/room/carry"
 )
 
 // How many members a room has is no message: only the newest count matters. So it
@@ -17,6 +19,16 @@ import (
 type crowd struct {
 	told    int  // -1: whatever it is, they are to be told again
 	waiting bool // the directory is to wake the room when they may be
+}
+
+func (x *crowd) carry(w *carry.Writer) { w.Int(int64(x.told)) }
+
+func (x *crowd) restore(r *carry.Reader) {
+	told := r.Int()
+	if told < -1 || told > math.MaxInt32 {
+		r.Fail("the members are told that they are %d", told)
+	}
+	x.told = int(told)
 }
 
 // notice is what the members are told. It is never changed.

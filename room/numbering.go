@@ -1,6 +1,11 @@
 package room
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+
+	"chatd/room/carry"
+)
 
 // numbering says which number the Source gave to each message of a room's log, whose own
 // are without holes. It is of the messages that are kept and the one before them, and
@@ -15,6 +20,32 @@ type numbering struct {
 // adjacent is messages that are adjacent in the Source's numbers, too: the first
 // one in the log, and its number there. It goes on to the next run.
 type adjacent struct{ first, seq uint64 }
+
+func (y *numbering) carry(w *carry.Writer) {
+	w.Uint(uint64(len(y.runs)))
+	for _, run := range y.runs {
+		w.Uint(run.first)
+		w.Uint(run.seq)
+	}
+}
+
+// restore reads what carry has written. The log's last message is head, and floor the
+// last that is not kept.
+func (y *numbering) restore(r *carry.Reader, floor, head uint64) {
+	y.runs = nil
+	for i := range r.Count(math.MaxInt) {
+		run := adjacent{r.UpTo(head), r.Uint()}
+		if i == 0 && run.first > floor || i > 0 && (run.first <= y.runs[i-1].first || run.seq <= y.runs[i-1].seq) {
+			r.Fail("the message %d has the number %d", run.first, run.seq)
+			break
+		}
+		y.runs = append(y.runs, run)
+	}
+	if len(y.runs) == 0 {
+		r.Fail("no message has a number")
+		y.begin(0, 0)
+	}
+}
 
 // begin forgets all: the message n, the last one that is not kept, is the Source's seq.
 func (y *numbering) begin(n, seq uint64) { y.runs = []adjacent{{n, seq}} }

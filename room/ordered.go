@@ -45,6 +45,7 @@ type ordered struct {
 	left    bool       // the room has left the Source; set by the directory
 	counted int        // members here, as the other servers know; the Task reads it without the lock
 
+	carried   bool       // another program had it, in the epoch that the hub has: it has yet to begin here
 	begun     bool       // what is kept has come: the room may be entered
 	coming    coming     // what the Source has told, and is not in the logs
 	current   *placement // that is being looked at, for Panicked

@@ -13,6 +13,15 @@ import (
 // enter has the room's hub told what the Source has. The directory calls it.
 func (o *ordered) enter() { o.hub.server.config.Order.Enter(o.hub.name, o) }
 
+// resume is enter for a hub that was carried.
+func (o *ordered) resume() {
+	if source, ok := o.hub.server.config.Order.(order.Resumer); ok {
+		source.Resume(o.hub.name, o.hub.epoch.Load(), o)
+		return
+	}
+	o.enter()
+}
+
 // leave is the end of it. The directory calls it.
 func (o *ordered) leave() {
 	o.mu.Lock()

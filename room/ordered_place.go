@@ -21,6 +21,10 @@ var missing = new(author)
 // whether that was appended.
 func (o *ordered) begin(w *poller.Worker, e *placement) (told bool) {
 	h := o.hub
+	if o.carried && e.epoch == h.epoch.Load() {
+		return o.goOn(w, e)
+	}
+	o.carried = false
 	again := h.epoch.Swap(e.epoch) != 0
 	o.begun = false
 	if again {
@@ -38,6 +42,18 @@ func (o *ordered) begin(w *poller.Worker, e *placement) (told bool) {
 	o.arrive(e.point)
 	e.begun = true
 	return again
+}
+
+// goOn begins an epoch that another program of this server was in: what that had is in the
+// logs, and is not told again. It reports whether a gap was appended.
+func (o *ordered) goOn(w *poller.Worker, e *placement) (told bool) {
+	o.carried = false
+	told = o.miss(w, e.point)
+	for len(e.kept) > 0 && e.kept[0].Seq <= o.top {
+		e.kept = e.kept[1:]
+	}
+	e.begun = true
+	return told
 }
 
 // started notes that all that was kept has come.

@@ -115,7 +115,7 @@ func TestOtherQueuesAreBoundedAlthoughDroppingOnePanics(t *testing.T) {
 		var want []byte
 		for i := range 2 * modelQueue {
 			if i == modelQueue {
-				m.worker.Sender = bomb{&m.net, int32(victim)}
+				m.worker.Sender = bomb{&m.net, firstFD + int32(victim)}
 			}
 			want = append(want, m.publishOne("to all")...)
 		}
@@ -135,7 +135,7 @@ func TestPanicOverAnOverdueClientCostsThatClientOnly(t *testing.T) {
 	m.join(16, false) // takes the handshake's answer and no more
 	m.join(1<<20, false)
 	m.publishOne("behind from now on")
-	m.worker.Sender = bomb{&m.net, 0}
+	m.worker.Sender = bomb{&m.net, firstFD}
 	m.server.now.Add(3)
 	m.server.Tick()
 	for range 100 {
@@ -159,7 +159,7 @@ func TestPanicInTheMiddleOfAPassRepeatsNothing(t *testing.T) {
 			m.join(1<<20, false)
 		}
 		m.net[victim].free = 3
-		m.worker.Sender = bomb{&m.net, int32(victim)}
+		m.worker.Sender = bomb{&m.net, firstFD + int32(victim)}
 		want := append(m.publishOne("once"), m.publishOne("and again")...)
 		for i, s := range m.net {
 			if i != victim && !bytes.HasSuffix(s.got, append([]byte("\r\n\r\n"), want...)) {

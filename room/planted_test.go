@@ -93,6 +93,18 @@ var planted = []struct{ name, file, right, wrong string }{
 		"a gap that is not told", "ordered_place.go",
 		"	o.tellGap(w, chat.Gap{From: o.hub.seq(o.hub.log.Head().Seq) + 1, To: upTo.Seq, Why: chat.History}, upTo.At)\n", "",
 	},
+	{
+		"a frame that is half written, and begins again in the next program", "carry_members.go",
+		"o.turn, o.part = int(r.Uint()), int(r.Uint())", "o.turn, _ = int(r.Uint()), r.Uint()",
+	},
+	{
+		"nonces that the next program does not know", "history.go",
+		"author: authors.restore(r), nonce: r.String()}", "author: authors.restore(r)}; _ = r.String()",
+	},
+	{
+		"a newcomer whose history counts as its queue in the next program", "carry_members.go",
+		"at: r.begin[logOf{h, of.stream}].Forward(seq), head: head}", "at: r.begin[logOf{h, of.stream}].Forward(seq)}; _ = head",
+	},
 }
 
 // Each takes the compiler some seconds: a few, others each time, are enough for a change

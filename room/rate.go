@@ -1,6 +1,10 @@
 package room
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"chatd/room/carry"
+)
 
 // rateSeconds is over how many seconds a room's rate is measured.
 const rateSeconds = 10
@@ -11,6 +15,18 @@ type rateMeter struct {
 	// slots[s%rateSeconds] is for the second s: that in the high half, the
 	// messages in the low one.
 	slots [rateSeconds]atomic.Uint64
+}
+
+func (m *rateMeter) carry(w *carry.Writer) {
+	for i := range m.slots {
+		w.Uint(m.slots[i].Load())
+	}
+}
+
+func (m *rateMeter) restore(r *carry.Reader) {
+	for i := range m.slots {
+		m.slots[i].Store(r.Uint())
+	}
 }
 
 // add counts n messages in a second.

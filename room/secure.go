@@ -89,6 +89,9 @@ func (c *client) handshakeTLS() *tls13.Handshake {
 func (c *client) continueTLS(w *poller.Worker) bool {
 	h := c.handshakeTLS()
 	for room, more := helloSize, true; ; {
+		if h == nil && c.server.halt(c) {
+			return false
+		}
 		if h != nil {
 			if r := h.Continue(); r != nil {
 				c.finishTLS(w, r)

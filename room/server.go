@@ -46,8 +46,11 @@ type Server struct {
 	shards    shards
 	web       *web
 
-	now      atomic.Uint32 // ticks since the start; written by Tick
-	date     date          // of answers; written by Tick
+	ticking  sync.Mutex                    // held by Tick, and while the server is frozen
+	still    atomic.Bool                   // sessions read nothing, see Freeze
+	halted   poller.Inbox[parked, *parked] // those that would have
+	now      atomic.Uint32                 // ticks since the start; written by Tick
+	date     date                          // of answers; written by Tick
 	stage    atomic.Uint32
 	drainTo  atomic.Uint32 // the tick at which draining ends; set before the stage
 	conns    atomic.Int64
@@ -172,6 +175,8 @@ func (s *Server) adopt(w *poller.Worker, fd int, c *client, head []byte, source 
 // Tick moves the server's clock on by one TickInterval. It must not be called
 // by two at a time.
 func (s *Server) Tick() {
+	s.ticking.Lock()
+	defer s.ticking.Unlock()
 	now := s.now.Add(1)
 	s.date.set(time.Now())
 	s.resumePaused(now)

@@ -61,7 +61,7 @@ func (c *client) Run(w *poller.Worker) {
 		if c.phase == phaseClosed || c.phase == phaseTLS || c.phase == phaseJoining || c.ended || c.wrong && c.phase == phaseLeaving {
 			return
 		}
-		if c.phase == phaseOpen && c.mustWait(w) {
+		if c.phase == phaseOpen && c.mustWait(w) || c.server.halt(c) {
 			return
 		}
 		if c.spent >= discardMost {

@@ -1,7 +1,9 @@
 package room
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"chatd/poller"
@@ -55,6 +57,15 @@ func (q *silence) forget(h *hub) {
 		a.newer.archive.older = a.older
 	}
 	h.silent, a.older, a.newer = false, nil, nil
+}
+
+// restore puts the rooms that have history in the order in which they were.
+func (q *silence) restore(hubs []*hub) {
+	hubs = slices.DeleteFunc(slices.Clone(hubs), func(h *hub) bool { return !h.keeps() })
+	slices.SortStableFunc(hubs, func(a, b *hub) int { return cmp.Compare(a.archive.spoken, b.archive.spoken) })
+	for _, h := range hubs {
+		q.spoke(h, h.archive.spoken)
+	}
 }
 
 // boundHistory has rooms let go of what is too old, or too much. A room in which

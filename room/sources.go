@@ -1,8 +1,11 @@
 package room
 
 import (
+	"math"
 	"net/netip"
 	"sync"
+
+	"chatd/room/carry"
 )
 
 // sources is who is behind the connections, where that matters: the addresses
@@ -144,4 +147,59 @@ func (s *sources) put(e source) int32 {
 func (s *sources) free(place int32) {
 	s.list[place] = source{}
 	s.spare = append(s.spare, place)
+}
+
+// What a place says of its connection, when that is carried.
+const (
+	sourceNone    = iota
+	sourceCounted // as one of an address
+	sourceOwn     // its client, and what it is counted as
+)
+
+// carry writes what is at the place of a connection that is carried. The others' counts
+// are not: nobody will be there any more.
+func (s *sources) carry(w *carry.Writer, place int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.owned(place) {
+		w.Uint(sourceOwn)
+		carryAddr(w, s.list[place].addr)
+		place = s.list[place].under
+	}
+	if place < 0 {
+		w.Uint(sourceNone)
+		return
+	}
+	w.Uint(sourceCounted)
+	carryAddr(w, s.list[place].addr)
+	w.Uint(uint64(s.list[place].use))
+}
+
+// restore reads what carry has written, and counts the connection again, be it one too
+// many by now. The place may be another one.
+func (s *sources) restore(r *carry.Reader) (place int32) {
+	place = -1
+	kind := r.UpTo(sourceOwn)
+	if kind == sourceOwn {
+		place = s.speakFor(-1, restoreAddr(r))
+		kind = r.UpTo(sourceCounted)
+	}
+	if kind == sourceCounted {
+		addr := restoreAddr(r).Addr()
+		place, _ = s.count(place, addr, use(r.UpTo(uint64(useChat))), math.MaxInt)
+	}
+	return place
+}
+
+func carryAddr(w *carry.Writer, a netip.AddrPort) {
+	var room [32]byte
+	b, _ := a.AppendBinary(room[:0]) // always succeeds
+	w.Bytes(b)
+}
+
+func restoreAddr(r *carry.Reader) (a netip.AddrPort) {
+	if err := a.UnmarshalBinary(r.Bytes()); err != nil && r.Err() == nil {
+		r.Fail("an address: %v", err)
+	}
+	return a
 }

@@ -40,6 +40,7 @@ type web struct {
 	closing chan struct{}
 	once    sync.Once // closes closing
 	serving sync.WaitGroup
+	open    atomic.Int64 // connections that are here
 }
 
 func newWeb(s *Server) *web {
@@ -55,7 +56,7 @@ func newWeb(s *Server) *web {
 			page := c.(*pageConn)
 			page.idle.Store(state == http.StateNew || state == http.StateIdle)
 			if state == http.StateClosed && !page.left {
-				s.closed(page.source)
+				v.closed(page.source)
 			}
 		},
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -74,6 +75,7 @@ type pageConnKey struct{}
 // been read: the request r, and what is behind it. It goes on with session, unless
 // that is nil.
 func (v *web) take(fd, source int32, session *tls13.Session, b []byte, r handshake.Result) {
+	v.open.Add(1)
 	f := os.NewFile(uintptr(fd), "")
 	socket, err := net.FileConn(f) // duplicates fd
 	f.Close()
@@ -82,7 +84,7 @@ func (v *web) take(fd, source int32, session *tls13.Session, b []byte, r handsha
 			session.Wipe()
 		}
 		v.server.refused(netip.AddrPort{}, handshake.Exhausted.Reason, 0)
-		v.server.closed(source)
+		v.closed(source)
 		return
 	}
 	conn := socket
@@ -97,9 +99,15 @@ func (v *web) take(fd, source int32, session *tls13.Session, b []byte, r handsha
 		case v.conns <- page:
 		case <-v.closing:
 			conn.Close()
-			v.server.closed(source)
+			v.closed(source)
 		}
 	})
+}
+
+// closed counts a connection that was here and is closed.
+func (v *web) closed(source int32) {
+	v.open.Add(-1)
+	v.server.closed(source)
 }
 
 // The methods that there are for the page, and for the WebSocket.
@@ -308,6 +316,7 @@ func (c *pageConn) giveBack() {
 		back.resume(conn)
 	}
 	c.left = true
+	c.web.open.Add(-1)
 	s.adopt(nil, fd, back, c.ahead, c.source)
 }
 
