@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatd/room"
+	"chatd/room/order"
 	"chatd/room/order/stored"
 )
 
@@ -95,3 +96,25 @@ func closeStore(s *stored.Store, err *error) {
 		*err = fmt.Errorf("-data: %w", failed)
 	}
 }
+
+// flushStore has all on disk that the store has taken.
+func flushStore(s *stored.Store) error {
+	if s == nil {
+		return nil
+	}
+	if err := s.Flush(); err != nil {
+		return fmt.Errorf("-data: %w", err)
+	}
+	return nil
+}
+
+// nowhere is the order of the rooms of a program that is only tried: nobody is ever told
+// anything there.
+type nowhere struct{}
+
+func (nowhere) Enter(string, order.Room)              {}
+func (nowhere) Publish(string, uint64, order.Message) {}
+func (nowhere) Forget(string, uint64)                 {}
+func (nowhere) Leave(string)                          {}
+func (nowhere) Ready() error                          { return nil }
+func (nowhere) Close() error                          { return nil }

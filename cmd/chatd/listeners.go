@@ -10,8 +10,9 @@ import (
 
 // listeners are those that clients come by. One of them may speak TLS.
 type listeners struct {
-	all []*poller.Listener
-	tls *poller.Listener // nil: none does
+	all  []*poller.Listener
+	tls  *poller.Listener // nil: none does
+	from []*listen.Socket // of all
 }
 
 // listen takes over the sockets that clients come by. Without one of its own, TLS is
@@ -22,7 +23,7 @@ func (s sockets) listen(overTLS bool, log *slog.Logger) (l listeners, err error)
 		if err != nil {
 			return l, err
 		}
-		l.all = append(l.all, listener)
+		l.all, l.from = append(l.all, listener), append(l.from, socket)
 		if overTLS {
 			l.tls = listener
 		}
@@ -42,6 +43,16 @@ func (l listeners) start(epoll *poller.Poller, pool *poller.Pool, server *room.S
 		}
 	}
 	return nil
+}
+
+// fd is the descriptor of a socket that was taken over.
+func (l listeners) fd(of *listen.Socket) (fd int, taken bool) {
+	for i, socket := range l.from {
+		if socket == of {
+			return l.all[i].FD(), true
+		}
+	}
+	return -1, false
 }
 
 // resume has those accept again that had to wait.

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime/debug"
 	"syscall"
@@ -21,9 +22,11 @@ import (
 	"chatd/cmd/chatd/logging"
 	"chatd/cmd/chatd/streams"
 	"chatd/cmd/chatd/talk"
+	"chatd/cmd/chatd/upgrade"
 	"chatd/poller"
 	"chatd/poller/tls13"
 	"chatd/room"
+	"chatd/room/carry"
 	"chatd/static"
 )
 
@@ -42,8 +45,11 @@ func main() {
 			os.Exit(talk.Run(args, os.Stdin, os.Stdout, os.Stderr))
 		case "nats":
 			os.Exit(streams.Run(args, os.Stdout, os.Stderr))
+		case "upgrade":
+			os.Exit(upgrade.Run(args, os.Stdout, os.Stderr))
 		}
 	}
+	program := upgrade.Started()
 	opts, err := parseOptions(os.Args[1:], os.Stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -52,14 +58,21 @@ func main() {
 		fmt.Println("chatd", version())
 		return
 	}
+	var before *upgrade.State
+	if err == nil {
+		before, err = upgrade.Inherit(opts.verifyState)
+	}
 	signals := watchSignals()
+	if opts.verifyState { // all that is to be said is what is wrong
+		opts.logFormat, opts.logLevel = logging.Text, silent
+	}
 	out := logging.NewWriter(syscall.Stderr, opts.logFormat)
 	status := exitUsage
 	if err == nil {
 		status = exitFailed
 		log := slog.New(opts.logFormat.Handler(out, opts.logLevel))
 		slog.SetDefault(log) // for libraries that log by themselves
-		err = serve(signals, opts, log, out)
+		err = serve(program, before, signals, opts, log, out)
 	}
 	if errors.As(err, new(usageError)) {
 		status = exitUsage
@@ -71,6 +84,9 @@ func main() {
 	out.Close()
 }
 
+// silent is a level that no line has.
+const silent = slog.Level(math.MaxInt)
+
 // usageError is what is wrong with a flag's value, found out by trying it.
 type usageError struct{ error }
 
@@ -80,9 +96,11 @@ func exit(out *logging.Writer, status int) {
 	os.Exit(status)
 }
 
-// serve runs the server until the first of signals, and then sends everybody
-// away. Its log is written to out.
-func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer) (err error) {
+// serve runs the server, which program is, until one of signals sends it away, and then
+// sends everybody away. Its log is written to out. What the program before has left, if
+// there was one, goes on; or, if this one is only tried, it is seen whether it could.
+func serve(program upgrade.Program, before *upgrade.State, signals signals, opts options, log *slog.Logger, out *logging.Writer) (err error) {
+	trial := before != nil && before.Trial
 	page, err := static.Handler(opts.assets, static.Facts{
 		MaxMessage:   opts.maxMessage,
 		RateMessages: opts.rateMessages,
@@ -108,6 +126,10 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if err != nil {
 		return usageError{err}
 	}
+	elsewhere := opts.data != "" || len(opts.nats.URLs) > 0
+	if trial { // they are the running server's
+		opts.data, opts.nats.URLs = "", nil
+	}
 	store, err := opts.store(log)
 	if err != nil {
 		return usageError{err}
@@ -116,7 +138,7 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	if err != nil {
 		return err
 	}
-	sockets, err := openSockets(opts, log)
+	sockets, err := openSockets(opts, before, log)
 	if err != nil {
 		return err
 	}
@@ -140,6 +162,8 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 		config.Order = store
 	case shared != nil:
 		config.Order, config.Nodes, config.OrderGrace = shared, shared, sharedGrace
+	case elsewhere:
+		config.Order = nowhere{}
 	}
 	if certificates != nil {
 		config.TLS = tls13.NewAcceptor(certificates.Config())
@@ -162,29 +186,52 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	defer closeShared(shared, log)
 
 	server := room.New(config, pool, epoll, listeners.resume)
-	if err := openRooms(server, store, maxRooms, log); err != nil {
+	manager := manager{log}
+	upgrader := upgrade.New(upgrade.Config{
+		Program: program,
+		Version: version(),
+		Server:  server,
+		Sockets: func(w *carry.Writer) error { return sockets.carry(w, listeners) },
+		Keep:    func() error { return flushStore(store) },
+		Tell:    manager.tell,
+		Flush:   out.Flush,
+		Timeout: upgrade.Timeout,
+		Log:     log,
+	})
+	garbage := debug.SetGCPercent(-1) // what is restored is none, and nobody is served meanwhile
+	if before == nil {
+		err = openRooms(server, store, maxRooms, log)
+	} else {
+		err = restore(server, upgrader, before)
+	}
+	if err != nil || trial {
 		return err
 	}
 	programs.Begin(server)
 	if err := listeners.start(epoll, pool, server); err != nil {
 		return err
 	}
+	if before != nil {
+		if err := server.Revive(); err != nil {
+			return err
+		}
+	}
+	debug.SetGCPercent(garbage)
 	defer tick(server, listeners)()
 	defer watchTokens(key, tokens, log)()
 	if certificates != nil {
 		defer certificates.Watch()()
 	}
 	redirect := sockets.leadTo(listeners.tls, log)
-	operators.start(admin.Source{Server: server, Pool: pool, Listeners: listeners.all, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key, APITokens: tokens, Store: store, NATS: shown, Certs: certificates})
+	operators.start(admin.Source{Server: server, Pool: pool, Listeners: listeners.all, API: programs, MaxConns: maxConns, Version: version(), LogLinesLost: out.Lost, TokenKey: key, APITokens: tokens, Store: store, NATS: shown, Certs: certificates, Upgrades: &upgrader.Counts})
 	log.Info("listening", append(listeners.attrs(), "max_conns", maxConns, "max_rooms", maxRooms, "workers", opts.workers, "workers_from", opts.workersFrom())...)
-	manager := newManager(server, log)
-	defer manager.stop()
-	manager.tell(daemon.SdNotifyReady)
+	upgrader.Resume()
+	defer manager.watch(server)()
 	var reread func()
 	if len(opts.tls.Certs) > 0 { // an authority's are not in files of others
 		reread = certificates.Reread
 	}
-	signal, more := signals.first(reread)
+	signal, more := signals.first(reread, upgrader, log)
 
 	manager.tell(daemon.SdNotifyStopping)
 	limit := opts.drainSpread + opts.drainTimeout
@@ -197,6 +244,25 @@ func serve(signals signals, opts options, log *slog.Logger, out *logging.Writer)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
 		log.Warn("not everybody took what was queued in time", "drain_timeout", opts.drainTimeout)
+	}
+	return nil
+}
+
+// restore has server go on with what the program before has left. If this one is only
+// tried, it says that it could.
+func restore(server *room.Server, u *upgrade.Upgrader, before *upgrade.State) error {
+	r, err := before.Server()
+	if err != nil {
+		return err
+	}
+	if err := server.Restore(r); err != nil {
+		return fmt.Errorf("read the state: %w", err)
+	}
+	if err := u.Restore(before, r); err != nil {
+		return err
+	}
+	if before.Trial {
+		before.Good()
 	}
 	return nil
 }

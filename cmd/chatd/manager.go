@@ -12,24 +12,20 @@ import (
 
 // manager is the service manager, systemd, as far as it wants to be told how
 // the server does (sd_notify(3)). Where there is none, nothing is done.
-type manager struct {
-	log  *slog.Logger
-	stop context.CancelFunc
-}
+type manager struct{ log *slog.Logger }
 
-// newManager feeds the watchdog, if there is one, for as long as the workers
-// work, until stop is called.
-func newManager(server *room.Server, log *slog.Logger) manager {
+// watch feeds the watchdog, if there is one, for as long as the workers work, until stop
+// is called.
+func (m manager) watch(server *room.Server) (stop func()) {
 	ctx, stop := context.WithCancel(context.Background())
-	m := manager{log: log, stop: stop}
 	interval, err := daemon.SdWatchdogEnabled(true)
 	if err != nil {
-		log.Warn("systemd's watchdog is not fed", "err", err)
+		m.log.Warn("systemd's watchdog is not fed", "err", err)
 	}
 	if interval > 0 {
 		go m.feed(ctx, server, interval/2)
 	}
-	return m
+	return stop
 }
 
 // feed tells the watchdog at each interval that the hub has answered. It may be

@@ -15,6 +15,7 @@ import (
 	"chatd/cmd/chatd/listen"
 	"chatd/cmd/chatd/logging"
 	"chatd/cmd/chatd/streams"
+	"chatd/cmd/chatd/upgrade"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/room/handshake"
@@ -70,6 +71,7 @@ type options struct {
 	logLevel         slog.Level
 	logFormat        logging.Format
 	version          bool
+	verifyState      bool
 
 	given map[string]bool // the names of the flags that were set
 }
@@ -146,14 +148,14 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
 	fs.TextVar(&o.logFormat, "log-format", logging.Text, "`format` of the log: text or json")
 	fs.BoolVar(&o.version, "version", false, "print the version and exit")
+	fs.BoolVar(&o.verifyState, upgrade.Flag, false, "")
 	fs.Usage = func() {}
 
 	var err error
 	o.given, err = fs.parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(out, "chatd is a chat and broadcast server for very many connections.\n\nUsage:\n  chatd [flags]           run the server\n  chatd chat [flags] URL  chat in a terminal, or in a pipe\n  chatd check [-conns N]  tell how many connections this host can hold\n  chatd check -nats URL   tell whether rooms can span nodes by that NATS\n  chatd nats init|show    make its streams, and show them\n\nEach flag is also an environment variable: -max-conns is CHATD_MAX_CONNS, with commas where a flag is repeatable. A flag wins.\n\nFlags:")
-		fs.SetOutput(out)
-		fs.PrintDefaults()
+		fmt.Fprintln(out, "chatd is a chat and broadcast server for very many connections.\n\nUsage:\n  chatd [flags]           run the server\n  chatd chat [flags] URL  chat in a terminal, or in a pipe\n  chatd check [-conns N]  tell how many connections this host can hold\n  chatd check -nats URL   tell whether rooms can span nodes by that NATS\n  chatd nats init|show    make its streams, and show them\n  chatd upgrade [PATH]    have a running server replace its program, and keep its connections\n\nEach flag is also an environment variable: -max-conns is CHATD_MAX_CONNS, with commas where a flag is repeatable. A flag wins.\n\nFlags:")
+		fs.printDefaults(out)
 		return o, err
 	}
 	if err != nil {

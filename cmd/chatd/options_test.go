@@ -29,7 +29,7 @@ var everyFlag = []string{
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-history", "1014", "-history-age", "1015s", "-history-memory", "1016000",
 	"-handshake-timeout", "14s", "-ping-interval", "15s", "-idle-timeout", "16s", "-write-timeout", "17s",
-	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-jwt-key-file", "key", "-api-token-file", "tokens", "-tls-cert", "cert", "-tls-key", "key of it", "-tls-addr", ":21", "-tls-redirect", ":22", "-tls-client-ca", "clients", "-ban", "20s", "-data", "here too", "-sync", "always", "-log-level", "debug", "-log-format", "json", "-version",
+	"-drain-timeout", "18s", "-drain-spread", "19s", "-trusted-proxies", "10.0.0.0/8, unix", "-proxy-protocol", "-allow-origin", "HTTPS://a:443", "-allow-origin", "b", "-subprotocol", "c", "-subprotocol", "d", "-secret", aSecret, "-jwt-key-file", "key", "-api-token-file", "tokens", "-tls-cert", "cert", "-tls-key", "key of it", "-tls-addr", ":21", "-tls-redirect", ":22", "-tls-client-ca", "clients", "-ban", "20s", "-data", "here too", "-sync", "always", "-log-level", "debug", "-log-format", "json", "-version", "-verify-state",
 }
 
 func TestEveryFlagReachesItsOption(t *testing.T) {
@@ -81,6 +81,8 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		logLevel:  slog.LevelDebug,
 		logFormat: logging.JSON,
 		version:   true,
+
+		verifyState: true,
 	}, parse(t), "given", "secretFile", "nats") // which go with no secret, and no data
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -48,7 +49,8 @@ type process struct {
 
 	t      testing.TB
 	cmd    *exec.Cmd
-	log    bytes.Buffer  // its stderr, to be read once done is closed
+	mu     sync.Mutex    // guards log until done is closed
+	log    bytes.Buffer  // its stderr
 	done   chan struct{} // its stderr is closed
 	ending bool          // Stop was called
 }
@@ -82,8 +84,14 @@ func startChatdIn(t testing.TB, prepare func(*exec.Cmd), args ...string) *proces
 	listening := make(chan string, 1)
 	go func() {
 		defer close(p.done)
+		listens := false
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			p.mu.Lock()
 			fmt.Fprintln(&p.log, lines.Text())
+			p.mu.Unlock()
+			if listens { // what is told now is told by the next program
+				continue
+			}
 			fields := strings.Fields(lines.Text())
 			for _, field := range fields {
 				if addr, ok := strings.CutPrefix(field, "tls_addr="); ok {
@@ -95,6 +103,7 @@ func startChatdIn(t testing.TB, prepare func(*exec.Cmd), args ...string) *proces
 				case !ok:
 				case slices.Contains(fields, "msg=listening"):
 					listening <- addr
+					listens = true
 				case strings.Contains(lines.Text(), "redirecting to https"):
 					p.Redirect = addr
 				case strings.Contains(lines.Text(), "admin listening"):
@@ -111,6 +120,29 @@ func startChatdIn(t testing.TB, prepare func(*exec.Cmd), args ...string) *proces
 		t.Fatal("chatd does not listen")
 	}
 	return p
+}
+
+// tells waits until the log has a line with all of texts, so many times.
+func (p *process) tells(times int, texts ...string) {
+	p.t.Helper()
+	var log string
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		p.mu.Lock()
+		log = p.log.String()
+		p.mu.Unlock()
+		found := 0
+		for line := range strings.Lines(log) {
+			if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
+				found++
+			}
+		}
+		switch {
+		case found >= times:
+			return
+		case time.Now().After(deadline):
+			p.t.Fatalf("no %q in the log, or not %d times:\n%s", texts, times, log)
+		}
+	}
 }
 
 // Stop ends chatd as a service manager does, and checks that it ends well.

@@ -8,15 +8,21 @@ import (
 
 	"chatd/cmd/chatd/certs"
 	"chatd/cmd/chatd/listen"
+	"chatd/cmd/chatd/upgrade"
 	"chatd/poller"
+	"chatd/room/carry"
 )
 
 // sockets are what the server listens on. But for clients, each is nil if there is none.
 type sockets struct{ clients, tls, redirect, admin *listen.Socket }
 
-// openSockets opens those of the flags, but for those that systemd passed.
-func openSockets(o options, log *slog.Logger) (sockets, error) {
+// openSockets opens those of the flags, but for those that systemd passed, and those of the
+// program that this one replaces, if there was one.
+func openSockets(o options, before *upgrade.State, log *slog.Logger) (sockets, error) {
 	inherited, err := listen.Inherit()
+	if err == nil && before != nil {
+		inherited, err = restoreSockets(before, o, log)
+	}
 	if err != nil {
 		return sockets{}, err
 	}
@@ -50,7 +56,9 @@ func (s sockets) forClients() []*listen.Socket {
 // nowhere.
 func openSocket(flag string, inherited *listen.Socket, a listen.Address, o options, log *slog.Logger) (*listen.Socket, error) {
 	if inherited != nil {
-		log.Info("systemd passed the socket, the flag's address is not used", "flag", flag, "socket", listen.Name(inherited.Addr()))
+		if inherited.At() == (listen.Address{}) {
+			log.Info("systemd passed the socket, the flag's address is not used", "flag", flag, "socket", listen.Name(inherited.Addr()))
+		}
 		return inherited, nil
 	}
 	if a == (listen.Address{}) {
@@ -61,6 +69,57 @@ func openSocket(flag string, inherited *listen.Socket, a listen.Address, o optio
 		return nil, fmt.Errorf("-%s: %w", flag, err)
 	}
 	return socket, nil
+}
+
+// carry writes the sockets for the program that replaces this one; l has taken over those
+// for clients.
+func (s sockets) carry(w *carry.Writer, l listeners) error {
+	w.Section("sockets")
+	for _, socket := range []*listen.Socket{s.clients, s.tls, s.redirect, s.admin} {
+		w.Bool(socket != nil)
+		if socket == nil {
+			continue
+		}
+		fd, taken := l.fd(socket)
+		if !taken {
+			var err error
+			if fd, err = socket.FD(); err != nil {
+				return fmt.Errorf("%s: %w", listen.Name(socket.Addr()), err)
+			}
+		}
+		socket.Carry(w, fd)
+	}
+	return nil
+}
+
+// restoreSockets takes over those of the program before, as far as the flags still want
+// them: what a flag says counts if it says something else than there. Those that systemd
+// passed stay.
+func restoreSockets(before *upgrade.State, o options, log *slog.Logger) (in listen.Inherited, err error) {
+	r := before.Process
+	r.Section("sockets")
+	for _, old := range []struct {
+		flag string
+		at   listen.Address
+		to   **listen.Socket
+	}{{"addr", o.addr, &in.Clients}, {"tls-addr", o.tls.Addr, &in.TLS}, {"tls-redirect", o.tls.Redirect, &in.Redirect}, {"admin", o.admin, &in.Admin}} {
+		if !r.Bool() {
+			continue
+		}
+		socket, err := listen.Restore(r, before.Trial)
+		switch {
+		case err != nil:
+			return in, fmt.Errorf("-%s: take over the socket: %w", old.flag, err)
+		case socket.At() == (listen.Address{}) || socket.At() == old.at:
+			*old.to = socket
+			continue
+		}
+		log.Info("the flag has changed, and the old socket is closed", "flag", old.flag, "was", socket.At(), "is", old.at)
+		if err := errors.Join(socket.Remove(), socket.Close()); err != nil {
+			log.Warn("the old socket is not closed well", "flag", old.flag, "err", err)
+		}
+	}
+	return in, r.Close()
 }
 
 // others is how many connections there may be besides those of clients.

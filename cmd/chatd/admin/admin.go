@@ -32,6 +32,7 @@ import (
 	"chatd/cmd/chatd/api"
 	"chatd/cmd/chatd/certs"
 	"chatd/cmd/chatd/listen"
+	"chatd/cmd/chatd/upgrade"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/room/order/stored"
@@ -69,6 +70,7 @@ type Source struct {
 	PassTime, PlaceTime, Lag prometheus.Histogram
 
 	LogLinesLost func() uint64 // may be called from anywhere
+	Upgrades     *upgrade.Counts
 	TokenKey     *token.File   // nil: clients need no tokens
 	APITokens    *api.Tokens   // nil: programs may not ask
 	Store        *stored.Store // nil: nothing is on disk

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chatd/cmd/chatd/api"
+	"chatd/cmd/chatd/upgrade"
 	"chatd/poller"
 	"chatd/room"
 )
@@ -53,7 +54,7 @@ func newSite(t *testing.T) *site {
 	operators, err := poller.Open("tcp", "127.0.0.1:0")
 	must(err)
 	a := New(operators, []string{"metrics.example"}, log)
-	s := Source{Pool: pool, Listeners: []*poller.Listener{listener}, API: api.New(nil, 1), MaxConns: 10, Version: "test", PassTime: NewPassTime(), PlaceTime: NewPlaceTime(), Lag: NewLag(), LogLinesLost: func() uint64 { return 3 }}
+	s := Source{Pool: pool, Listeners: []*poller.Listener{listener}, API: api.New(nil, 1), MaxConns: 10, Version: "test", PassTime: NewPassTime(), PlaceTime: NewPlaceTime(), Lag: NewLag(), LogLinesLost: func() uint64 { return 3 }, Upgrades: new(upgrade.Counts)}
 	s.Server = room.New(room.Config{
 		Queue: 256, MaxMessage: 1 << 16, HandshakeTimeout: time.Minute, DrainTimeout: time.Minute, MaxConns: 10, Compress: true,
 		Page: http.NotFoundHandler(), Log: log, PassTime: s.PassTime, Lag: s.Lag,

@@ -119,6 +119,9 @@ var (
 	dataBytes  = desc("chatd_data_bytes", "Size of the file that they are in.")
 	commits    = desc("chatd_data_commits_total", "Times that it was written, by whether it could be.", "outcome")
 	inflated   = desc("chatd_inflated_messages_total", "Messages that came compressed.")
+	upgrades   = desc("chatd_upgrades_total", "Upgrades in place that were asked for; all but those that are done had the server go on as it was.", "outcome")
+	unserved   = desc("chatd_upgrade_unserved_seconds", "For how long nobody was served in the last upgrade in which that was so.")
+	upgraded   = desc("chatd_upgrade_connections", "Connections in the last upgrade that was done, by whether they were carried or left.", "fate")
 )
 
 // Describe implements prometheus.Collector.
@@ -127,7 +130,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 		connections, members, rooms, handshakes, maxConns, draining, paused, lagging, logSegments, logBytes, queueDepth, workers, buildInfo,
 		accepted, joined, created, removed, messages, due, deliveries, lost, received, sent, failures, dropped, throttled, rejected, pauses, panics, linesLost,
 		compressed, input, output, inflated, kept, keptBytes, caughtUp, resumes, gaps, requests, published, keyReloads, apiReloads, certExpiry, certLoads, tlsDone, tlsFailed, tlsBroken,
-		unplaced, skipped, available, keptOnDisk, dataBytes, commits,
+		unplaced, skipped, available, keptOnDisk, dataBytes, commits, upgrades, unserved, upgraded,
 	} {
 		ch <- d
 	}
@@ -208,6 +211,13 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		count(commits, st.Commits, "written")
 		count(commits, st.Failures, "failed")
 	}
+	up := c.s.Upgrades.Totals()
+	for outcome, n := range up.Of {
+		count(upgrades, n, string(outcome))
+	}
+	gauge(unserved, up.Unserved.Seconds())
+	gauge(upgraded, float64(up.Carried), "carried")
+	gauge(upgraded, float64(up.Left), "left")
 	c.s.API.Requests(func(route, class string, n uint64) { count(requests, n, route, class) })
 	reloads := func(d *prometheus.Desc, done, failed uint64) {
 		count(d, done, "replaced")

@@ -5,6 +5,7 @@
 //	socket.go     Open: a socket at an Address
 //	unix.go       those with a path: their mode, and what an earlier server left behind
 //	inherited.go  Inherit: the sockets that systemd passes
+//	carry.go      those that the program before this one has left open
 //
 // It serves nothing.
 package listen

@@ -33,9 +33,10 @@ func (m *Mode) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// openUnix listens at path. A socket that is there and nobody listens on was
+// openUnix listens at the path of a. A socket that is there and nobody listens on was
 // left behind by a server that had no time to remove it.
-func openUnix(path string, mode Mode) (*Socket, error) {
+func openUnix(a Address, mode Mode) (*Socket, error) {
+	path := a.Path
 	ln, err := bind(path, mode)
 	if errors.Is(err, syscall.EADDRINUSE) && abandoned(path) {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -46,12 +47,12 @@ func openUnix(path string, mode Mode) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := os.Lstat(path)
+	made, err := inodeOf(path)
 	if err != nil {
 		ln.Close()
 		return nil, err
 	}
-	return &Socket{ln, made}, nil
+	return &Socket{ln, a, made}, nil
 }
 
 // bind makes the socket with its mode at once: there is no moment in which

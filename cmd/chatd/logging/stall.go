@@ -56,6 +56,19 @@ func (g *stallGuard) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.writing = false
+	g.restore()
+}
+
+// undo has the descriptor be what it was, even if a write is stuck.
+func (g *stallGuard) undo() {
+	g.late.Stop()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.restore()
+}
+
+// restore is undo for who holds mu.
+func (g *stallGuard) restore() {
 	if g.diverted {
 		_ = unix.Dup3(g.own, g.fd, 0) // both are valid
 		g.diverted = false

@@ -46,6 +46,7 @@ type Writer struct {
 	pending []byte // whole lines
 	dropped uint64 // lines behind them that found no room
 	closing bool
+	flushed chan struct{} // nil: nobody waits; closed when all has been written
 
 	// Owned by the goroutine that writes.
 	spare  []byte // what was pending before
@@ -93,6 +94,24 @@ func (w *Writer) Close() {
 	}
 }
 
+// Flush writes what waits, for a moment at most, and has the descriptor be what it was,
+// so that another program can go on with it.
+func (w *Writer) Flush() {
+	w.mu.Lock()
+	if w.flushed == nil {
+		w.flushed = make(chan struct{})
+	}
+	flushed := w.flushed
+	w.mu.Unlock()
+	w.ring()
+	select {
+	case <-flushed:
+	case <-w.done:
+	case <-time.After(flushTime):
+	}
+	w.to.undo()
+}
+
 func (w *Writer) ring() {
 	select {
 	case w.wake <- struct{}{}:
@@ -105,8 +124,11 @@ func (w *Writer) run() {
 	defer close(w.done)
 	defer w.to.close()
 	for range w.wake {
-		lines, dropped, closing := w.take()
+		lines, dropped, closing, flushed := w.take()
 		w.deliver(lines, dropped)
+		if flushed != nil {
+			close(flushed)
+		}
 		if closing {
 			return
 		}
@@ -114,12 +136,12 @@ func (w *Writer) run() {
 }
 
 // take makes room for new lines.
-func (w *Writer) take() (lines []byte, dropped uint64, closing bool) {
+func (w *Writer) take() (lines []byte, dropped uint64, closing bool, flushed chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	lines, dropped, closing = w.pending, w.dropped, w.closing
-	w.pending, w.spare, w.dropped = w.spare[:0], lines, 0
-	return lines, dropped, closing
+	lines, dropped, closing, flushed = w.pending, w.dropped, w.closing, w.flushed
+	w.pending, w.spare, w.dropped, w.flushed = w.spare[:0], lines, 0, nil
+	return lines, dropped, closing, flushed
 }
 
 // deliver writes lines, behind which dropped more were lost.

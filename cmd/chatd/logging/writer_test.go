@@ -234,6 +234,46 @@ func TestCloseWritesWhatWaits(t *testing.T) {
 	}
 }
 
+func TestFlushWritesWhatWaits(t *testing.T) {
+	r, fd := pipe(t, 0)
+	w := numbered{Writer: NewWriter(fd, Text)}
+	for range 3 {
+		for range 10 {
+			w.write()
+		}
+		w.Flush()
+		b := make([]byte, 4096) // all is there already
+		n, err := r.Read(b)
+		if want := fmt.Sprintf("line %d\n", w.next-1); err != nil || !strings.HasSuffix(string(b[:n]), want) {
+			t.Fatalf("%q, %v", b[:n], err)
+		}
+	}
+	w.Close()
+	<-w.done
+	w.Flush() // does not wait for what nobody does
+}
+
+// What goes on with the descriptor is another program, which has its log there.
+func TestFlushLeavesTheDescriptorAsItWas(t *testing.T) {
+	r, fd := pipe(t, 0)
+	w := numbered{Writer: NewWriter(fd, Text)}
+	w.flood(t)
+	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
+		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err != nil || time.Now().After(deadline) {
+			t.Fatal(name, err)
+		} else if name == os.DevNull {
+			break
+		}
+	}
+	w.Flush()
+	if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err != nil || !strings.HasPrefix(name, "pipe:") {
+		t.Error(name, err)
+	}
+	w.Close()
+	r.Close()
+	<-w.done
+}
+
 func TestReaderThatGoesAwayAndAnotherThatComes(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "fifo")
 	if err := unix.Mkfifo(name, 0o600); err != nil {

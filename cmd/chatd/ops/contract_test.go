@@ -18,6 +18,7 @@ import (
 	"chatd/cmd/chatd/api"
 	"chatd/cmd/chatd/certs"
 	"chatd/cmd/chatd/certs/certstest"
+	"chatd/cmd/chatd/upgrade"
 	"chatd/poller"
 	"chatd/room"
 	"chatd/room/order/jetstream"
@@ -97,7 +98,7 @@ func gather() (map[string]family, error) {
 	nats.Stats = func() jetstream.Stats { return jetstream.Stats{} }
 	r := admin.Registry(admin.Source{
 		Server: server, Pool: pool, Listeners: []*poller.Listener{listener}, API: api.New(tokens, 1), PassTime: admin.NewPassTime(), PlaceTime: admin.NewPlaceTime(), Lag: admin.NewLag(),
-		LogLinesLost: func() uint64 { return 0 }, TokenKey: key, APITokens: tokens, Store: store, NATS: nats, Certs: shown,
+		LogLinesLost: func() uint64 { return 0 }, Upgrades: new(upgrade.Counts), TokenKey: key, APITokens: tokens, Store: store, NATS: nats, Certs: shown,
 	})
 	gathered, err := r.Gather()
 	if err != nil {
@@ -123,7 +124,7 @@ func gather() (map[string]family, error) {
 	return all, server.Shutdown(context.Background())
 }
 
-// flags are those of chatd and of chatd check, apart by spaces, as their -help
+// flags are those of chatd, chatd check and chatd upgrade, apart by spaces, as their -help
 // has them.
 var flags = sync.OnceValue(func() string {
 	chatd := filepath.Join(testDir, "chatd")
@@ -131,7 +132,7 @@ var flags = sync.OnceValue(func() string {
 		panic(string(out))
 	}
 	var all []string
-	for _, args := range [][]string{{"-help"}, {"check", "-help"}} {
+	for _, args := range [][]string{{"-help"}, {"check", "-help"}, {"upgrade", "-help"}} {
 		help, _ := exec.Command(chatd, args...).CombinedOutput() // a command without flags but those it names
 		for _, m := range regexp.MustCompile(`(?m)^  -(\S+)`).FindAllStringSubmatch(string(help), -1) {
 			all = append(all, m[1])

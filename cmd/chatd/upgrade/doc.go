@@ -1,0 +1,42 @@
+// Package upgrade replaces the running program by another one in its place (execve(2)):
+// process, descriptors and connections stay, and clients notice nothing.
+//
+//	upgrade.go    Upgrader: from the wish to the exec, and the way back
+//	program.go    Program: which file, with which arguments and environment
+//	memory.go     the memory file by which the state goes over
+//	trial.go      the new program, tried as a child before anything is given up for it
+//	exec.go       the exec itself
+//	state.go      State: what the program before has left for this one
+//	ask.go        how one who asks for an upgrade is told what became of it
+//	command.go    Run: the command "chatd upgrade"
+//	process.go    which process is meant
+//	result.go     Result, and Counts of them
+//
+// # The way
+//
+//	   this program            the new one, as a child     the new one
+//	1  begins the child  ────▶ flags, files, addresses
+//	                     ◀──── "ready"
+//	2  freezes, writes all
+//	   of the state      ────▶ reads all of it
+//	                     ◀──── "good"
+//	3  exec ──────────────────────────────────────────────▶ reads it, goes on
+//
+// Whatever fails before the exec has the server go on as if nothing had been: the child is
+// the only one that can find out that the new program is of no use, and it does nearly all
+// that the new program will do. Before it is ready nobody waits for anything, so a program
+// that can't even begin costs nobody a moment. There is no way back from the exec.
+//
+// The state is a memory file, whose descriptor is in the environment. It has two parts,
+// each in the form of package carry: what the process has, for what is done before it is
+// frozen; and what the server has. It has secrets of TLS, so whoever is through with it
+// overwrites it.
+//
+// # Descriptors
+//
+// All are made to be closed by an exec, so what nobody carries is gone with it: nothing can
+// leak. The carried ones are made to stay, one fcntl each, while the child reads the state:
+// 10,000 take 6 ms on a machine that is busy. Sockets that were made to stay from the
+// beginning would save that, and have each that is not carried live on in all the programs
+// that follow.
+package upgrade
