@@ -41,6 +41,7 @@ type badMember struct {
 const asBadServer = "CHATBENCH_TEST_FAULT"
 
 func TestMain(m *testing.M) {
+	cut()
 	if len(os.Args) > 1 && os.Args[1] == helperCommand { // the harness starts itself
 		main()
 		return

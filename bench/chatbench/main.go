@@ -73,7 +73,7 @@ func command(out io.Writer) *ffcli.Command {
 	} {
 		root.Subcommands = append(root.Subcommands, scenarioCommand(c.name, c.help, out))
 	}
-	root.Subcommands = append(root.Subcommands, hostileCommand(out), hostilePeers(), soakCommand(out), clusterCommand(out), interopCommand(out), compareCommand(out))
+	root.Subcommands = append(root.Subcommands, hostileCommand(out), hostilePeers(), soakCommand(out), upgradeCommand(out), clusterCommand(out), interopCommand(out), compareCommand(out))
 	root.Subcommands = append(root.Subcommands, showCommands(out)...)
 	root.Subcommands = append(root.Subcommands, helperProcess())
 	return root

@@ -35,11 +35,12 @@ const headTime = 10 * time.Second
 
 // soakCommand is the command line of a soak.
 func soakCommand(out io.Writer) *ffcli.Command {
-	var server, file string
+	var server, next, file string
 	var duration time.Duration
 	var seed uint64
 	fs := flag.NewFlagSet("chatbench soak", flag.ContinueOnError)
 	fs.StringVar(&server, "server", "bin/chatd", "chatd's `command`; -addr, -admin, -drain-spread, -history-age, -handshake-timeout, -tls-addr and a certificate are added")
+	fs.StringVar(&next, "next", "", "`program` that upgrades in place go to; empty: the same one again")
 	fs.DurationVar(&duration, "duration", 10*time.Minute, "time of all phases; warm-ups, checks and restarts come on top")
 	fs.Uint64Var(&seed, "seed", 0, "decides what happens; 0: a random one, which the report names")
 	fs.StringVar(&file, "out", "", "write the report to this `file`, too")
@@ -56,12 +57,12 @@ func soakCommand(out io.Writer) *ffcli.Command {
 			if seed == 0 {
 				seed = rand.Uint64()
 			}
-			return runSoak(ctx, server, soak.NewSchedule(seed, duration), file, out)
+			return runSoak(ctx, server, next, soak.NewSchedule(seed, duration), file, out)
 		},
 	}
 }
 
-func runSoak(ctx context.Context, command string, schedule *soak.Schedule, file string, out io.Writer) error {
+func runSoak(ctx context.Context, command, next string, schedule *soak.Schedule, file string, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "soak")
 	if err != nil {
 		return err
@@ -74,7 +75,9 @@ func runSoak(ctx context.Context, command string, schedule *soak.Schedule, file 
 	p := newProgress(os.Stderr, fmt.Sprintf("seed %d, ", schedule.Seed))
 	report, err := soak.Run(ctx, soak.Config{
 		Schedule: schedule, Progress: p.show,
-		Start: func(ctx context.Context) (*soak.Server, error) { return startForSoak(ctx, withTLS(command, cert)) },
+		Start: func(ctx context.Context) (*soak.Server, error) {
+			return startForSoak(ctx, withTLS(command, cert), next)
+		},
 	})
 	p.done()
 	if err := report.Write(out); err != nil {
@@ -106,8 +109,8 @@ func writeReport(file string, report interface{ Write(io.Writer) error }) error 
 	return errors.Join(report.Write(f), f.Sync())
 }
 
-// startForSoak starts chatd for one life.
-func startForSoak(ctx context.Context, command string) (*soak.Server, error) {
+// startForSoak starts chatd for one life, in which it may be replaced by next.
+func startForSoak(ctx context.Context, command, next string) (*soak.Server, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
@@ -127,10 +130,14 @@ func startForSoak(ctx context.Context, command string) (*soak.Server, error) {
 	return &soak.Server{
 		Addr: soak.Addr{Plain: netip.MustParseAddrPort(addr), TLS: netip.MustParseAddrPort(secure)}, Admin: admin,
 		Terminate: func() error { return s.cmd.Process.Signal(syscall.SIGTERM) },
-		Ended:     s.done,
-		Log:       s.log.String,
-		Kill:      func() { _ = s.cmd.Process.Kill() }, // it may have ended
-		Race:      hasRaceDetector(command),
+		Upgrade: func() error {
+			_, err := upgradeInPlace(command, s.cmd.Process.Pid, next)
+			return err
+		},
+		Ended: s.done,
+		Log:   s.log.String,
+		Kill:  func() { _ = s.cmd.Process.Kill() }, // it may have ended
+		Race:  hasRaceDetector(command),
 	}, nil
 }
 

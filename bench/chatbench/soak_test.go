@@ -57,7 +57,7 @@ func TestSoakFindsHealthyClientsThatAreCutOff(t *testing.T) {
 		t.Skip("half a minute")
 	}
 	var out strings.Builder
-	err := runSoak(t.Context(), buildChatd(t)+" -max-message 4096 -drain-timeout 2s", soak.NewSchedule(11, 2*time.Second), "", &out)
+	err := runSoak(t.Context(), buildChatd(t)+" -max-message 4096 -drain-timeout 2s", "", soak.NewSchedule(11, 2*time.Second), "", &out)
 	if !errors.Is(err, errSoak) || !strings.Contains(err.Error(), "-seed 11") {
 		t.Error(err)
 	}
@@ -68,7 +68,7 @@ func TestSoakFindsHealthyClientsThatAreCutOff(t *testing.T) {
 
 func TestSoakOfAServerThatDoesNotStartSaysSo(t *testing.T) {
 	var out strings.Builder
-	err := runSoak(context.Background(), "/bin/false", soak.NewSchedule(11, time.Second), "", &out)
+	err := runSoak(context.Background(), "/bin/false", "", soak.NewSchedule(11, time.Second), "", &out)
 	if err == nil || !strings.Contains(err.Error(), "the server ended") {
 		t.Error(err)
 	}

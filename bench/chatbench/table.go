@@ -75,6 +75,9 @@ func printRun(out io.Writer, r *result.Run) {
 	if h := r.Herd; h != nil {
 		printHerd(row, h, r.Params)
 	}
+	if u := r.Upgrades; u != nil {
+		printUpgrades(row, u)
+	}
 	if m := r.Ramp; m != nil {
 		row("sustained", "%.0f messages/s; %.0f was too much: %s", m.Sustained, m.Failed, m.Why)
 	}

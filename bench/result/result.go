@@ -33,7 +33,7 @@ const (
 // does not have are absent.
 type Run struct {
 	Schema   int       `json:"schema"`
-	Scenario string    `json:"scenario"`          // idle, fanout, flood, storm, stuck, ramp, rooms, herd, publish, or one of those of events or over TLS
+	Scenario string    `json:"scenario"`          // idle, fanout, flood, storm, stuck, ramp, rooms, herd, publish, upgrade, or one of those of events or over TLS
 	Server   string    `json:"server"`            // a name; the URL if it has none
 	Dialect  string    `json:"dialect,omitempty"` // what was spoken: chat, events, centrifuge, centrifuge-events or mercure; absent: raw
 	Started  time.Time `json:"started"`
@@ -59,14 +59,15 @@ type Run struct {
 	GeneratorCPU *CPU    `json:"generator_cpu,omitempty"` // of the harness
 	Busy         float64 `json:"generator_busy"`          // share of its time that the harness's loop worked, 0 to 1
 
-	Memory     *Memory  `json:"memory,omitempty"`
-	Handshakes *Rate    `json:"handshakes,omitempty"` // connects per second and CPU of each
-	Stuck      *Stuck   `json:"stuck,omitempty"`
-	Ramp       *Ramp    `json:"ramp,omitempty"`
-	Flood      *Flood   `json:"flood,omitempty"` // beside which the figures above were taken
-	Rooms      *Rooms   `json:"rooms,omitempty"`
-	Herd       *Herd    `json:"herd,omitempty"`
-	Publish    *Publish `json:"publish,omitempty"`
+	Memory     *Memory   `json:"memory,omitempty"`
+	Handshakes *Rate     `json:"handshakes,omitempty"` // connects per second and CPU of each
+	Stuck      *Stuck    `json:"stuck,omitempty"`
+	Ramp       *Ramp     `json:"ramp,omitempty"`
+	Flood      *Flood    `json:"flood,omitempty"` // beside which the figures above were taken
+	Rooms      *Rooms    `json:"rooms,omitempty"`
+	Herd       *Herd     `json:"herd,omitempty"`
+	Publish    *Publish  `json:"publish,omitempty"`
+	Upgrades   *Upgrades `json:"upgrades,omitempty"`
 
 	Faults   Faults   `json:"faults"`
 	Warnings []string `json:"warnings,omitempty"`
@@ -181,6 +182,28 @@ type Herd struct {
 
 // Added is what the server's memory grew by.
 func (h *Herd) Added() uint64 { return max(h.RSSPeak, h.RSSBefore) - h.RSSBefore }
+
+// Upgrades is how a server replaced its program, again and again.
+type Upgrades struct {
+	Before *Memory   `json:"before,omitempty"` // of the server, when all were there
+	Each   []Upgrade `json:"each"`
+}
+
+// Upgrade is one of them.
+type Upgrade struct {
+	Took     float64 `json:"took_s"`     // from when it was asked for until it was done
+	Unserved float64 `json:"unserved_s"` // of that: as the server says
+	Carried  int     `json:"carried"`    // connections
+	Left     int     `json:"left"`       // connections that were not carried
+
+	// Delivery is the latency of the deliveries of messages that were due in the time
+	// around it.
+	Delivery *Latency `json:"delivery,omitempty"`
+	Window   float64  `json:"window_s"`
+
+	Faults uint64  `json:"faults"` // of all clients since the beginning, as far as they are known then
+	Memory *Memory `json:"memory"` // of the server, once it was done
+}
 
 // Publish is what publishers by HTTP saw.
 type Publish struct {

@@ -40,11 +40,12 @@ type Evidence struct {
 	Baseline Snapshot // after the warm-up, when everybody had left
 	End      Snapshot // as above, after all phases
 	Tally    Tally    // up to then
-	Births   error    // what was wrong while rooms came and went one by one
-	Calm     error    // why it did not become calm, if it didn't
-	Restart  Tally    // of the clients of the restart
-	Online   int      // clients that were there at the SIGTERM
-	Exit     error    // of the process, after SIGTERM
+	Upgrades Upgrades
+	Births   error // what was wrong while rooms came and went one by one
+	Calm     error // why it did not become calm, if it didn't
+	Restart  Tally // of the clients of the restart
+	Online   int   // clients that were there at the SIGTERM
+	Exit     error // of the process, after SIGTERM
 	Log      string
 	Figures  Figures
 }
@@ -56,6 +57,12 @@ func (e *Evidence) returning() []returns {
 		return slices.DeleteFunc(slices.Clone(returning), func(r returns) bool { return r.name == resident })
 	}
 	return returning
+}
+
+// Upgrades is what became of them.
+type Upgrades struct {
+	Asked  int      // so many
+	Faults []string // what was wrong
 }
 
 // Check is something that must hold, and whether it did.
@@ -85,6 +92,9 @@ func (e *Evidence) judge() (checks []Check) {
 
 	members, conns := end("chatd_members"), end("chatd_connections")
 	check("it becomes calm", e.Calm == nil && members == 0 && conns == 0, "members %.0f, connections %.0f, error %v", members, conns, e.Calm)
+
+	u, upgraded := &e.Upgrades, end(`chatd_upgrades_total{outcome="done"}`)
+	check("upgrades in place are done, cut nobody off, and all counts go on", u.Faults == nil && upgraded == float64(u.Asked), "%d asked for, %.0f done; %s", u.Asked, upgraded, strings.Join(u.Faults, "; "))
 
 	check("rooms come and go with their members, and are counted so", e.Births == nil, "%v", e.Births)
 	e.checkRooms(check, value)
@@ -131,6 +141,7 @@ func (e *Evidence) checkRooms(check func(string, bool, string, ...any), value fu
 
 // checkDrops compares whom the server dropped with who had to be.
 func (e *Evidence) checkDrops(check func(string, bool, string, ...any), end func(string) float64) {
+
 	slow := end(`chatd_dropped_total{reason="slow_consumer"}`) + end(`chatd_dropped_total{reason="write_timeout"}`)
 	check("only stuck clients are dropped as slow", slow <= float64(e.Tally.Stuck), "%.0f dropped, %d stuck", slow, e.Tally.Stuck)
 

@@ -21,13 +21,15 @@ func sound(gentle bool) *Evidence {
 			"chatd_members": 0, "chatd_connections": 0, "chatd_panics_total": 0,
 			"chatd_messages_total": 100, "chatd_deliveries_due_total": 1010, "chatd_deliveries_total": 1000, "chatd_deliveries_lost_total": 10,
 		},
-		Tally:   Tally{Rooms: 25, Sent: 100, Heard: 990, Loose: 10, Missed: 30, Stuck: 2, Secured: 40, Fleeting: 5, Unsaid: 3, Refused: map[string]int{}},
-		Restart: Tally{GoingAway: 9, Ended: 1},
-		Online:  10,
+		Tally:    Tally{Rooms: 25, Sent: 100, Heard: 990, Loose: 10, Missed: 30, Stuck: 2, Secured: 40, Fleeting: 5, Unsaid: 3, Refused: map[string]int{}},
+		Upgrades: Upgrades{Asked: 3},
+		Restart:  Tally{GoingAway: 9, Ended: 1},
+		Online:   10,
 	}
 	if gentle {
 		e.End["chatd_deliveries_due_total"], e.End["chatd_deliveries_lost_total"], e.Tally.Missed = 1000, 0, 0
 	}
+	e.End[`chatd_upgrades_total{outcome="done"}`] = 3
 	for _, reason := range []string{"slow_consumer", "write_timeout", "ping_timeout", "idle", "rate", "fragments", "going_away", "reset", "panic"} {
 		e.End[`chatd_dropped_total{reason="`+reason+`"}`] = 0
 	}
@@ -66,6 +68,8 @@ func TestEachFaultFailsItsCheckAndNoOther(t *testing.T) {
 		{"a connection is left", "becomes calm", set("chatd_connections", 1)},
 		{"no calm", "becomes calm", func(e *Evidence) { e.Calm = errNotCalm }},
 		{"a birth that was not counted", "come and go", func(e *Evidence) { e.Births = errCounts }},
+		{"an upgrade that was not done", "upgrades in place", set(`chatd_upgrades_total{outcome="done"}`, 2)},
+		{"one that cut somebody off", "upgrades in place", func(e *Evidence) { e.Upgrades.Faults = []string{"cut off"} }},
 		{"a room is left", "no room is left", set("chatd_rooms", 1)},
 		{"a room was not removed", "no room is left", set("chatd_rooms_removed_total", 49)},
 		{"a room was made twice", "rooms are made", func(e *Evidence) { e.End["chatd_joined_total"] = 129 }},

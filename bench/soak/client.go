@@ -21,12 +21,14 @@ type client struct {
 	crowd     *crowd
 	room      *room
 	stage     stage
-	offers    bool // permessage-deflate
-	deflates  bool // it was agreed on
-	full      bool // reads everything it is sent, and must not be cut off
-	asleep    bool // does not read
-	early     bool // what it reads next is not in the ledger yet, so it waits
-	born      int  // messages of the ledger that everybody had heard at its beginning
+	offers    bool  // permessage-deflate
+	deflates  bool  // it was agreed on
+	full      bool  // reads everything it is sent, and must not be cut off
+	asleep    bool  // does not read
+	early     bool  // what it reads next is not in the ledger yet, so it waits
+	upgrades  int64 // that were over when it came
+	parted    bool  // there was one in its handshake of TLS
+	born      int   // messages of the ledger that everybody had heard at its beginning
 	place     place
 	heard     uint64
 	publisher *publisher // nil: it only listens
@@ -104,12 +106,21 @@ func (c *client) begin() {
 // secured goes on once the handshake of TLS is made, or has failed.
 func (c *client) secured(err error) {
 	c.stage = fresh
-	if err != nil {
+	c.parted = c.crowd.upgrades.since(c.upgrades)
+	switch {
+	case err != nil && c.parted:
+		c.crowd.tally.Parted++
+	case err != nil:
 		c.crowd.fault(fmt.Errorf("handshake of TLS: %w", err))
+	case c.parted: // the server may have been replaced before it knew
+		c.crowd.tally.Fleeting++
+	default:
+		c.crowd.tally.Secured++
+	}
+	if err != nil {
 		c.gone()
 		return
 	}
-	c.crowd.tally.Secured++
 	c.Schedule()
 }
 

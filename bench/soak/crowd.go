@@ -49,6 +49,8 @@ type crowd struct {
 	pump    pump
 	stop    func()
 
+	upgrades upgrades
+
 	rooms       [mostRooms]*room // static
 	homes       []*room          // of publishers, by their number
 	clients     []*client        // those that have a connection
@@ -76,6 +78,7 @@ type Tally struct {
 	Connected int            // handshakes that succeeded
 	Secured   int            // handshakes of TLS of which the server knows
 	Fleeting  int            // handshakes of TLS, of which it need not
+	Parted    int            // handshakes of TLS that were cut off by an upgrade
 	Unsaid    int            // clients that ended a stream of TLS without a word
 	Rooms     int            // that somebody has joined since the baseline
 	Deflating int            // of them with permessage-deflate
@@ -268,7 +271,7 @@ func (c *crowd) connect(number, room int, m manner) (*client, error) {
 		}
 		return nil, err
 	}
-	cl := &client{crowd: c, room: c.rooms[room], offers: m.deflate, full: true}
+	cl := &client{crowd: c, room: c.rooms[room], offers: m.deflate, full: true, upgrades: c.upgrades.over.Load()}
 	cl.Attach(fd, c.pool, cl)
 	if !m.secure {
 		cl.Schedule()

@@ -12,6 +12,7 @@
 //	room.go      a room, and which messages are whose
 //	ledger.go    the one order of a room's messages, against which each client is
 //	             checked; message.go is what a message looks like
+//	upgrade.go   the server's program is replaced: what must be as before
 //	metrics.go   the server's metrics at a moment
 //	counts.go    its counts of members and rooms, against the clients'
 //	checks.go    what must hold at the end of a life

@@ -109,12 +109,15 @@ func (c *crowd) hostile(ctx context.Context, p *Phase) {
 				var born int
 				lobby := c.rooms[0]
 				c.do(func() { born = lobby.slowest })
+				upgrades := c.upgrades.over.Load()
 				conn, secured, err := a.dial(c.addr, i, secure)
+				parted := secure && c.upgrades.since(upgrades)
 				if err == nil {
 					err = a.run(conn)
 				}
+				parted = parted || a.way == unsecured && c.upgrades.since(upgrades)
 				c.do(func() {
-					if secured && (a.join || a.code != 0) { // else it is gone before the server knows of it
+					if secured && !parted && (a.join || a.code != 0) { // else it is gone before the server knows of it
 						c.tally.Secured++
 					} else if secured {
 						c.tally.Fleeting++
@@ -123,6 +126,8 @@ func (c *crowd) hostile(ctx context.Context, p *Phase) {
 						c.tally.Missed += lobby.ledger.unheard(born)
 					}
 					switch {
+					case err != nil && parted:
+						c.tally.Parted++
 					case err != nil:
 						c.fault(fmt.Errorf("%s: %w", a.name, err))
 					case a.series != "":

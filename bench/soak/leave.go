@@ -123,6 +123,8 @@ func (c *client) over(err error) {
 		if c.full && c.room.ledger.due(&c.place, l.must) {
 			c.crowd.fault(errRest)
 		}
+	case c.stage == shaking && c.parted:
+		t.Parted++
 	case c.stage == shaking:
 		c.crowd.fault(fmt.Errorf("handshake: %w", err))
 	case !c.full:

@@ -15,6 +15,7 @@ type Server struct {
 	Addr      Addr          // of its WebSocket
 	Admin     string        // host:port
 	Terminate func() error  // sends SIGTERM
+	Upgrade   func() error  // has it replace its program, and waits until it has
 	Ended     <-chan error  // what its process ended with
 	Log       func() string // all it has logged; call it when the process has ended
 	Race      bool          // it has the race detector
@@ -47,6 +48,8 @@ type life struct {
 	crowd    *crowd
 	evidence Evidence
 	say      func(what string)
+
+	scraping sync.Mutex // held while the server is asked for its metrics, or replaced
 
 	mu   sync.Mutex
 	done map[Kind]int // phases that were carried out
@@ -110,7 +113,11 @@ func (l *life) mix(ctx context.Context, phases []Phase) {
 				return ctx.Err()
 			}
 			all.Go(func() {
-				l.crowd.run(ctx, &p)
+				if p.Kind == Upgrade {
+					l.upgrade(ctx)
+				} else {
+					l.crowd.run(ctx, &p)
+				}
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.done[p.Kind]++
@@ -128,7 +135,9 @@ func (l *life) sample() (stop func()) {
 	go func() {
 		defer close(done)
 		every(ctx, sampling, func() bool {
+			l.scraping.Lock()
 			s, err := l.admin.scrape(ctx)
+			l.scraping.Unlock()
 			if err != nil {
 				if ctx.Err() == nil {
 					l.crowd.failed(err)

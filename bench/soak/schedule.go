@@ -16,13 +16,14 @@ const (
 	Churn               // clients that come and leave
 	Stuck               // clients that don't read; some read on later
 	Hostile             // half frames, bad handshakes, resets
+	Upgrade             // the server's program is replaced in place
 	Births              // clients that come and leave with nobody else about: the beginning of each life
 	Restart             // SIGTERM under load: the end of each life
 	kinds
 )
 
 func (k Kind) String() string {
-	return [kinds]string{"steady", "flood", "churn", "stuck", "hostile", "births", "restart"}[k]
+	return [kinds]string{"steady", "flood", "churn", "stuck", "hostile", "upgrade", "births", "restart"}[k]
 }
 
 // Phase is one thing that is done for a while.
@@ -39,7 +40,7 @@ type Phase struct {
 	Least      int     // bytes of a message
 	Most       int     // as above
 	Gentle     bool    // nobody leaves by a reset
-	Seed       uint64  // of all that is decided within
+	Seed       uint64  // of all that is decided within; Upgrade: nothing is
 }
 
 func (p *Phase) rand() *rand.Rand { return rand.New(rand.NewPCG(p.Seed, 0)) }
@@ -66,6 +67,7 @@ const (
 	leastLife, mostLife   = 45 * time.Second, 90 * time.Second
 	leastPhase, mostPhase = 5 * time.Second, 20 * time.Second
 	longestWarmup         = 5 * time.Second
+	eachUpgrade           = 15 * time.Second // there is one in so long
 	leastMessage          = minMessage
 	mostMessage           = 60 << 10
 	// listenersSecond bounds the rate of a steady phase: its deliveries per
@@ -77,7 +79,7 @@ const (
 // in all (warm-ups, checks and restarts come on top): two lives at least.
 func NewSchedule(seed uint64, length time.Duration) *Schedule {
 	s := &Schedule{Seed: seed}
-	r := rand.New(rand.NewPCG(seed, 1))
+	r, upgrades := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))
 	d := newDecks()
 	for left := length; left > 0; {
 		n := min(between(r, leastLife, mostLife), length/2)
@@ -90,7 +92,9 @@ func NewSchedule(seed uint64, length time.Duration) *Schedule {
 		if i := len(s.Lives); i < 2 {
 			gentle = i == 1
 		}
-		s.Lives = append(s.Lives, newLife(r, d, n, gentle))
+		l := newLife(r, d, n, gentle)
+		l.upgrade(upgrades, len(s.Lives) < 2 || upgrades.IntN(4) > 0)
+		s.Lives = append(s.Lives, l)
 	}
 	return s
 }
@@ -148,6 +152,23 @@ func newLife(r *rand.Rand, d *decks, length time.Duration, gentle bool) Life {
 	l.Restart = newPhase(r, Restart)
 	l.Restart.Length, l.Restart.Gentle = min(between(r, time.Second, 4*time.Second), length), gentle
 	return l
+}
+
+// upgrade adds upgrades to the life, if there are to be any. The first is in the warm-up, so
+// that the baseline is that of a program which has come by one.
+func (l *Life) upgrade(r *rand.Rand, any bool) {
+	if !any {
+		return
+	}
+	add := func(to *[]Phase, from, length time.Duration) {
+		*to = append(*to, Phase{Kind: Upgrade, Start: between(r, from, from+length), Gentle: l.Gentle})
+	}
+	warm := l.Warmup[0].Length
+	add(&l.Warmup, warm/4, warm/4)
+	n := 1 + time.Duration(r.Int64N(int64(max(l.Length/eachUpgrade, 1))))
+	for i := range n {
+		add(&l.Phases, l.Length*i/n, l.Length/n)
+	}
 }
 
 // newPhase decides what a phase is like, but for when it is.

@@ -2,6 +2,7 @@ package soak
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -46,6 +47,15 @@ func TestScheduleHasEverythingWithinItsBounds(t *testing.T) {
 // connections at any time.
 func checkLife(t *testing.T, l *Life, found map[Kind]bool) {
 	t.Helper()
+	first := 0 // upgrades of the warm-up
+	for _, p := range l.Warmup {
+		if p.Kind == Upgrade {
+			first++
+		}
+	}
+	if more := slices.ContainsFunc(l.Phases, func(p Phase) bool { return p.Kind == Upgrade }); more != (first == 1) {
+		t.Errorf("%d upgrades in the warm-up, others %v", first, more)
+	}
 	for _, phases := range [][]Phase{l.Warmup, l.Phases, {l.Births}, {l.Restart}} {
 		for i := range phases {
 			p := &phases[i]
@@ -57,6 +67,9 @@ func checkLife(t *testing.T, l *Life, found map[Kind]bool) {
 				}
 			}
 			switch {
+			case p.Kind == Upgrade && (p.Start < 0 || p.Start > l.Length):
+				t.Errorf("an upgrade at %s in a life of %s", p.Start, l.Length)
+			case p.Kind == Upgrade:
 			case p.Length <= 0 || p.Start < 0 || p.Start+p.Length > max(l.Length, longestWarmup):
 				t.Errorf("%v from %s for %s in a life of %s", p.Kind, p.Start, p.Length, l.Length)
 			case p.Clients < 1 || p.Publishers > p.Clients || p.Gentle != l.Gentle:

@@ -49,6 +49,7 @@ var what = [kinds]string{
 	Churn:   "clients that come and leave by close frame, end of the stream or reset, or cut off where TLS has not ended",
 	Stuck:   "clients that don't read; half of them wake up and read on",
 	Hostile: "half heads, frames and ClientHellos, bad handshakes, violations of the protocol, resets",
+	Upgrade: "the server's program is replaced in place, and everything goes on",
 	Births:  "clients that come into rooms and leave them step by step, with nobody else about: each room that is made or removed is known",
 	Restart: "SIGTERM under load",
 }
@@ -81,6 +82,7 @@ func (r *Report) writeTotals(b *strings.Builder) {
 			t.Inflated += more.Inflated
 			t.Stuck += more.Stuck
 			t.GoingAway += more.GoingAway
+			t.Parted += more.Parted
 		}
 		deliveries += e.End["chatd_deliveries_total"]
 		lost += e.End["chatd_deliveries_lost_total"]
@@ -100,6 +102,7 @@ func (r *Report) writeTotals(b *strings.Builder) {
 		{"of them with permessage-deflate", float64(t.Deflating)},
 		{"handshakes of TLS, those of hostile clients among them", float64(t.Secured)},
 		{"of them stuck for a while", float64(t.Stuck)},
+		{"handshakes of TLS that were under way in an upgrade, and cut off", float64(t.Parted)},
 		{"most members at a time", members},
 		{"most rooms at a time", rooms},
 		{"rooms made, and removed again, without restarts", created},
@@ -126,14 +129,14 @@ func (r *Report) writeTotals(b *strings.Builder) {
 func (r *Report) writeLives(b *strings.Builder) {
 	const mib = 1 << 20
 	b.WriteString("\n## Lives\n\nMemory in MiB: after the warm-up when everybody had left, at most, and when everybody had left again. The heap at the first and the last is after a collection.\n\n" +
-		"| life | | seconds | members | rooms | log segments | resident | most | end | heap | most | end | drain |\n|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+		"| life | | seconds | upgrades | members | rooms | log segments | resident | most | end | heap | most | end | drain |\n|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 	for i, l := range r.Lives {
 		e := &l.Evidence
 		f, character := &e.Figures, "rough"
 		if e.Gentle {
 			character = "gentle"
 		}
-		fmt.Fprintf(b, "| %d | %s | %.0f | %.0f | %.0f | %.0f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f s |\n", i+1, character, f.Seconds, f.Members, f.Rooms, f.Segments,
+		fmt.Fprintf(b, "| %d | %s | %.0f | %d | %.0f | %.0f | %.0f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f s |\n", i+1, character, f.Seconds, e.Upgrades.Asked, f.Members, f.Rooms, f.Segments,
 			e.Baseline[resident]/mib, f.Resident/mib, e.End[resident]/mib, e.Baseline[heap]/mib, f.Heap/mib, e.End[heap]/mib, f.Drain.Seconds())
 	}
 }
