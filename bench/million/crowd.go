@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -77,6 +78,13 @@ func (c *crowd) dial() error {
 	return unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
 }
 
+// undated is an answer without its second.
+func undated(answer []byte) []byte {
+	before, after, _ := bytes.Cut(answer, []byte("\r\nDate: "))
+	_, after, _ = bytes.Cut(after, []byte("\r\n"))
+	return slices.Concat(before, after)
+}
+
 // shake reads the answer to a handshake, which comes in one piece.
 func (c *crowd) shake(fd int32, until time.Time) error {
 	answer, err := c.receive(fd, until)
@@ -84,7 +92,7 @@ func (c *crowd) shake(fd int32, until time.Time) error {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	if c.answer != nil {
-		if !bytes.Equal(answer, c.answer) {
+		if !bytes.Equal(undated(answer), undated(c.answer)) {
 			return fmt.Errorf("answered otherwise than the first: %q", answer)
 		}
 		return nil
