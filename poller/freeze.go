@@ -1,7 +1,7 @@
 package poller
 
-// freezer stops a pool's workers between two Tasks. It costs them a look at a flag that
-// nobody changes.
+// freezer stops a pool's workers between two Tasks. As long as there is none it costs them
+// a look at a pointer that nobody changes: its channels are used in an upgrade alone.
 type freezer struct {
 	held chan struct{} // each worker that stands still has put a token in
 	thaw chan struct{} // closed when they go on

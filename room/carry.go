@@ -38,7 +38,7 @@ type restorer struct {
 
 // Carry writes the state of the server, which is frozen. It changes nothing, but that the
 // memory of what it has written has to be wiped: there are secrets in it.
-func (s *Server) Carry(to *carry.Writer) error {
+func (s *Server) Carry(to *carry.Writer) {
 	w := &carrier{to, s, map[*hub]int{}, map[logOf]framelog.Cursor{}}
 	to.Section("server")
 	to.Uint(uint64(s.now.Load()))
@@ -56,7 +56,6 @@ func (s *Server) Carry(to *carry.Writer) error {
 	}
 	to.Section("pending")
 	s.pending.carry(w)
-	return nil
 }
 
 // Restore takes over the state of another program's server. The server must be new: what

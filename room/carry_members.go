@@ -181,8 +181,7 @@ func (r *restorer) client() *client {
 		c.in.restore(r.Reader, c.phase, &r.server.rates)
 	}
 	c.source.Store(r.server.sources.restore(r.Reader))
-	switch {
-	case status&statusSecure != 0 && status&statusTLS == 0, status&statusClosed != 0:
+	if status&statusSecure != 0 && status&statusTLS == 0 || status&statusClosed != 0 {
 		r.Fail("a connection has a status that is none")
 	}
 	if r.Err() != nil {
@@ -303,8 +302,8 @@ func (o *outbox) restore(r *restorer, s *shard) {
 	for range r.Count(maxCarried) {
 		p := piece{kind: pieceKind(r.UpTo(uint64(pieceFrames)))}
 		p.bytes = append([]byte(nil), r.Bytes()...)
-		if p.kind > pieceFrames || len(p.bytes) == 0 {
-			r.Fail("what a connection is still to get is of no kind")
+		if len(p.bytes) == 0 {
+			r.Fail("what a connection is still to get is nothing")
 			return
 		}
 		o.rest = append(o.rest, p)

@@ -96,9 +96,10 @@
 // (one compare-and-swap). Each worker has counters of its own. A mutex is used
 // where connections of an address are limited or proxies speak for clients
 // (sources.go), when a client is sent away (disconnects.go), when a room needs a
-// shard (shards.go), by others that look a room up (directory.go), and in a handshake of
-// TLS (package tls13): those are no matters of messages. Only a hub whose order is a Source's locks one of its own
-// when it hands a message over (ordered_enter.go).
+// shard (shards.go), by others that look a room up (directory.go), in a handshake of TLS
+// (package tls13), and by the clock, ten times a second (Server.Tick, see freeze.go): those
+// are no matters of messages. Only a hub whose order is a Source's locks one of its own when
+// it hands a message over (ordered_enter.go).
 //
 // What time is, and when each deadline comes, is said in time.go.
 //

@@ -24,10 +24,7 @@ func (m *model) upgrade() {
 	}
 	var state bytes.Buffer
 	w := carry.NewWriter(&state)
-	if err := m.server.Carry(w); err != nil {
-		m.wrong = err.Error()
-		return
-	}
+	m.server.Carry(w)
 	if err := w.Close(); err != nil {
 		m.wrong = err.Error()
 		return

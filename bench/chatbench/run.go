@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"chatd/bench/load"
+	"chatd/bench/result"
 )
 
 // run runs a scenario, prints what it found and says whether all was well.
@@ -39,19 +40,21 @@ func (o *options) run(ctx context.Context, name string, out io.Writer) error {
 		serverName = o.url
 	}
 	run, err := s.run(ctx, name, serverName)
+	return tell(out, o.json, run, err)
+}
+
+// tell prints a run that ended with err, and writes it to a file, unless that has no name.
+func tell(out io.Writer, file string, run *result.Run, err error) error {
 	printRun(out, run)
-	if o.json != "" {
-		if err := writeJSON(o.json, run); err != nil {
+	if file != "" {
+		if err := writeJSON(file, run); err != nil {
 			return err
 		}
 	}
-	switch {
-	case err != nil:
-		return err
-	case run.Faults.Any():
+	if err == nil && run.Faults.Any() {
 		return errFaults
 	}
-	return nil
+	return err
 }
 
 func writeJSON(path string, v any) error {

@@ -137,19 +137,7 @@ func (o *upgradeOptions) run(ctx context.Context, out io.Writer) error {
 		return u.measured(ctx, run)
 	})
 	u.progress.done()
-	printRun(out, run)
-	if o.json != "" {
-		if err := writeJSON(o.json, run); err != nil {
-			return err
-		}
-	}
-	switch {
-	case err != nil:
-		return err
-	case run.Faults.Any():
-		return errFaults
-	}
-	return nil
+	return tell(out, o.json, run, err)
 }
 
 // upgradeRun is a run under way. It belongs to one goroutine.

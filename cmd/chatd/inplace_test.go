@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"chatd/cmd/chatd/upgrade"
 	"chatd/room/carry/carrytest"
@@ -262,18 +261,9 @@ func TestUpgradeWhileAProfileIsTaken(t *testing.T) {
 	}
 }
 
-// The test is systemd.
 func TestServiceManagerIsToldOfUpgrades(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "notify")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
+	conn, path := systemd(t)
 	told := func(first string) (more string) {
 		t.Helper()
 		for {

@@ -282,17 +282,24 @@ func TestSocketsThatSystemdCannotHaveMeantAreRefused(t *testing.T) {
 	}
 }
 
-// The test is systemd.
-func TestServiceManagerIsToldOfReadinessLifeAndTheEnd(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "notify")
+// systemd is the socket on which the test hears, as a service manager, what chatd tells
+// it, and where that is.
+func systemd(t *testing.T) (conn *net.UnixConn, path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: path})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { conn.Close() })
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
+	return conn, path
+}
+
+func TestServiceManagerIsToldOfReadinessLifeAndTheEnd(t *testing.T) {
+	conn, path := systemd(t)
 	next := func() string {
 		t.Helper()
 		b := make([]byte, 100)

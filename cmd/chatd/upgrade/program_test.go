@@ -105,7 +105,7 @@ func (c *counter) Thaw() { c.mu.Unlock() }
 
 func (c *counter) Conns() int64 { return int64(len(c.fds) - 1) }
 
-func (c *counter) Carry(w *carry.Writer) error {
+func (c *counter) Carry(w *carry.Writer) {
 	w.Section("counter")
 	w.Uint(c.program)
 	w.Bytes(make([]byte, 1<<20))
@@ -114,7 +114,6 @@ func (c *counter) Carry(w *carry.Writer) error {
 		w.FD(fd)
 		w.Uint(c.lines[fd])
 	}
-	return nil
 }
 
 func (c *counter) restore(r *carry.Reader) {

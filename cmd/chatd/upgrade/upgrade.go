@@ -23,7 +23,7 @@ type Carrier interface {
 	// Thaw has it go on.
 	Thaw()
 	// Carry writes its state, with the descriptors that have to stay. It is frozen.
-	Carry(*carry.Writer) error
+	Carry(*carry.Writer)
 	// Conns is the number of open connections.
 	Conns() int64
 }
@@ -215,9 +215,7 @@ func (u *Upgrader) carryServer(w *carry.Writer) (err error) {
 		}
 	}()
 	u.before = u.Server.Conns()
-	if err := u.Server.Carry(w); err != nil {
-		return err
-	}
+	u.Server.Carry(w)
 	w.Section("upgrade")
 	w.String(u.Version)
 	w.Int(int64(u.frozen))
