@@ -131,6 +131,9 @@ func (c *client) read(w *poller.Worker) bool {
 	if c.phase == shaking {
 		b = c.shake(w, b)
 	}
+	if c.kind == Stuck && c.phase == open { // what came with the answer would count as delivered
+		return false
+	}
 	if c.phase == greeting || c.phase == open {
 		b = c.hear(w, b)
 	}
