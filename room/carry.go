@@ -83,9 +83,12 @@ func (s *Server) Restore(from *carry.Reader) error {
 // maxCarried is the largest number of connections that one process can have.
 const maxCarried = 1 << 26
 
-// Revive has a server that was restored go on.
-func (s *Server) Revive() (failed error) {
-	s.pool.Freeze() // nobody works on one while others wait to be watched
+// Revive has a server that was restored go on, and accept begin to accept. Before all are
+// watched nobody works: whoever is new would be taken for one of them, or have the
+// descriptor of one who has gone.
+func (s *Server) Revive(accept func() error) (failed error) {
+	s.pool.Freeze()
+	defer s.pool.Thaw()
 	s.eachClient(func(c *client) {
 		if c.phase == phaseNew {
 			return // it does that itself
@@ -94,9 +97,11 @@ func (s *Server) Revive() (failed error) {
 			failed = fmt.Errorf("go on with a connection: %w", err)
 		}
 	})
+	if failed != nil {
+		return failed
+	}
 	s.revive()
-	s.pool.Thaw()
-	return failed
+	return accept()
 }
 
 // revive has all owners look at what they own. A session that has nothing to do hears from

@@ -125,7 +125,7 @@ func (e *Evidence) judge() (checks []Check) {
 	faults = lines(e.Restart.Faults)
 	check("at SIGTERM everybody is told 1001 behind what is queued, or the stream ends", len(faults) == 0 && e.Online == e.Restart.GoingAway+e.Restart.Ended && e.Online > 0,
 		"%d clients, %d told, %d ended; %s", e.Online, e.Restart.GoingAway, e.Restart.Ended, strings.Join(faults, "; "))
-	check("it exits with status 0", e.Exit == nil, "%v", e.Exit)
+	check("it exits with status 0", e.Exit == nil, "%v", last(e.Exit, e.Log))
 	check("all metrics are there", len(missing) == 0, "missing: %s", strings.Join(missing, ", "))
 	return checks
 }
@@ -178,4 +178,14 @@ func lines(faults map[string]int) (all []string) {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// last is how a process ended, and, if it should not have, the end of its log.
+func last(exit error, log string) string {
+	if exit == nil {
+		return "<nil>"
+	}
+	const most = 5
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return fmt.Sprintf("%v; the end of its log: %s", exit, strings.Join(lines[max(0, len(lines)-most):], "; "))
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -59,4 +62,45 @@ func TestClientsNoticeNothingOfUpgrades(t *testing.T) {
 	if now := p.descriptors(); now > most+3 {
 		t.Errorf("%d descriptors, and %d after the first upgrade", now, most)
 	}
+}
+
+// Whoever comes while the program is replaced is served by the next one.
+func TestClientsMayComeAtAnyMomentOfAnUpgrade(t *testing.T) {
+	t.Parallel()
+	p := startChatd(t)
+	var upgraded atomic.Bool
+	var comers sync.WaitGroup
+	for n := range 4 {
+		comers.Go(func() {
+			for !upgraded.Load() {
+				if err := comeAndGo(t.Context(), fmt.Sprintf("ws://%s/ws/%d", p.Addr, n)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 8 {
+		p.asks(0)
+	}
+	upgraded.Store(true)
+	comers.Wait()
+}
+
+// comeAndGo comes to a room in which nobody else is, and leaves again.
+func comeAndGo(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, url, nil)
+	if err != nil {
+		return err
+	}
+	defer conn.CloseNow()
+	if err := conn.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
+		return err
+	}
+	if _, said, err := conn.Read(ctx); err != nil || string(said) != "hello" {
+		return fmt.Errorf("heard %q, %w", said, err)
+	}
+	return conn.Close(websocket.StatusNormalClosure, "")
 }

@@ -208,13 +208,14 @@ func serve(program upgrade.Program, before *upgrade.State, signals signals, opts
 		return err
 	}
 	programs.Begin(server)
-	if err := listeners.start(epoll, pool, server); err != nil {
-		return err
+	accept := func() error { return listeners.start(epoll, pool, server) }
+	if before == nil {
+		err = accept()
+	} else {
+		err = server.Revive(accept)
 	}
-	if before != nil {
-		if err := server.Revive(); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	debug.SetGCPercent(garbage)
 	defer tick(server, listeners)()
