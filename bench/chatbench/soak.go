@@ -123,7 +123,7 @@ func startForSoak(ctx context.Context, command, next string) (*soak.Server, erro
 	if err != nil {
 		return nil, err
 	}
-	s, err := startServer(ctx, fmt.Sprintf("%s -addr %s -tls-addr %s -admin %s -drain-spread %s -history-age 1s -handshake-timeout %s", command, addr, secure, admin, spread, headTime), "ws://"+addr)
+	s, err := startServer(ctx, fmt.Sprintf("%s -addr %s -tls-addr %s -admin %s -drain-spread %s -history-age 1s -handshake-timeout %s", command, addr, secure, admin, spread, headTime), "http://"+admin) // which it opens last
 	if err != nil {
 		return nil, err
 	}

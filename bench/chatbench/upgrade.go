@@ -121,7 +121,7 @@ func (o *upgradeOptions) run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 		plainURL, secureURL := "ws://"+plain+"/ws", "wss://"+secure+"/ws"
-		server, err := startServer(ctx, fmt.Sprintf("%s -addr %s -tls-addr %s", withTLS(o.server, cert), plain, secure), plainURL)
+		server, err := startServer(ctx, fmt.Sprintf("%s -addr %s -tls-addr %s", withTLS(o.server, cert), plain, secure), secureURL) // where it listens last
 		if err != nil {
 			return err
 		}

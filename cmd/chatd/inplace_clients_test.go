@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 )
 
 // descriptors is how many p has.
@@ -89,18 +93,22 @@ func TestClientsMayComeAtAnyMomentOfAnUpgrade(t *testing.T) {
 
 // comeAndGo comes to a room in which nobody else is, and leaves again.
 func comeAndGo(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	conn, _, err := websocket.Dial(ctx, url, nil)
+	conn, _, _, err := ws.Dial(ctx, url)
 	if err != nil {
 		return err
 	}
-	defer conn.CloseNow()
-	if err := conn.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
-	if _, said, err := conn.Read(ctx); err != nil || string(said) != "hello" {
-		return fmt.Errorf("heard %q, %w", said, err)
+	hello, farewell := []byte("hello"), ws.NewCloseFrameBody(ws.StatusNormalClosure, "")
+	if err := errors.Join(wsutil.WriteClientText(conn, hello), wsutil.WriteClientMessage(conn, ws.OpClose, farewell)); err != nil {
+		return err
 	}
-	return conn.Close(websocket.StatusNormalClosure, "")
+	for _, want := range []ws.Frame{ws.NewTextFrame(hello), ws.NewCloseFrame(farewell)} {
+		if f, err := ws.ReadFrame(conn); err != nil || f.Header != want.Header || string(f.Payload) != string(want.Payload) {
+			return fmt.Errorf("heard %v %q, %w", f.Header, f.Payload, err)
+		}
+	}
+	return nil
 }
