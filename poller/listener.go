@@ -107,9 +107,19 @@ func (l *Listener) FD() int { return l.fd }
 func (l *Listener) Start(p *Poller, pool *Pool, a Acceptor) error {
 	l.task.Init(pool, l)
 	l.poller, l.acceptor = p, a
-	return p.watch(l.fd, netpoll.EPOLLIN|netpoll.EPOLLET, func(netpoll.EpollEvent) {
-		l.task.ScheduleOn(p.worker)
-		p.ring()
+	return l.Return()
+}
+
+// Leave has the poller forget the listener, whose descriptor another program is to go on
+// with: in a set that is inherited it would stay for ever, as it has another number there.
+// The pool is frozen.
+func (l *Listener) Leave() { l.poller.forget(int32(l.fd)) }
+
+// Return undoes Leave.
+func (l *Listener) Return() error {
+	return l.poller.watch(l.fd, netpoll.EPOLLIN|netpoll.EPOLLET, func(netpoll.EpollEvent) {
+		l.task.ScheduleOn(l.poller.worker)
+		l.poller.ring()
 	})
 }
 

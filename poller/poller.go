@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -87,7 +88,11 @@ func (p *Poller) Watch(c *Conn) error {
 }
 
 func (p *Poller) watch(fd int, events netpoll.EpollEvent, ready func(netpoll.EpollEvent)) error {
-	if err := p.epoll.Add(fd, events, ready); err != nil {
+	err := p.epoll.Add(fd, events, ready)
+	if errors.Is(err, unix.EEXIST) { // it is in the set that was inherited; what it was told there is lost
+		err = p.epoll.Mod(fd, events)
+	}
+	if err != nil {
 		// A failed Add leaves its callback behind, which would refuse the
 		// next socket of that number.
 		_ = p.epoll.Del(fd)

@@ -186,11 +186,12 @@ func serve(program upgrade.Program, before *upgrade.State, signals signals, opts
 	defer closeShared(shared, log)
 
 	server := room.New(config, pool, epoll, listeners.resume)
+	everything := whole{server, epoll, listeners, log}
 	manager := manager{log}
 	upgrader := upgrade.New(upgrade.Config{
 		Program: program,
 		Version: version(),
-		Server:  server,
+		Server:  everything,
 		Sockets: func(w *carry.Writer) error { return sockets.carry(w, listeners) },
 		Keep:    func() error { return flushStore(store) },
 		Tell:    manager.tell,
@@ -202,7 +203,7 @@ func serve(program upgrade.Program, before *upgrade.State, signals signals, opts
 	if before == nil {
 		err = openRooms(server, store, maxRooms, log)
 	} else {
-		err = restore(server, upgrader, before)
+		err = restore(everything, upgrader, before)
 	}
 	if err != nil || trial {
 		return err
@@ -249,14 +250,15 @@ func serve(program upgrade.Program, before *upgrade.State, signals signals, opts
 	return nil
 }
 
-// restore has server go on with what the program before has left. If this one is only
+// restore has the server go on with what the program before has left. If this one is only
 // tried, it says that it could.
-func restore(server *room.Server, u *upgrade.Upgrader, before *upgrade.State) error {
+func restore(server whole, u *upgrade.Upgrader, before *upgrade.State) error {
 	r, err := before.Server()
 	if err != nil {
 		return err
 	}
-	if err := server.Restore(r); err != nil {
+	set, err := server.restore(r)
+	if err != nil {
 		return fmt.Errorf("read the state: %w", err)
 	}
 	if err := u.Restore(before, r); err != nil {
@@ -264,7 +266,9 @@ func restore(server *room.Server, u *upgrade.Upgrader, before *upgrade.State) er
 	}
 	if before.Trial {
 		before.Good()
+		return nil
 	}
+	server.inherit(set)
 	return nil
 }
 

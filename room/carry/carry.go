@@ -20,7 +20,7 @@ import (
 // Version is that of what a Writer writes. Oldest is that of the oldest state that a
 // Reader takes: the one before, if there was one.
 const (
-	Version = 1
+	Version = 2
 	Oldest  = 1
 )
 
