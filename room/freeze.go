@@ -15,7 +15,10 @@ const (
 	// What can't be carried may come to its end: for so long while everybody is served,
 	// and for so long while nobody is.
 	partTime = time.Second
-	haltTime = 100 * time.Millisecond
+	haltTime = 50 * time.Millisecond
+	// Nobody waits for a handshake of TLS that has taken so long, in ticks: hostile peers
+	// begin some that never end.
+	handshakeTicks = ticksPerSecond / 2
 )
 
 // Freeze brings the server to rest, with all connections as they are: what was read has
@@ -35,7 +38,7 @@ func (s *Server) Freeze(ctx context.Context) error {
 		return ctx.Err()
 	}
 	s.web.http.SetKeepAlivesEnabled(false)
-	s.await(ctx, partTime, func() bool { return s.web.open.Load() == 0 })
+	answered := s.await(ctx, partTime, func() bool { return s.web.open.Load() == 0 })
 	s.ticking.Lock() // time stands still
 	s.still.Store(true)
 	why, begun := "", time.Now()
@@ -49,7 +52,7 @@ func (s *Server) Freeze(ctx context.Context) error {
 			why = "somebody is about to go"
 		}
 		if why == "" && time.Since(begun) < haltTime {
-			why = s.parting()
+			why = s.parting(answered)
 		}
 		if why != "" {
 			s.pool.Thaw()
@@ -121,13 +124,14 @@ func (s *Server) unsettled() string {
 	return busy
 }
 
-// parting says who is there that is not carried; "": nobody.
-func (s *Server) parting() string {
-	if s.web.open.Load() > 0 {
+// parting says who is there that is not carried, and may soon be gone; "": nobody. There may
+// be requests only if all that were there before were answered.
+func (s *Server) parting(answered bool) string {
+	if answered && s.web.open.Load() > 0 {
 		return "requests are being answered"
 	}
 	for i := range s.pending.list {
-		if !s.pending.list[i].c.carried() {
+		if c := s.pending.list[i].c; !c.carried() && s.now.Load()-c.born <= handshakeTicks {
 			return "handshakes of TLS are under way"
 		}
 	}
