@@ -118,6 +118,14 @@ func (c *crowd) measure(from, to int64) {
 	}
 }
 
+// wake has those that lag read, or not.
+func (c *crowd) wake(awake bool) {
+	c.own.Wake(awake)
+	for _, h := range c.others {
+		_ = h.call("Wake", awake, &struct{}{}) // as above
+	}
+}
+
 // report is what all clients found, after sent messages of each sender.
 func (c *crowd) report(sent load.Sent) (load.Verdict, load.Latencies, error) {
 	expected := c.own.Expected(sent)
@@ -269,6 +277,12 @@ func (r *Remote) Usage(_ struct{}, reply *Spent) error {
 // Measure is the fleet's.
 func (r *Remote) Measure(a Window, _ *struct{}) error {
 	r.fleet.Measure(a.From, a.To)
+	return nil
+}
+
+// Wake is the fleet's.
+func (r *Remote) Wake(awake bool, _ *struct{}) error {
+	r.fleet.Wake(awake)
 	return nil
 }
 

@@ -110,10 +110,15 @@ func (c *Chatd) Stop() error {
 // Log is what chatd has logged. It must have been stopped.
 func (c *Chatd) Log() string { return c.log.String() }
 
-// Metrics is the series of /metrics. (It reads all: otherwise the next time would
-// take another connection, and there may be no descriptor for it.)
+// Metrics is the series of /metrics.
 func (c *Chatd) Metrics(ctx context.Context) (map[string]float64, error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.admin+"/metrics", nil)
+	return Metrics(ctx, c.admin)
+}
+
+// Metrics is the series of the server whose admin is there. (It reads all: otherwise the
+// next time would take another connection, and there may be no descriptor for it.)
+func Metrics(ctx context.Context, admin string) (map[string]float64, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,11 @@ const (
 // Comes reports whether peers may come by TLS, or without.
 func (k *Kind) Comes(byTLS bool) bool { return k.Way == AnyWay || (k.Way == Secured) == byTLS }
 
+// Beside reports whether peers of that kind may be beside clients that they must not
+// disturb, for as long as one likes: they say nothing that is heard, and need neither
+// privileges nor the last descriptors.
+func (k *Kind) Beside() bool { return k.one != nil && !k.Talks }
+
 // bound is how much a counter may grow: for each peer so much at once, and so
 // much a second; and for each message of the healthy.
 type bound struct {

@@ -60,6 +60,9 @@ func (c *client) Run(w *poller.Worker) {
 			}
 			return
 		}
+		if c.kind == Lagging && !c.fleet.awake {
+			return
+		}
 	}
 	for c.connected() && c.read(w) {
 	}
@@ -236,7 +239,9 @@ func (c *client) message(m message, now int64) uint64 {
 	if !c.check.hear(m) {
 		return 0
 	}
-	c.fleet.window.record(m, now)
+	if c.kind == Healthy { // how late the others are is up to them
+		c.fleet.window.record(m, now)
+	}
 	c.back.heard(c.fleet, m, now)
 	return 1
 }

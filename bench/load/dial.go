@@ -123,7 +123,7 @@ func (t *Target) appendPost(b []byte, path, kind, head string, body []byte) []by
 // connect opens the connection of that number, and makes its TLS handshake; see newSecure
 // for in.
 func (t *Target) connect(n int, kind Kind, in *[inSize]byte) (fd int, s *secure, err error) {
-	fd, err = Dial(t.addr, n/perSource, kind == Stuck)
+	fd, err = Dial(t.addr, n/perSource, kind.narrow())
 	if err != nil || t.tls == nil {
 		return fd, nil, err
 	}
@@ -137,7 +137,7 @@ func (t *Target) connect(n int, kind Kind, in *[inSize]byte) (fd int, s *secure,
 // Dial connects a socket that does not block, on the loopback interface from the
 // address of that number, as one runs out of ports.
 //
-// A narrow one is for a client that gets stuck: kernels should send it no more
+// A narrow one is for a client that gets stuck, or lags: kernels should send it no more
 // than over a real network. With the loopback's packets of 64 KiB they would
 // buffer megabytes for each.
 func Dial(addr netip.AddrPort, source int, narrow bool) (fd int, err error) {

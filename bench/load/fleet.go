@@ -45,6 +45,7 @@ type Fleet struct {
 	sparse  bool     // messages' numbers may have holes
 	losing  bool     // whom the server disconnects comes back
 	ending  bool     // disconnects are ours
+	awake   bool     // those that lag read
 	newest  []*event // by room, from rooms.First on: what who comes new comes after
 	posts   []*post
 	places  []map[uint64]message // by room, from rooms.First on: what was heard by its number; nil: nobody asks
@@ -133,7 +134,23 @@ const (
 	Healthy  Kind = iota // hears everything
 	Stuck                // never reads
 	Fleeting             // hangs up at once
+	Lagging              // hears everything, but reads only now and then; see Fleet.Wake
 )
+
+// narrow reports whether kernels should buffer little for one of that kind.
+func (k Kind) narrow() bool { return k == Stuck || k == Lagging }
+
+// Wake has the clients that lag read, or not: at first they don't.
+func (f *Fleet) Wake(awake bool) {
+	f.Do(func() {
+		f.awake = awake
+		for _, c := range f.clients {
+			if c.kind == Lagging && awake {
+				c.Schedule()
+			}
+		}
+	})
+}
 
 // Connect opens a client and returns once its handshake is under way. Its number
 // decides its room and its source address.
@@ -249,7 +266,7 @@ func (f *Fleet) Verdict(expected Sent) Verdict {
 	f.Do(func() {
 		maps.Copy(v.Causes, f.causes)
 		for _, c := range f.clients {
-			if c.kind != Healthy {
+			if c.kind == Stuck {
 				continue
 			}
 			k := &c.check

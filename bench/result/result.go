@@ -82,6 +82,8 @@ type Params struct {
 	Rate         float64 `json:"rate,omitempty"`        // messages per second, open loop
 	Outstanding  int     `json:"outstanding,omitempty"` // messages, closed loop
 	StuckClients int     `json:"stuck_clients,omitempty"`
+	Lagging      int     `json:"lagging_clients,omitempty"` // that read now and then
+	HostilePeers int     `json:"hostile_peers,omitempty"`
 	Staying      int     `json:"staying,omitempty"` // clients that are not cut, besides Clients that are
 	Missed       int     `json:"missed,omitempty"`  // messages of each room before those that were cut come back
 }
@@ -193,6 +195,7 @@ type Upgrades struct {
 type Upgrade struct {
 	Took     float64 `json:"took_s"`     // from when it was asked for until it was done
 	Unserved float64 `json:"unserved_s"` // of that: as the server says
+	Behind   int     `json:"behind"`     // members, when it was asked for, whose sockets took no more
 	Carried  int     `json:"carried"`    // connections
 	Left     int     `json:"left"`       // connections that were not carried
 
