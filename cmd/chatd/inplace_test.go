@@ -316,3 +316,20 @@ func TestVerifyStateIsForServersAlone(t *testing.T) {
 		t.Error("-help speaks of it")
 	}
 }
+
+// Who has been told that there was no upgrade may ask again at once, and is told of the next.
+func TestWhoIsRefusedMayAskAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	p := startChatd(t, "-admin", "127.0.0.1:0")
+	for n := range 5 {
+		if said := p.asks(1, "/bin/true"); !strings.Contains(said, "is no chatd that can take over") {
+			t.Error(said)
+		}
+		if said := p.asks(1, wrapped(t, `CHATD -nonsense "$@"`)); !strings.Contains(said, "-nonsense") {
+			t.Error(said)
+		}
+		if got := p.upgrades(upgrade.Refused); got != 2*n+2 {
+			t.Errorf("%d upgrades were refused, and not %d", got, 2*n+2)
+		}
+	}
+}

@@ -51,6 +51,7 @@ func (s signals) first(reread func(), u *upgrade.Upgrader, log *slog.Logger) (si
 		giveUp()
 		if upgrading != nil {
 			<-upgrading
+			u.Answer()
 		}
 	}()
 	for {
@@ -76,6 +77,7 @@ func (s signals) first(reread func(), u *upgrade.Upgrader, log *slog.Logger) (si
 			}()
 		case <-upgrading:
 			upgrading = nil
+			u.Answer()
 			if again {
 				u.Repeat()
 				again = false

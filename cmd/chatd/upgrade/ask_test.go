@@ -98,6 +98,7 @@ func TestLateAskerIsToldTheSame(t *testing.T) {
 	}()
 	want := Result{Outcome: Done, Carried: 7, Unserved: time.Second}
 	u.end(want)
+	u.Answer()
 	if got := <-answers; got != want {
 		t.Errorf("%+v", got)
 	}

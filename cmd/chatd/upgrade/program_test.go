@@ -266,6 +266,7 @@ func serve(as string, trial bool) error {
 			return nil
 		case <-wishes:
 			u.Run(context.Background())
+			u.Answer()
 		}
 	}
 }

@@ -72,7 +72,7 @@ type Upgrader struct {
 func New(c Config) *Upgrader { return &Upgrader{Config: c} }
 
 // Run tries to replace the program. It returns if that can't be; then all goes on as
-// before. When ctx ends first the upgrade is given up.
+// before, and Answer is to be called. When ctx ends first the upgrade is given up.
 func (u *Upgrader) Run(ctx context.Context) {
 	u.Tell(fmt.Sprintf("%s\nMONOTONIC_USEC=%d\n%s", daemon.SdNotifyReloading, monotonic().Microseconds(), daemon.SdNotifyWatchdog))
 	next := u.Program
@@ -91,16 +91,21 @@ func (u *Upgrader) Run(ctx context.Context) {
 	u.end(r)
 }
 
-// end has all know of r, whoever asked for it last: the next who asks may not hear of it.
+// end has all know of r, but for who has asked for it.
 func (u *Upgrader) end(r Result) {
 	u.Counts.add(r)
 	u.last = r
-	if r.Outcome == Done { // whoever asked meanwhile had a signal that the program before took
+	u.Tell(daemon.SdNotifyReady + "\n" + daemon.SdNotifyWatchdog)
+}
+
+// Answer tells what became of the upgrade to who has asked for it. From then on that one
+// may ask again, so another one has to be possible.
+func (u *Upgrader) Answer() {
+	if u.last.Outcome == Done { // whoever asked meanwhile had a signal that the program before took
 		u.Repeat()
 	}
-	u.asker.answer(r)
+	u.asker.answer(u.last)
 	u.asker = nil
-	u.Tell(daemon.SdNotifyReady + "\n" + daemon.SdNotifyWatchdog)
 }
 
 // Repeat tells what became of the last upgrade to who has asked while it was under way.
@@ -258,6 +263,7 @@ func (u *Upgrader) Resume() {
 	}
 	u.state = nil
 	u.end(r)
+	u.Answer()
 }
 
 // monotonic is the time on a clock that goes on over an exec.
