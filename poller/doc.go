@@ -25,6 +25,11 @@
 // message or delivery. The epoll set of easygo takes its own read lock once
 // per batch of readiness events, and its write lock when a connection comes or
 // goes.
+//
+// # Another program goes on
+//
+// A set of sockets can go to the program that replaces this one, in the same process
+// (inherit.go), while the pool stands still (freeze.go).
 package poller
 
 import _ "chatd/poller/linuxonly"

@@ -42,7 +42,7 @@ const asBadServer = "CHATBENCH_TEST_FAULT"
 
 func TestMain(m *testing.M) {
 	cut()
-	if len(os.Args) > 1 && os.Args[1] == helperCommand { // the harness starts itself
+	if len(os.Args) > 1 && (os.Args[1] == helperCommand || os.Args[1] == peersCommand) { // the harness starts itself
 		main()
 		return
 	}

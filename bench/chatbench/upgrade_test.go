@@ -49,6 +49,17 @@ func TestUpgradesUnderLoad(t *testing.T) {
 			}
 		}
 	})
+	t.Run("cut nobody off beside others that are stuck, lag, or are hostile", func(t *testing.T) {
+		run, out, err := upgraded(t, "-server", chatd, "-stuck", "6", "-lagging", "6", "-hostile", "20")
+		if err != nil || len(run.Upgrades.Each) != 2 {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		for _, one := range run.Upgrades.Each {
+			if one.Carried < 102 || one.Faults != 0 {
+				t.Errorf("%+v", one)
+			}
+		}
+	})
 	t.Run("that cut somebody off are found", func(t *testing.T) {
 		run, out, err := upgraded(t, "-server", chatd, "-next", cutting(t, chatd), "-dialects", "chat", "-tls", "50")
 		if !errors.Is(err, errFaults) || run.Faults.Disconnected == 0 {
@@ -67,7 +78,7 @@ func TestUpgradesUnderLoad(t *testing.T) {
 }
 
 func TestFlagsOfUpgradesThatMakeNoSenseAreRefused(t *testing.T) {
-	for _, args := range []string{"x", "-tls 101", "-rooms 5", "-clients 10", "-rate 0", "-size 3", "-upgrades 0", "-every -1s", "-clients-per-process -1", "-clients-per-process 100000000", "-dialects morse"} {
+	for _, args := range []string{"x", "-tls 101", "-rooms 5", "-clients 10", "-rate 0", "-size 3", "-upgrades 0", "-every -1s", "-stuck -1", "-lagging -1", "-hostile -1", "-clients-per-process -1", "-clients-per-process 100000000", "-dialects morse"} {
 		err := command(new(strings.Builder)).ParseAndRun(t.Context(), append([]string{"upgrade"}, strings.Fields(args)...))
 		if err == nil || !strings.Contains(err.Error(), strings.Fields(args)[0]) {
 			t.Errorf("%s: %v", args, err)

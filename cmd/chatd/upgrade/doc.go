@@ -39,4 +39,8 @@
 // 10,000 take 6 ms on a machine that is busy. Sockets that were made to stay from the
 // beginning would save that, and have each that is not carried live on in all the programs
 // that follow.
+//
+// The epoll set is one of them (poller.Inherit): to take it apart and make it again would be
+// half of the time in which nobody is served. What is closed leaves it by itself; listeners,
+// which get other numbers, are taken out before.
 package upgrade
