@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,8 +18,8 @@ import (
 )
 
 // replace has p run in this process from its beginning, with the descriptors that are
-// passed. It returns only if that can't be, and all is as before.
-func replace(p Program) error {
+// passed. It returns only if that can't be, or ctx has ended, and all is as before.
+func replace(ctx context.Context, p Program) error {
 	// The timer of a profile would go on over the exec, and its signal is the end of a
 	// program that has not yet said what to do with it.
 	pprof.StopCPUProfile()
@@ -25,13 +27,36 @@ func replace(p Program) error {
 	// is this one, and holds them until somebody there wants them.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var before unix.Sigset_t
-	if err := unix.PthreadSigmask(unix.SIG_BLOCK, sigset(unix.SIGUSR1, unix.SIGUSR2, unix.SIGTERM, unix.SIGINT, unix.SIGHUP), &before); err != nil {
+	if err := hold(unix.SIG_BLOCK); err != nil {
 		return fmt.Errorf("hold signals: %w", err)
 	}
-	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	defer hold(unix.SIG_UNBLOCK)
+	time.Sleep(caughtTime)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	return &os.PathError{Op: "exec", Path: p.Path, Err: syscall.Exec(p.Path, p.Args, p.Env)}
 }
+
+// caughtTime is for a signal that was caught just before to be heard of.
+const caughtTime = time.Millisecond
+
+// hold has all threads hold back the signals that are a server's, or not: one that is caught
+// by any of them in the program's last moment would be forgotten with it.
+func hold(how uintptr) error {
+	set := sigset(unix.SIGUSR1, unix.SIGUSR2, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_RT_SIGPROCMASK, how, uintptr(unsafe.Pointer(set)), 0, signals/8, 0, 0)
+	if errno == syscall.ENOTSUP { // the program is linked with C
+		return unix.PthreadSigmask(int(how), set, nil)
+	}
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// signals is how many the kernel knows.
+const signals = 64
 
 // sigset is a set of signals.
 func sigset(signals ...unix.Signal) *unix.Sigset_t {

@@ -169,10 +169,7 @@ func (u *Upgrader) replace(ctx context.Context, next Program) (Outcome, error) {
 		return Refused, errors.New("its file was changed while it was tried")
 	}
 	u.Flush()
-	if ctx.Err() != nil {
-		return because(ctx, Failed, ctx.Err())
-	}
-	return Failed, replace(next.with(fmt.Sprintf("%s=%d", stateVariable, memory.fd())))
+	return because(ctx, Failed, replace(ctx, next.with(fmt.Sprintf("%s=%d", stateVariable, memory.fd()))))
 }
 
 // because is the outcome of a failure: nobody may have wanted it any more.
