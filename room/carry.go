@@ -1,8 +1,6 @@
 package room
 
 import (
-	"fmt"
-
 	"chatd/poller/tls13"
 	"chatd/room/carry"
 	"chatd/room/framelog"
@@ -82,56 +80,6 @@ func (s *Server) Restore(from *carry.Reader) error {
 
 // maxCarried is the largest number of connections that one process can have.
 const maxCarried = 1 << 26
-
-// Revive has a server that was restored go on, and accept begin to accept. Before all are
-// watched nobody works: whoever is new would be taken for one of them, or have the
-// descriptor of one who has gone.
-func (s *Server) Revive(accept func() error) (failed error) {
-	s.pool.Freeze()
-	defer s.pool.Thaw()
-	s.eachClient(func(c *client) {
-		if c.phase == phaseNew {
-			return // it does that itself
-		}
-		if err := s.poller.Watch(&c.Conn); err != nil {
-			failed = fmt.Errorf("go on with a connection: %w", err)
-		}
-	})
-	if failed != nil {
-		return failed
-	}
-	s.revive()
-	return accept()
-}
-
-// revive has all owners look at what they own. A session that has nothing to do hears from
-// the poller whether its socket has something to read.
-func (s *Server) revive() {
-	s.eachClient(func(c *client) {
-		if c.out != nil {
-			c.signal(nil, eventWritable) // it may have become so
-		}
-		if in := c.in; in != nil && in.meter.until > s.now.Load() {
-			s.pauses = append(s.pauses, &paused{c: c, until: in.meter.until})
-		}
-		if c.in != nil || c.phase != phaseOpen || c.tls() != nil && !c.tls().Reader.Idle() || c.enters() {
-			c.Schedule()
-		}
-	})
-	s.directory.rooms.Scan(func(_ string, h *hub) bool {
-		if h.order != nil {
-			h.order.resume()
-		}
-		h.keepActive(nil)
-		h.Schedule()
-		return true
-	})
-	for _, sh := range s.shards.all() {
-		sh.Schedule()
-	}
-	s.pending.Schedule()
-	s.directory.Schedule()
-}
 
 // room is the number of a room.
 func (w *carrier) room(h *hub) { w.Uint(uint64(w.hubs[h])) }
