@@ -80,7 +80,7 @@
 //	what can be asked      inspect.go, inspect_rooms.go, stats.go, counters.go,
 //	                       disconnects.go, reason.go
 //	who goes on with it    freeze.go, carry.go, carry_rooms.go, carry_ordered.go,
-//	                       carry_members.go; the form of what is carried: package carry
+//	                       carry_members.go, revive.go; the form of what is carried: package carry
 //
 // A client is in the hands of one owner at a time: pending → directory → hub →
 // shard → pending. Sessions ask it for things by setting event bits and entering
@@ -128,7 +128,8 @@
 // function carry and reads it in restore, side by side; tests name each field of an owner,
 // with what becomes of it. Restore believes nothing: what it reads is refused, or can be
 // gone on with, whatever it is. Before Revive nothing runs; then each owner has a run, and
-// finds what is to be done.
+// finds what is to be done. A session has its socket watched in that; sessions are many, so
+// they come some at a time, while rooms are at work already.
 //
 // Handshakes of TLS and requests that net/http answers are not carried: Freeze waits a
 // moment for them, and what is left ends with the program.
