@@ -19,7 +19,8 @@ type carrier struct {
 	server *Server
 	hubs   map[*hub]int // from 1 on; 0 is no room
 	// held is how far back each log is read by those who are behind.
-	held map[logOf]framelog.Cursor
+	held   map[logOf]framelog.Cursor
+	frames [][]byte // by their addresses; see carryFrames
 }
 
 // restorer reads it into a server that has just been made.
@@ -30,6 +31,7 @@ type restorer struct {
 	// begin is where each log begins, and notices what its readers were told last.
 	begin   map[logOf]framelog.Cursor
 	notices map[logOf]*notice
+	frames  [][]byte
 	conns   int64
 	fds     fdSet // those of the connections
 }
@@ -37,7 +39,7 @@ type restorer struct {
 // Carry writes the state of the server, which is frozen. It changes nothing, but that the
 // memory of what it has written has to be wiped: there are secrets in it.
 func (s *Server) Carry(to *carry.Writer) {
-	w := &carrier{to, s, map[*hub]int{}, map[logOf]framelog.Cursor{}}
+	w := &carrier{Writer: to, server: s, hubs: map[*hub]int{}, held: map[logOf]framelog.Cursor{}}
 	to.Section("server")
 	to.Uint(uint64(s.now.Load()))
 	s.carryTotals(to)
@@ -47,6 +49,7 @@ func (s *Server) Carry(to *carry.Writer) {
 	to.Section("rooms")
 	s.directory.carry(w)
 	to.Section("members")
+	s.carryFrames(w)
 	all := s.shards.all()
 	to.Uint(uint64(len(all)))
 	for _, sh := range all {
@@ -69,6 +72,9 @@ func (s *Server) Restore(from *carry.Reader) error {
 	r.Section("rooms")
 	s.directory.restore(r)
 	r.Section("members")
+	if r.Version() > 1 {
+		r.restoreFrames()
+	}
 	for range r.Count(len(r.hubs) + maxCarried) {
 		r.shard()
 	}

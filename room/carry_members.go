@@ -276,8 +276,11 @@ func (o *outbox) carry(w *carrier) {
 	w.Uint(uint64(o.acked))
 	w.Uint(uint64(len(o.rest)))
 	for _, p := range o.rest {
-		w.Uint(uint64(p.kind))
-		w.Bytes(p.bytes)
+		if w.Uint(uint64(p.kind)); p.kind == pieceFrames {
+			w.piece(p.bytes)
+		} else {
+			w.Bytes(p.bytes)
+		}
 	}
 	w.Uint(o.owed)
 	w.Uint(uint64(o.answers))
@@ -301,7 +304,11 @@ func (o *outbox) restore(r *restorer, s *shard) {
 	o.acked = r.Uint32()
 	for range r.Count(maxCarried) {
 		p := piece{kind: pieceKind(r.UpTo(uint64(pieceFrames)))}
-		p.bytes = append([]byte(nil), r.Bytes()...)
+		if p.kind == pieceFrames && r.Version() > 1 {
+			p.bytes = r.piece()
+		} else {
+			p.bytes = append([]byte(nil), r.Bytes()...)
+		}
 		if len(p.bytes) == 0 {
 			r.Fail("what a connection is still to get is nothing")
 			return
