@@ -40,11 +40,11 @@ func (u *upgradeRun) rest(ctx context.Context) error {
 			return err
 		}
 	}
-	wait(ctx, u.every/4)
+	wait(ctx, u.every/2)
 	for _, p := range u.parts {
 		p.wake(false)
 	}
-	wait(ctx, u.every-u.every/4)
+	wait(ctx, u.every-u.every/2)
 	return nil
 }
 
