@@ -37,6 +37,16 @@ func (p *Poller) Inherit(set int) error {
 	return nil
 }
 
+// ScheduleReadable schedules those of conns, which may not be watched yet, whose sockets have
+// something to read. It may be called from anywhere.
+func ScheduleReadable(conns []*Conn) {
+	fds := make([]unix.PollFd, len(conns))
+	for i, c := range conns {
+		fds[i].Fd = c.FD() // negative: it is passed over
+	}
+	sysReadableOf(fds, func(i int) { conns[i].Schedule() })
+}
+
 // private is a descriptor that an epoll set does not tell of; -1: it has none of that name.
 func private(epoll *netpoll.Epoll, name string) int {
 	if f := reflect.ValueOf(epoll).Elem().FieldByName(name); f.IsValid() && f.CanInt() {

@@ -162,6 +162,39 @@ func TestSetIsInherited(t *testing.T) {
 	unix.Close(pair[1])
 }
 
+// Who has something to read is found without being watched.
+func TestReadableAreScheduled(t *testing.T) {
+	pool := NewPool(1, NewPlain, slog.New(slog.DiscardHandler))
+	var all [3]heard
+	var conns []*Conn
+	var peers [len(all)]int
+	for i := range all {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[i].said = make(chan string, 1)
+		all[i].Attach(pair[0], pool, &all[i])
+		conns, peers[i] = append(conns, &all[i].Conn), pair[1]
+	}
+	all[2].Close()
+	if _, err := unix.Write(peers[1], []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	ScheduleReadable(conns)
+	if got := <-all[1].said; got != "hello" {
+		t.Errorf("heard %q", got)
+	}
+	pool.Close()
+	for i := range all {
+		all[i].Close()
+		unix.Close(peers[i])
+		if i != 1 && all[i].state.Load() != taskIdle {
+			t.Errorf("%d was scheduled", i)
+		}
+	}
+}
+
 // One that can't be inherited changes nothing.
 func TestSetThatIsNoneIsNotInherited(t *testing.T) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)

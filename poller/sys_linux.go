@@ -61,6 +61,20 @@ func sysReadable(fd int) bool {
 	return err != nil || n > 0 // to try is never wrong
 }
 
+// sysReadableOf calls found for each of the sockets fds that has something to give, or its
+// end.
+func sysReadableOf(fds []unix.PollFd, found func(i int)) {
+	for i := range fds {
+		fds[i].Events = unix.POLLIN | unix.POLLRDHUP
+	}
+	n, _ := unix.Poll(fds, 0) // if it fails, nothing is found
+	for i := range fds {
+		if n > 0 && fds[i].Revents != 0 {
+			found(i)
+		}
+	}
+}
+
 // sysNarrow makes the receive buffer of fd as small as the kernel allows. Else
 // it grows to megabytes where a peer sends without end.
 func sysNarrow(fd int32) {

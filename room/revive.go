@@ -6,14 +6,16 @@ const (
 	// wokenPerRun is how many sessions are woken before others have a turn: it takes some
 	// microseconds to have a socket watched.
 	wokenPerRun = 64
+	// askedPerRun is how many are asked for before whether they have something to read.
+	askedPerRun = 1024
 	// lately is for how long one who has said something is likely to say more, in ticks.
 	lately = 60 * ticksPerSecond
 )
 
 // Revive has a server that was restored go on, and accept begin to accept. What is said is
 // heard by all at once. What they say is read once their sockets are watched, which is some
-// at a time: first those
-// that are likely to say something.
+// at a time: first those of them that have said something meanwhile, then those that are
+// likely to.
 func (s *Server) Revive(accept func() error) error {
 	s.pool.Freeze() // whoever is new is not one of them
 	defer s.pool.Thaw()
@@ -22,7 +24,7 @@ func (s *Server) Revive(accept func() error) error {
 		s.eachClient(func(c *client) {
 			if c.phase != phaseNew && c.isLikely() == likely { // a new one does that itself
 				c.status.Or(statusUnwatched)
-				k.rest = append(k.rest, c)
+				k.rest = append(k.rest, &c.Conn)
 			}
 		})
 	}
@@ -41,16 +43,25 @@ func (c *client) isLikely() bool {
 // waking wakes sessions that have been carried: each has its socket watched, and reads.
 type waking struct {
 	poller.Task
-	rest []*client // owned by the Task
+	// Owned by the Task.
+	rest  []*poller.Conn
+	asked int // of rest
 }
 
 // Run implements poller.Runner.
 func (k *waking) Run(*poller.Worker) {
+	if some := k.rest[k.asked:min(k.asked+askedPerRun, len(k.rest))]; len(some) > 0 {
+		k.asked += len(some)
+		poller.ScheduleReadable(some)
+		k.Schedule()
+		return
+	}
 	n := min(wokenPerRun, len(k.rest))
 	for _, c := range k.rest[:n] {
 		c.Schedule()
 	}
-	if k.rest = k.rest[n:]; len(k.rest) > 0 {
+	k.rest, k.asked = k.rest[n:], k.asked-n
+	if len(k.rest) > 0 {
 		k.Schedule()
 	}
 }
