@@ -158,8 +158,7 @@ func (h *hub) unsettled() bool {
 
 // unsettled reports whether something is on its way to the shard, or a pass is under way.
 func (s *shard) unsettled() bool {
-	return s.pass != nil || s.first != nil || s.hasEvents() || !s.inbox.Empty() || !s.changes.Empty() ||
-		!s.replies.Empty() || !s.rosters.Empty() || !s.early.Empty()
+	return s.pass != nil || s.first != nil || s.hasEvents() || !s.rosters.Empty() || !s.early.Empty()
 }
 
 // eachClient calls f with all clients that are in a shard, or pending. Nothing may change

@@ -166,9 +166,12 @@ func (s *shard) takeEvents(w *poller.Worker) (n int) {
 	return n
 }
 
-// hasEvents reports whether takeEvents has left some.
+// hasEvents reports whether takeEvents has left some. It does not look for more
+// before it is done with those that it left, and who sends more meanwhile finds the
+// Task scheduled: so they count, too, or nobody would ever take them.
 func (s *shard) hasEvents() bool {
-	return s.nextChange != nil || s.nextReply != nil || s.nextClient != nil
+	return s.nextChange != nil || s.nextReply != nil || s.nextClient != nil ||
+		!s.changes.Empty() || !s.replies.Empty() || !s.inbox.Empty()
 }
 
 // note takes a roster into the queue, or lets go of it.

@@ -14,6 +14,7 @@ import (
 	"chatd/poller"
 	"chatd/room/frame"
 	"chatd/room/handshake"
+	"chatd/room/position"
 )
 
 // publishOne has one message come and everybody written to. It returns the
@@ -143,6 +144,31 @@ func TestStuckClientIsDroppedAtTheMessageThatWouldBeTheQueuePlusFirst(t *testing
 	}
 	if n := m.server.members.Load(); n != 1 {
 		t.Fatalf("%d members, want 1", n)
+	}
+}
+
+// Who sends a shard something finds its Task scheduled as long as it has not done
+// all that it took before.
+func TestWhoComesWhileOthersAreLeftForTheNextRunIsTakenInThatRun(t *testing.T) {
+	m := newModel()
+	m.server.shardSize = 100
+	m.join(1<<20, false) // makes the room and its shard
+	for range 2*m.server.slice + 1 {
+		m.arrive(handshake.DefaultRoom, 1<<20, rawStream, position.Since{})
+	}
+	m.server.pending.Schedule() // another Task, for which the shard gives way
+	m.pool.Step(m.worker)
+	s := m.server.shards.all()[0]
+	if s.nextChange == nil {
+		t.Fatal("the shard has left nothing for the next run")
+	}
+	m.arrive(handshake.DefaultRoom, 1<<20, rawStream, position.Since{})
+	for range m.pool.Queued() - 1 {
+		m.pool.Defer() // the newcomer's way goes before that run
+	}
+	m.settle()
+	if in := int(m.server.members.Load()); in != len(m.clients) || !s.changes.Empty() {
+		t.Errorf("%d of %d have come in", in, len(m.clients))
 	}
 }
 
