@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -192,6 +194,9 @@ func (g *guest) measure() error {
 	if err := g.idle(memory["MemFree"]); err != nil {
 		return err
 	}
+	if err := g.upgrade(); err != nil {
+		return err
+	}
 	if err := g.broadcast(&c); err != nil {
 		return err
 	}
@@ -259,6 +264,27 @@ func (g *guest) idle(unused int64) error {
 	}
 	r.KernelMemory = unused - memory["MemFree"] - status["RssAnon"] - own["RssAnon"]
 	g.say("chatd has %.1f MiB resident, %.0f bytes a connection", float64(r.RSS)/(1<<20), float64(r.RSS)/float64(r.Held))
+	return nil
+}
+
+// carried is what the command says of an upgrade.
+var carried = regexp.MustCompile(`(\d+) connections? carried, .* served for (\S+)`)
+
+// upgrade replaces the server's program by itself, with everybody connected.
+func (g *guest) upgrade() error {
+	out, err := exec.Command("/chatd", "upgrade", "-pid", fmt.Sprint(g.server.Process.Pid)).CombinedOutput()
+	said := carried.FindSubmatch(out)
+	if err != nil || said == nil {
+		return fmt.Errorf("upgrade: %w: %s", err, out)
+	}
+	unserved, err := time.ParseDuration(string(said[2]))
+	if err != nil {
+		return err
+	}
+	r := &g.report
+	r.Carried, _ = strconv.Atoi(string(said[1])) // digits
+	r.Unserved = unserved.Seconds()
+	g.say("%d are carried by an upgrade, nobody was served for %.1f s", r.Carried, r.Unserved)
 	return nil
 }
 

@@ -18,7 +18,7 @@ import (
 )
 
 // deadline bounds everything.
-const deadline = 20 * time.Minute
+const deadline = 30 * time.Minute
 
 func main() {
 	clients := flag.Int("n", 1_000_000, "`connections` to hold")
