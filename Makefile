@@ -100,7 +100,7 @@ compare-quick: bench ## the same in 3 minutes, less exactly, report in bin/repor
 hostile: bench ## hostile peers beside healthy clients: who loses, latencies with and without: 13 minutes
 	bin/chatbench hostile -out bench/hostile/TABLE.md
 
-million: build ## hold N (default 1000000) connections in one process, in a User-Mode Linux guest: 14 minutes, 13 GiB
+million: build ## hold N (default 1000000) connections in one process, in a User-Mode Linux guest, through an upgrade: 15 to 25 minutes, 13 GiB
 	@command -v linux.uml >/dev/null || { $(INSTALL) user-mode-linux; }
 	CGO_ENABLED=0 go build -trimpath -o bin/million ./bench/million
 	bin/million -n $(N) -out $(if $(filter 1000000,$(N)),bench/million,bin/report/million)

@@ -273,18 +273,20 @@ var carried = regexp.MustCompile(`(\d+) connections? carried, .* served for (\S+
 // upgrade replaces the server's program by itself, with everybody connected.
 func (g *guest) upgrade() error {
 	out, err := exec.Command("/chatd", "upgrade", "-pid", fmt.Sprint(g.server.Process.Pid)).CombinedOutput()
-	said := carried.FindSubmatch(out)
-	if err != nil || said == nil {
+	if err != nil {
 		return fmt.Errorf("upgrade: %w: %s", err, out)
+	}
+	said := carried.FindSubmatch(out)
+	if said == nil {
+		return fmt.Errorf("upgrade: not understood: %s", out)
 	}
 	unserved, err := time.ParseDuration(string(said[2]))
 	if err != nil {
 		return err
 	}
-	r := &g.report
-	r.Carried, _ = strconv.Atoi(string(said[1])) // digits
-	r.Unserved = unserved.Seconds()
-	g.say("%d are carried by an upgrade, nobody was served for %.1f s", r.Carried, r.Unserved)
+	n, _ := strconv.Atoi(string(said[1])) // digits
+	g.report.Upgrade = &Upgrade{Carried: n, Unserved: unserved.Seconds()}
+	g.say("%d are carried by an upgrade, nobody was served for %.1f s", n, unserved.Seconds())
 	return nil
 }
 

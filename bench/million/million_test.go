@@ -45,13 +45,13 @@ gc 2 @9.001s 3%: 1.5+0.34+0.5 ms clock, 3.9+0/0.45/0+0.006 ms cpu, 90->95->60 MB
 }
 
 func TestVerdictIsGoodOnlyIfAllWereHeldAndHeard(t *testing.T) {
-	good := Report{Clients: 10, Held: 10, Carried: 10, Delivered: 10}
+	good := Report{Clients: 10, Held: 10, Upgrade: &Upgrade{Carried: 10}, Delivered: 10}
 	if err := good.verdict(); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Report){
 		"not all held":    func(r *Report) { r.Held = 9 },
-		"not all carried": func(r *Report) { r.Carried = 9 },
+		"not all carried": func(r *Report) { r.Upgrade = &Upgrade{Carried: 9} },
 		"not all heard":   func(r *Report) { r.Delivered = 9 },
 		"repeated":        func(r *Report) { r.Faults = result.Faults{Duplicated: 1} },
 	} {

@@ -39,8 +39,7 @@ type Report struct {
 	SlabUnreclaimable int64   `json:"slab_unreclaimable_bytes"`
 	Sockets           Sockets `json:"tcp_sockets"`
 
-	Carried  int     `json:"carried"`    // by an upgrade of the server
-	Unserved float64 `json:"unserved_s"` // nobody, in it
+	Upgrade *Upgrade `json:"upgrade,omitempty"` // nil in reports from before there was one
 
 	Message     int           `json:"message_bytes"`
 	Delivered   uint64        `json:"delivered"`
@@ -53,13 +52,19 @@ type Report struct {
 	Took    float64 `json:"took_s"`
 }
 
+// Upgrade is what the server said of the one in the middle.
+type Upgrade struct {
+	Carried  int     `json:"carried"`    // connections
+	Unserved float64 `json:"unserved_s"` // for so long nobody was served
+}
+
 // verdict is an error if not everybody was held and heard the message.
 func (r *Report) verdict() error {
 	switch {
 	case r.Held != r.Clients:
 		return fmt.Errorf("%d of %d clients were held", r.Held, r.Clients)
-	case r.Carried != r.Clients:
-		return fmt.Errorf("%d of %d clients were carried by an upgrade", r.Carried, r.Clients)
+	case r.Upgrade != nil && r.Upgrade.Carried != r.Clients:
+		return fmt.Errorf("%d of %d clients were carried by the upgrade", r.Upgrade.Carried, r.Clients)
 	case r.Faults.Any() || r.Delivered != uint64(r.Clients):
 		return errors.New("not everybody got the message, or not as it was sent")
 	}
@@ -90,8 +95,10 @@ func (r *Report) markdown() string {
 	row("kernel memory, both ends", "%.0f MiB (%.0f bytes a connection)", mib(r.KernelMemory), perConn(r.KernelMemory))
 	row("slabs of the guest's kernel, in all", "%.0f MiB, of which %.0f MiB cannot be taken back", mib(r.Slab), mib(r.SlabUnreclaimable))
 	row("TCP sockets of the kernel", "%d, with %.0f MiB of buffers", r.Sockets.InUse, mib(r.Sockets.Bytes))
-	row("an upgrade in place", "%d carried, nobody was served for %.1f s", r.Carried, r.Unserved)
-	row("one message to all, after it", "%d of %d delivered and verified; %d lost, %d repeated, %d damaged, %d cut off",
+	if u := r.Upgrade; u != nil {
+		row("an upgrade in place, then", "%d carried, nobody was served for %.1f s", u.Carried, u.Unserved)
+	}
+	row("one message to all", "%d of %d delivered and verified; %d lost, %d repeated, %d damaged, %d cut off",
 		r.Delivered, r.Clients, r.Faults.Lost, r.Faults.Duplicated, r.Faults.Corrupt, r.Faults.Disconnected)
 	row("first and last delivery", "%.3f s and %.1f s after it was due; %.1f µs of the server's CPU each", r.First, r.Last, r.DeliveryCPU)
 	row("closed in", "%.0f s", r.Closing)
