@@ -1,5 +1,5 @@
 // Command million holds a million WebSocket connections in one chatd process,
-// sends one message to all of them, and reports what that took.
+// has its program replaced, sends one message to all of them, and reports what that took.
 //
 // Few machines let one process have so many descriptors, so it happens in a
 // User-Mode Linux guest, which is an ordinary process with limits of its own.
