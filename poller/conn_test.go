@@ -203,6 +203,40 @@ func TestWriterThatWantsToIsToldWhenTheSocketTakesBytesAgain(t *testing.T) {
 	}
 }
 
+// A poller that always has something to do looks at its sockets all the same.
+func TestSocketIsHeardWhileATaskNeverRests(t *testing.T) {
+	pool := NewPool(0, NewPlain, quietLog)
+	p, err := New(pool, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair := newSockets(t, 1)
+	var busy spin
+	busy.Init(pool, &busy)
+	done := make(chan struct{})
+	c := &testConn{s: &server{t: t, poller: p}}
+	c.s.handle = func(w *Worker, c *testConn) {
+		switch n := c.Read(w.Scratch); n {
+		case WouldBlock: // it is watched now
+			busy.Schedule()
+		default:
+			busy.stop.Store(true)
+			close(done)
+		}
+	}
+	c.Attach(int(pair.fds[0]), pool, c)
+	c.Schedule()
+	for busy.runs.Load() < 1000 {
+		runtime.Gosched()
+	}
+	unix.Write(pair.peers[0], []byte("x"))
+	<-done
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	pool.Close()
+}
+
 func TestClosedNumberCanBeOpenedAgain(t *testing.T) {
 	s := start(t, echo)
 	for range 300 { // the kernel hands out the lowest free number

@@ -3,6 +3,7 @@ package poller
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"sync/atomic"
 
 	"github.com/mailru/easygo/netpoll"
@@ -18,12 +19,14 @@ import (
 // stay so for life: readiness costs no system call but the wait.
 type Poller struct {
 	epoll  *netpoll.Epoll
+	set    int // epoll's descriptor, to be asked whether it has events
 	pool   *Pool
 	worker *Worker // belongs to the goroutine
 
 	// The goroutine hears of the ready sockets one by one, and not when a round
 	// of them is over. So whoever has work for it makes bell ready, too, which
-	// then is heard in the next round. Anybody may ring it.
+	// then is heard in the next round. Anybody may ring it; the goroutine itself
+	// only when it goes to look at the sockets and has something left to do.
 	bell int
 	rung atomic.Bool
 }
@@ -47,7 +50,7 @@ func New(pool *Pool, onError func(error)) (*Poller, error) {
 		unix.Close(bell)
 		return nil, fmt.Errorf("create epoll set: %w", err)
 	}
-	p := &Poller{epoll: epoll, pool: pool, bell: bell, worker: NewWorker(pool, pool.sender())}
+	p := &Poller{epoll: epoll, set: descriptor(epoll), pool: pool, bell: bell, worker: NewWorker(pool, pool.sender())}
 	p.worker.polls = true
 	pool.poller.Store(p)
 	if err := p.watch(bell, netpoll.EPOLLIN|netpoll.EPOLLET, p.takeTurn); err != nil {
@@ -55,6 +58,11 @@ func New(pool *Pool, onError func(error)) (*Poller, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// descriptor is epoll's, which it keeps to itself.
+func descriptor(epoll *netpoll.Epoll) int {
+	return int(reflect.ValueOf(epoll).Elem().FieldByName("fd").Int())
 }
 
 // Close ends the poller's goroutine. Sockets that are still watched stay open.
@@ -80,6 +88,10 @@ func (p *Poller) takeTurn(netpoll.EpollEvent) {
 	p.rung.Store(false)
 	p.worker.turn()
 }
+
+// ready reports whether there is something to be heard: a socket, the bell, or that
+// the poller is to be closed. Only its goroutine may call it.
+func (p *Poller) ready() bool { return sysReadable(p.set) }
 
 // Watch begins to tell c, which must be attached, of its socket's readiness.
 // Only c's Task may call it.

@@ -45,7 +45,7 @@ const (
 	// wake another one: about a millisecond of short ones. Fewer are sooner done
 	// than taken to another core, with what they share.
 	worthWaking = 64
-	// turnTime is how long a poller works before it looks at its sockets again.
+	// turnTime is how long a poller works before it asks whether sockets are ready.
 	turnTime = time.Millisecond
 )
 
@@ -221,10 +221,13 @@ func (w *Worker) found() {
 	}
 }
 
-// turn runs what waits on a poller's worker, for about turnTime. What is left
-// then is for the next turn; if it is much, others were woken for it.
+// turn runs what waits on a poller's worker, until there is nothing or, after turnTime
+// at the earliest, sockets are ready: then what is left is for the next turn. A look
+// whether they are costs a call; to go back to the wait, and have the bell end it, takes
+// several. If much is left, others were woken for it.
 func (w *Worker) turn() {
 	p := w.pool
+	poller := p.poller.Load()
 	for start := time.Now(); ; {
 		p.stand()
 		t := w.next
@@ -237,12 +240,15 @@ func (w *Worker) turn() {
 			p.wakeOne()
 		}
 		w.runAll(t)
-		if time.Since(start) > turnTime {
-			break
+		if now := time.Now(); now.Sub(start) > turnTime {
+			if poller.ready() {
+				break
+			}
+			start = now
 		}
 	}
 	if p.Queued() > 0 {
-		p.poller.Load().ring()
+		poller.ring()
 	}
 }
 
