@@ -38,7 +38,7 @@ func TestEachFieldOfAnOwnerIsNamed(t *testing.T) {
 	carrytest.Fields(t, reader{}, carried("roster", "at", "head", "given"))
 	carrytest.Fields(t, pendingConn{}, carried("c", "deadline", "limit"))
 	carrytest.Fields(t, pendingConns{}, carried("list", "ticked"), rebuilt("Task", task), rebuilt("server", static), rebuilt("inbox", empty), rebuilt("joins", empty),
-		rebuilt("handshakes", "each of the list says whether it is one"),
+		rebuilt("handshakes", "each of the list says whether it is one"), rebuilt("due", "the first run looks at all"),
 		rebuilt("staged", "a server that goes away is not carried"), rebuilt("hand", "the search begins anywhere"))
 
 	// Shards.

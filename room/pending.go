@@ -1,6 +1,7 @@
 package room
 
 import (
+	"math"
 	"sync/atomic"
 
 	"chatd/poller"
@@ -16,7 +17,8 @@ type pendingConns struct {
 	inbox poller.Inbox[client, *client] // from sessions to the Task
 	joins poller.Inbox[change, *change] // those whose handshake is done
 
-	handshakes atomic.Int64 // those that are not lingering; written by the Task
+	handshakes atomic.Int64  // those that are not lingering; written by the Task
+	due        atomic.Uint32 // the tick at which the Task has something to do; written by the Task
 
 	// Owned by the Task. In front are those whose handshake is not done, behind
 	// them those that linger.
@@ -67,7 +69,7 @@ func (pc *pendingConns) Run(w *poller.Worker) {
 		pc.server.directory.ScheduleOn(w)
 	}
 	now, stage := pc.server.now.Load(), pc.server.stage.Load()
-	if now != pc.ticked || stage != pc.staged {
+	if now != pc.ticked && now >= pc.due.Load() || stage != pc.staged {
 		pc.ticked, pc.staged = now, stage
 		pc.expire(now, stage)
 	}
@@ -104,6 +106,7 @@ func (pc *pendingConns) keep(c *client, deadline, limit uint32, lingering bool) 
 	}
 	c.slot = int32(len(pc.list))
 	pc.list = append(pc.list, pendingConn{c, deadline, limit})
+	pc.due.Store(min(pc.due.Load(), deadline))
 	if n := pc.handshakes.Load(); !lingering {
 		pc.swap(int(c.slot), int(n))
 		pc.handshakes.Store(n + 1)
@@ -161,9 +164,12 @@ func unwelcome(stage uint32, lingering bool) bool {
 	return stage == aborting || stage != serving && !lingering
 }
 
-// expire closes those whose deadline has come, and those that have to go.
+// expire closes those whose deadline has come, and those that have to go. Until the
+// next deadline the Task need not run: who is done with is forgotten when it is gone, and
+// its deadline may come to nothing.
 func (pc *pendingConns) expire(now, stage uint32) {
 	handshakes := int(pc.handshakes.Load())
+	due := uint32(math.MaxUint32)
 	for i := range pc.list {
 		g := &pc.list[i]
 		switch {
@@ -175,7 +181,9 @@ func (pc *pendingConns) expire(now, stage uint32) {
 		default:
 			dismiss(g.c)
 		}
+		due = min(due, g.deadline)
 	}
+	pc.due.Store(due)
 }
 
 // takes reports whether a client that lingers still takes what was written to it,

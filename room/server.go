@@ -186,11 +186,13 @@ func (s *Server) Tick() {
 	if now%ticksPerSecond == 0 {
 		s.disconnects.report(s.config.Log)
 	}
-	s.pending.Schedule()
+	away := s.Draining()
+	if away || now >= s.pending.due.Load() {
+		s.pending.Schedule()
+	}
 	if now%ticksPerSecond == 0 || s.directory.waited.Load() {
 		s.directory.Schedule()
 	}
-	away := s.Draining()
 	for _, sh := range s.shards.all() {
 		if away || now >= sh.due.Load() {
 			sh.Schedule()

@@ -215,3 +215,29 @@ func BenchmarkSweep(b *testing.B) {
 		})
 	}
 }
+
+// A tick wakes a worker only if something is to be done.
+func TestTickOfAQuietServerRunsNothing(t *testing.T) {
+	m := newModel()
+	for range 5 {
+		m.join(1000, false)
+	}
+	c := m.clients[0]
+	m.leave(0, new(mail))
+	m.settle()
+	m.server.pending.signal(m.worker, c, eventLinger)
+	m.settle()
+	quiet := 0
+	for range past(lingerTimeout) {
+		if m.server.Tick(); m.pool.Queued() == 0 {
+			quiet++
+		}
+		m.settle()
+	}
+	if most := int(past(lingerTimeout)); quiet < most*8/10 {
+		t.Errorf("%d of %d ticks scheduled nothing", quiet, most)
+	}
+	if c.status.Load()&statusExpired == 0 {
+		t.Error("the one whose time was over was not told")
+	}
+}
