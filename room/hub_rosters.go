@@ -103,11 +103,22 @@ func (h *hub) passed() uint64 {
 	return least
 }
 
-// wakeRosters has w go on with the first roster's shard, and other workers with
-// the others: a pass takes its time.
+// worthSpreading is how many members a worker must have before it and be spared for
+// another one to be woken: about half a millisecond of writes, some times what it
+// takes to wake it and to have it find what they share.
+const worthSpreading = poller.FanoutMax / 2
+
+// wakeRosters has w go on with the first roster's shard, and with those by which it
+// is not held up. For the others other workers are woken: a pass takes its time.
 func (h *hub) wakeRosters(w *poller.Worker) {
+	before := int32(0) // members whom w has before the roster
 	for r := h.rosters; r != nil; r = r.sibling {
+		n := r.population.Load()
+		if min(before, n) > worthSpreading {
+			r.signal(nil, rosterNews)
+			continue
+		}
 		r.signal(w, rosterNews)
-		w = nil
+		before += n
 	}
 }
