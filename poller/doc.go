@@ -4,8 +4,9 @@
 //	epoll ──ready──▶ Conn ──Schedule──▶ Pool's run queue ──▶ Worker ──▶ Runner.Run
 //
 // The goroutine that waits for epoll is itself one of the workers: it runs what
-// has become ready, wakes others when that is much, and asks whether other sockets
-// are at least every few milliseconds. A quiet server wakes nobody.
+// has become ready, and asks at least every few milliseconds whether others are. It
+// wakes another worker when very much is to be run, or sockets wait, too. A quiet
+// server wakes nobody.
 //
 // It knows file descriptors and bytes. It must not know HTTP, WebSocket or
 // chat.

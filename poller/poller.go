@@ -11,9 +11,9 @@ import (
 )
 
 // Poller watches sockets with one epoll set, and is a worker of its pool: when
-// sockets are ready its goroutine runs their Tasks itself, for a moment, and
-// leaves to the other workers what it can't do in that time. So a server that
-// has little to do wakes nobody.
+// sockets are ready its goroutine runs their Tasks itself, and goes on until others
+// are: then it leaves to the other workers what it has not done. So a server that has
+// little to do wakes nobody.
 //
 // Sockets are registered edge-triggered for reading and writing at once, and
 // stay so for life: readiness costs no system call but the wait.

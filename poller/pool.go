@@ -222,9 +222,10 @@ func (w *Worker) found() {
 }
 
 // turn runs what waits on a poller's worker, until there is nothing or, after turnTime
-// at the earliest, sockets are ready: then what is left is for the next turn. A look
-// whether they are costs a call; to go back to the wait, and have the bell end it, takes
-// several. If much is left, others were woken for it.
+// at the earliest, sockets are ready. A look whether they are costs a call; to go back to
+// the wait, and have the bell end it, takes several. Only when sockets and Tasks wait at
+// the same time is there work for two: then another worker is woken, and what it does not
+// take is for the next turn.
 func (w *Worker) turn() {
 	p := w.pool
 	poller := p.poller.Load()
@@ -240,12 +241,17 @@ func (w *Worker) turn() {
 			p.wakeOne()
 		}
 		w.runAll(t)
-		if now := time.Now(); now.Sub(start) > turnTime {
-			if poller.ready() {
-				break
-			}
-			start = now
+		now := time.Now()
+		if now.Sub(start) <= turnTime {
+			continue
 		}
+		if poller.ready() {
+			if p.Queued() > 0 {
+				p.wakeOne()
+			}
+			break
+		}
+		start = now
 	}
 	if p.Queued() > 0 {
 		poller.ring()
