@@ -125,9 +125,11 @@ func newAnswer(status int, headers []string, kind, body string) answer {
 
 // AppendAnswer appends r's answer, with the date (RFC 9110 §6.6.1).
 func (r Result) AppendAnswer(b []byte, date string) []byte {
+	const field = "\r\nDate: "
 	line, rest, _ := bytes.Cut(r.Response, []byte("\r\n"))
+	b = slices.Grow(b, len(r.Response)+len(field)+len(date))
 	b = append(b, line...)
-	b = append(b, "\r\nDate: "...)
+	b = append(b, field...)
 	b = append(b, date...)
 	b = append(b, "\r\n"...)
 	return append(b, rest...)
