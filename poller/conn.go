@@ -55,14 +55,18 @@ func (c *Conn) Handler() Handler { return c.runner.(Handler) }
 // a hint.
 func (c *Conn) ready(ev netpoll.EpollEvent) {
 	p := c.pool.poller.Load()
+	want := c.pending.Load()
 	if ev&hangup != 0 {
 		c.pending.Or(flagHangup)
+	}
+	if ev&readable == 0 && want&(flagWantWrite|flagWantRun) == 0 {
+		return // as the first one of most: there is room to write
 	}
 	if ev&readable != 0 {
 		c.ScheduleOn(p.worker)
 	}
 	if ev&writable != 0 {
-		switch want := c.pending.Load(); {
+		switch {
 		case want&flagWantWrite != 0:
 			c.runner.(Handler).Writable(p.worker)
 		case want&flagWantRun != 0:
