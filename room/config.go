@@ -55,6 +55,8 @@ type Config struct {
 
 	Nodes order.Nodes // other servers that have the same rooms, in the same Order; nil: there are none
 
+	FlushInterval time.Duration // a room is written to once in so long, what is said meanwhile together; 0: at once
+
 	Ban time.Duration // for which one who was removed from a room may not come back
 
 	HandshakeTimeout time.Duration // for the whole HTTP head, and for a body

@@ -69,7 +69,7 @@
 //	                       author.go; events and names: package chat
 //	what it may do         grant.go; tokens: package token
 //	what a room is         directory.go, silence.go, hub.go, hub_rosters.go, post.go,
-//	                       change.go, rate.go
+//	                       change.go, rate.go, flush.go
 //	whose its order is     ordered.go, ordered_enter.go, ordered_publish.go,
 //	                       ordered_place.go, ordered_recall.go, numbering.go; package order
 //	who else has it        nodes.go, ordered_ahead.go

@@ -41,6 +41,7 @@ func (s *Server) Freeze(ctx context.Context) error {
 	answered := s.await(ctx, partTime, func() bool { return s.web.open.Load() == 0 })
 	s.ticking.Lock() // time stands still
 	s.still.Store(true)
+	s.flusher.Schedule() // no room waits any more
 	why, begun := "", time.Now()
 	if s.await(ctx, math.MaxInt64, func() bool {
 		if s.pool.Queued() > 0 { // to stop for a look at each would take for ever
@@ -153,7 +154,7 @@ func (s *Server) known() int64 {
 
 // unsettled reports whether something is on its way to the hub, or from it.
 func (h *hub) unsettled() bool {
-	return h.order != nil && h.order.unsettled() || !h.inbox.Empty() || !h.joins.Empty() || h.posts != nil || h.sent != h.taken.Load() || h.has(hubStalled)
+	return h.order != nil && h.order.unsettled() || !h.inbox.Empty() || !h.joins.Empty() || h.posts != nil || h.sent != h.taken.Load() || h.has(hubStalled|hubWaits)
 }
 
 // unsettled reports whether something is on its way to the shard, or a pass is under way.

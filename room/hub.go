@@ -88,6 +88,7 @@ type hub struct {
 //	hubAppended   set and cleared by the Task: something was appended, since then
 //	hubElsewhere  set by anybody, cleared by the Task: its members elsewhere are to be
 //	              counted
+//	hubHot, hubWaits  see flush.go
 const (
 	hubStalled uint32 = 1 << iota
 	hubEmptied
@@ -99,6 +100,8 @@ const (
 	hubListed
 	hubAppended
 	hubElsewhere
+	hubHot
+	hubWaits
 )
 
 // has reports whether a flag is set.
@@ -205,13 +208,16 @@ func (h *hub) Run(w *poller.Worker) {
 	if answered {
 		runtime.Gosched() // who waits for it would else wait for the passes, too, if there are as many as cores
 	}
-	if appended {
+	switch {
+	case appended:
 		if !h.has(hubAppended) {
 			h.flags.Or(hubAppended)
 			h.signal(w, hubSpoken)
 		}
-		h.wakeRosters(w)
+		h.flush(w)
 		h.keepActive(w)
+	case h.has(hubWaits):
+		h.flush(w)
 	}
 	if h.backlog.Load() <= maxBacklog/2 {
 		for p := h.waiters.TakeAll(); p != nil; p = p.link {

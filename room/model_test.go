@@ -242,6 +242,10 @@ func (m *model) settle() {
 		if m.source != nil && (!stepped || m.order.IntN(3) == 0) {
 			stepped = m.source.release() || stepped
 		}
+		if m.server.flusher.set.Load() && (m.order.IntN(4) == 0 || !stepped && m.waits()) {
+			m.server.flusher.Schedule()
+			stepped = true
+		}
 		if !stepped {
 			break
 		}
@@ -250,6 +254,16 @@ func (m *model) settle() {
 		m.placed(w.who, w.change)
 	}
 	m.ways = nil
+}
+
+// waits reports whether a room waits for the flusher. One that is only hot may stay so
+// until something more is said.
+func (m *model) waits() (some bool) {
+	m.server.directory.rooms.Scan(func(_ string, h *hub) bool {
+		some = some || h.has(hubWaits)
+		return true
+	})
+	return some
 }
 
 // hub is a room's, nil if it is not there.
@@ -852,6 +866,7 @@ func (s *Server) leftOver() string {
 type conditions struct {
 	ordered bool // the rooms' orders come from a Source
 	mixed   bool // some clients speak TLS
+	flushed bool // there is an interval between the passes of a room
 
 	restless bool // see model
 }
@@ -867,6 +882,9 @@ func run(ops []op, as conditions) (difference string) {
 	m.restless = as.restless
 	if m.mixed = as.mixed; m.mixed {
 		m.server.record = 1
+	}
+	if as.flushed {
+		m.server.config.FlushInterval = time.Hour // the model rings
 	}
 	if as.ordered {
 		m.source = newModelOrder(m)
@@ -908,7 +926,7 @@ func TestEveryScheduleDeliversAndDropsAsTheOriginalWould(t *testing.T) {
 	}
 	for seed := first; seed <= last; seed++ {
 		ops := schedule(seed)
-		as := conditions{ordered: seed%5 == 0, mixed: seed%3 == 0, restless: seed%7 == 0}
+		as := conditions{ordered: seed%5 == 0, mixed: seed%3 == 0, flushed: seed%4 == 3, restless: seed%7 == 0}
 		if d := run(ops, as); d != "" {
 			short := shorten(ops, as)
 			var steps strings.Builder

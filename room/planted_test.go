@@ -105,6 +105,14 @@ var planted = []struct{ name, file, right, wrong string }{
 		"a newcomer whose history counts as its queue in the next program", "carry_members.go",
 		"at: r.begin[logOf{h, of.stream}].Forward(seq), head: head}", "at: r.begin[logOf{h, of.stream}].Forward(seq)}; _ = head",
 	},
+	{
+		"a room that waits, and nobody rings for it", "flush.go",
+		"if r.hub.flags.And(^hubHot)&hubWaits != 0 {", "if r.hub.flags.And(^hubHot)&hubWaits == 0 {",
+	},
+	{
+		"messages that wait, and that the next program takes for written", "freeze.go",
+		"h.has(hubStalled|hubWaits)", "h.has(hubStalled)",
+	},
 }
 
 // Each takes the compiler some seconds: a few, others each time, are enough for a change

@@ -44,6 +44,7 @@ type Server struct {
 	pending   pendingConns
 	directory directory
 	shards    shards
+	flusher   flusher
 	web       *web
 
 	ticking  sync.Mutex                    // held by Tick, and while the server is frozen
@@ -87,6 +88,7 @@ func New(config Config, pool *poller.Pool, p *poller.Poller, freed func()) *Serv
 	s := &Server{poller: p, freed: freed}
 	s.init(config, pool)
 	s.web = newWeb(s)
+	s.flusher.start()
 	s.joinNodes()
 	return s
 }
@@ -113,6 +115,7 @@ func (s *Server) init(config Config, pool *poller.Pool) {
 	s.turn = make(chan struct{}, 1)
 	s.pending.init(s)
 	s.directory.init(s)
+	s.flusher.init(s)
 }
 
 // set is nil if there are no names.
@@ -254,6 +257,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		<-s.empty
 	}
 	<-webDone
+	s.flusher.stop()
 	s.disconnects.report(s.config.Log)
 	return err
 }

@@ -132,6 +132,8 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 		{"age of less than none", nil, []string{"-history-age", "-1s"}, 2, "-history-age is -1s: must be"},
 		{"memory for no room", nil, []string{"-history-memory", "1"}, 2, "-history-memory is 1: must be at least"},
 		{"memory of less than none", nil, []string{"-history-memory", "-1"}, 2, "-history-memory is -1: must be"},
+		{"less than no time between writes", nil, []string{"-flush-interval", "-1ms"}, 2, "-flush-interval is -1ms: must be 0"},
+		{"writes that nobody waits for", []string{"CHATD_FLUSH_INTERVAL=1001ms"}, nil, 2, "-flush-interval is 1.001s: must be 0, for at once, to 1s"},
 		{"endless queue", nil, []string{"-queue", "9223372036854775807"}, 2, "-queue is"},
 		{"origin with a slash at its end", nil, []string{"-allow-origin", "https://a.example/"}, 2, "write https://a.example"},
 		{"origins in one value", nil, []string{"-allow-origin", "https://a.example,https://b.example"}, 2, "is a list"},

@@ -29,6 +29,7 @@ type options struct {
 	unixMode         listen.Mode
 	assets           string
 	queue            int
+	flushInterval    time.Duration
 	workers          int
 	ioUring          ioUring
 	admin            listen.Address
@@ -84,6 +85,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.TextVar(&o.unixMode, "unix-mode", listen.Mode(0o660), "who may connect to a unix socket, as the octal `mode` of its file")
 	fs.StringVar(&o.assets, "assets", "", "serve the page from this `directory` instead of the built-in one")
 	fs.IntVar(&o.queue, "queue", 256, "messages that may wait for one client; one more, and it is dropped")
+	fs.DurationVar(&o.flushInterval, "flush-interval", 0, "a room is written to once in so long, with all that was said meanwhile, or once half of -queue waits: less CPU where more is said, and later; 0: at once")
 	fs.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "worker `threads`; the default is what Go uses: GOMAXPROCS, or the CPUs as far as quota and affinity allow")
 	fs.TextVar(&o.ioUring, "io-uring", ioUring(true), "`auto` or off: write to many clients with one system call where the kernel lets us")
 	fs.TextVar(&o.admin, "admin", listen.Address{}, "`host:port` or unix:/path for metrics, health, profiles and the table of connections; not for the public; empty: none")
@@ -169,6 +171,8 @@ func (o options) check() error {
 	switch {
 	case o.queue < 1 || o.queue > maxQueue:
 		return fmt.Errorf("-queue is %d: must be 1 to %d", o.queue, maxQueue)
+	case o.flushInterval < 0 || o.flushInterval > maxFlushInterval:
+		return fmt.Errorf("-flush-interval is %s: must be 0, for at once, to %s", o.flushInterval, maxFlushInterval)
 	case o.workers < 1 || o.workers > maxWorkers:
 		return fmt.Errorf("-workers is %d: must be 1 to %d", o.workers, maxWorkers)
 	case o.rateClose && o.rateMessages == 0 && o.rateBytes == 0 && o.rateControls == 0:
@@ -239,6 +243,9 @@ const (
 	maxWorkers = 4096
 )
 
+// maxFlushInterval is as long as anybody may be thought to wait for what others say.
+const maxFlushInterval = time.Second
+
 // A room is held up while its history is encoded for its first reader of another
 // dialect, and that takes about a microsecond a message. What is kept has at least
 // a few hundred bytes a room.
@@ -254,6 +261,7 @@ const maxTimeout = 365 * 24 * time.Hour
 func (o options) room() room.Config {
 	return room.Config{
 		Queue:             o.queue,
+		FlushInterval:     o.flushInterval,
 		MaxMessage:        o.maxMessage,
 		Compress:          o.compress,
 		MaxConnsPerSource: o.maxConnsPerIP,

@@ -24,7 +24,7 @@ import (
 
 // everyFlag gives each flag a value that is neither its default nor another's.
 var everyFlag = []string{
-	"-addr", "unix:x.sock", "-unix-mode", "0600", "-admin-host", "C", "-assets", "here", "-queue", "2", "-workers", "1003", "-io-uring", "off", "-admin", "127.0.0.1:4",
+	"-addr", "unix:x.sock", "-unix-mode", "0600", "-admin-host", "C", "-assets", "here", "-queue", "2", "-flush-interval", "3ms", "-workers", "1003", "-io-uring", "off", "-admin", "127.0.0.1:4",
 	"-compress=false", "-max-conns", "5", "-max-conns-per-ip", "6", "-max-rooms", "1006", "-rooms", "a,b", "-rooms", "c.d", "-max-handshakes", "7", "-max-header", "1008", "-max-message", "9",
 	"-max-fragments", "10", "-rate-messages", "11", "-rate-bytes", "12", "-rate-controls", "13", "-rate-close",
 	"-history", "1014", "-history-age", "1015s", "-history-memory", "1016000",
@@ -39,6 +39,7 @@ func TestEveryFlagReachesItsOption(t *testing.T) {
 		adminHosts:       []string{"c"},
 		assets:           "here",
 		queue:            2,
+		flushInterval:    3 * time.Millisecond,
 		workers:          1003,
 		ioUring:          false,
 		admin:            listen.Address{Host: "127.0.0.1", Port: "4"},
@@ -151,6 +152,7 @@ func TestEmptyVariableIsNone(t *testing.T) {
 func TestEveryFlagOfTheRoomReachesIt(t *testing.T) {
 	compare(t, parse(t, everyFlag...).room(), room.Config{
 		Queue:             2,
+		FlushInterval:     3 * time.Millisecond,
 		MaxMessage:        9,
 		Compress:          false,
 		MaxConnsPerSource: 6,
