@@ -130,18 +130,20 @@ func (c *Conn) ShutdownWrite() { sysShutdownWrite(c.FD()) }
 
 // Close forgets the socket and closes it. Only its Task may call it.
 func (c *Conn) Close() {
-	if fd := c.Detach(); fd >= 0 {
+	if fd := c.forget(true); fd >= 0 {
 		sysClose(fd)
 	}
 }
 
 // Detach forgets the socket without closing it and returns it, -1 if it was
 // closed before.
-func (c *Conn) Detach() int32 {
+func (c *Conn) Detach() int32 { return c.forget(false) }
+
+func (c *Conn) forget(closes bool) int32 {
 	fd := c.FD()
 	if fd >= 0 {
 		if p := c.pool.poller.Load(); p != nil { // else it is closed
-			p.forget(fd)
+			p.remove(c, closes)
 		}
 		c.fd.Store(-1)
 	}

@@ -13,22 +13,20 @@ import (
 // What the next program has to do is to say again who is told of each, which is what Watch
 // is for.
 
-// Set is the descriptor of the poller's set, for the program that replaces this one; -1 if
-// it is not known.
-func (p *Poller) Set() int { return private(p.epoll, "fd") }
+// Set is the descriptor of the poller's set, for the program that replaces this one.
+func (p *Poller) Set() int { return p.set }
 
 // Inherit has p go on with the set of the program before, whose descriptor it takes over,
 // in place of its own, in which there is nothing but what New has put there. It is to be
 // called before anything else is watched. If it fails, p stays as it is.
 func (p *Poller) Inherit(set int) error {
 	defer unix.Close(set)
-	own, closer := private(p.epoll, "fd"), private(p.epoll, "eventFd")
-	for fd, events := range map[int]uint32{p.bell: netpoll.EPOLLIN | netpoll.EPOLLET, closer: netpoll.EPOLLIN} {
+	for fd, events := range map[int]uint32{p.bell: netpoll.EPOLLIN | netpoll.EPOLLET, private(p.epoll, "eventFd"): netpoll.EPOLLIN} {
 		if err := unix.EpollCtl(set, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}); err != nil {
 			return fmt.Errorf("inherit a set: %w", err)
 		}
 	}
-	if err := unix.Dup3(set, own, unix.O_CLOEXEC); err != nil {
+	if err := unix.Dup3(set, p.set, unix.O_CLOEXEC); err != nil {
 		return fmt.Errorf("inherit a set: %w", err)
 	}
 	// Who waits does so for the old set, until something is ready there.
@@ -47,10 +45,7 @@ func ScheduleReadable(conns []*Conn) {
 	sysReadableOf(fds, func(i int) { conns[i].Schedule() })
 }
 
-// private is a descriptor that an epoll set does not tell of; -1: it has none of that name.
+// private is a descriptor that easygo does not tell of.
 func private(epoll *netpoll.Epoll, name string) int {
-	if f := reflect.ValueOf(epoll).Elem().FieldByName(name); f.IsValid() && f.CanInt() {
-		return int(f.Int())
-	}
-	return -1
+	return int(reflect.ValueOf(epoll).Elem().FieldByName(name).Int())
 }

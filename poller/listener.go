@@ -113,11 +113,11 @@ func (l *Listener) Start(p *Poller, pool *Pool, a Acceptor) error {
 // Leave has the poller forget the listener, whose descriptor another program is to go on
 // with: in a set that is inherited it would stay for ever, as it has another number there.
 // The pool is frozen.
-func (l *Listener) Leave() { l.poller.forget(int32(l.fd)) }
+func (l *Listener) Leave() { l.poller.removeOther(l.fd) }
 
 // Return undoes Leave.
 func (l *Listener) Return() error {
-	return l.poller.watch(l.fd, netpoll.EPOLLIN|netpoll.EPOLLET, func(netpoll.EpollEvent) {
+	return l.poller.addOther(l.fd, netpoll.EPOLLIN|netpoll.EPOLLET, func(netpoll.EpollEvent) {
 		l.task.ScheduleOn(l.poller.worker)
 		l.poller.ring()
 	})
@@ -212,7 +212,7 @@ func (l *Listener) nobodyWaits() {
 
 func (l *Listener) close() {
 	if l.fd >= 0 {
-		l.poller.forget(int32(l.fd))
+		l.poller.removeOther(l.fd)
 		unix.Close(l.fd)
 		l.fd = -1
 		close(l.closed)

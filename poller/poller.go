@@ -1,9 +1,7 @@
 package poller
 
 import (
-	"errors"
 	"fmt"
-	"reflect"
 	"sync/atomic"
 
 	"github.com/mailru/easygo/netpoll"
@@ -18,8 +16,7 @@ import (
 // Sockets are registered edge-triggered for reading and writing at once, and
 // stay so for life: readiness costs no system call but the wait.
 type Poller struct {
-	epoll  *netpoll.Epoll
-	set    int // epoll's descriptor, to be asked whether it has events
+	watchlist
 	pool   *Pool
 	worker *Worker // belongs to the goroutine
 
@@ -45,30 +42,24 @@ func New(pool *Pool, onError func(error)) (*Poller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create event descriptor: %w", err)
 	}
-	epoll, err := netpoll.EpollCreate(&netpoll.EpollConfig{OnWaitError: onError})
-	if err != nil {
+	p := &Poller{pool: pool, bell: bell, worker: NewWorker(pool, pool.sender())}
+	if err := p.open(onError); err != nil {
 		unix.Close(bell)
-		return nil, fmt.Errorf("create epoll set: %w", err)
+		return nil, err
 	}
-	p := &Poller{epoll: epoll, set: descriptor(epoll), pool: pool, bell: bell, worker: NewWorker(pool, pool.sender())}
 	p.worker.polls = true
 	pool.poller.Store(p)
-	if err := p.watch(bell, netpoll.EPOLLIN|netpoll.EPOLLET, p.takeTurn); err != nil {
+	if err := p.addOther(bell, netpoll.EPOLLIN|netpoll.EPOLLET, p.takeTurn); err != nil {
 		p.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
-// descriptor is epoll's, which it keeps to itself.
-func descriptor(epoll *netpoll.Epoll) int {
-	return int(reflect.ValueOf(epoll).Elem().FieldByName("fd").Int())
-}
-
 // Close ends the poller's goroutine. Sockets that are still watched stay open.
 // The pool is to be closed afterwards.
 func (p *Poller) Close() error {
-	err := p.epoll.Close()
+	err := p.close()
 	p.pool.poller.Store(nil)
 	unix.Close(p.bell)
 	p.worker.Close()
@@ -95,26 +86,4 @@ func (p *Poller) ready() bool { return sysReadable(p.set) }
 
 // Watch begins to tell c, which must be attached, of its socket's readiness.
 // Only c's Task may call it.
-func (p *Poller) Watch(c *Conn) error {
-	return p.watch(int(c.FD()), interest, c.ready)
-}
-
-func (p *Poller) watch(fd int, events netpoll.EpollEvent, ready func(netpoll.EpollEvent)) error {
-	err := p.epoll.Add(fd, events, ready)
-	if errors.Is(err, unix.EEXIST) { // it is in the set that was inherited; what it was told there is lost
-		err = p.epoll.Mod(fd, events)
-	}
-	if err != nil {
-		// A failed Add leaves its callback behind, which would refuse the
-		// next socket of that number.
-		_ = p.epoll.Del(fd)
-		return fmt.Errorf("watch socket: %w", err)
-	}
-	return nil
-}
-
-func (p *Poller) forget(fd int32) {
-	// It fails only for a socket that is not watched, and when the poller is
-	// closed: then there is nothing to forget.
-	_ = p.epoll.Del(int(fd))
-}
+func (p *Poller) Watch(c *Conn) error { return p.add(c) }

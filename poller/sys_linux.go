@@ -54,6 +54,18 @@ func sysAccept(fd int) (int, unix.Errno) {
 	return int(n), errno
 }
 
+// sysWatch has the epoll set tell of events of fd.
+func sysWatch(set int, fd int32, events uint32) unix.Errno {
+	ev := unix.EpollEvent{Events: events, Fd: fd}
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(set), unix.EPOLL_CTL_ADD, uintptr(fd),
+		uintptr(unsafe.Pointer(&ev)), 0, 0)
+	return errno
+}
+
+func sysUnwatch(set int, fd int32) {
+	syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(set), unix.EPOLL_CTL_DEL, uintptr(fd), 0, 0, 0)
+}
+
 // sysReadable reports whether fd has something to give: a listening socket a
 // connection, an epoll set an event. It takes nothing.
 func sysReadable(fd int) bool {
