@@ -24,8 +24,9 @@
 // run queue's tail. Workers that find nothing park on a channel; that channel
 // is touched only when a worker goes to sleep or is woken, never per task,
 // message or delivery. The epoll set of easygo takes its own read lock once
-// per batch of readiness events, and its write lock when a connection comes or
-// goes.
+// per batch of readiness events, and its write lock when a descriptor's number is
+// watched for the first time; a lock is held to read when a connection comes or goes
+// (watch.go).
 //
 // # Another program goes on
 //

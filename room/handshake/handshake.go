@@ -129,12 +129,8 @@ func (h *Handshake) Look(b []byte) Result {
 	if answer = withoutDeflate; h.Compress {
 		answer = f.deflate.answer()
 	}
-	response, err := answer.upgrade(f.key.value, f.protocol)
-	if err != nil {
-		return refuse(badRequest, b) // not reached: the rules are stricter
-	}
 	return Result{
-		Verdict: Upgrade, N: end, Response: response, Deflate: answer != withoutDeflate,
+		Verdict: Upgrade, N: end, Response: answer.upgrade(f.key.value, f.protocol), Deflate: answer != withoutDeflate,
 		Room: roomName(room), Protocol: f.protocol, Query: asked, Token: f.token(&asked),
 	}
 }
