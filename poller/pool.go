@@ -47,6 +47,11 @@ const (
 	worthWaking = 64
 	// turnTime is how long a poller works before it asks whether sockets are ready.
 	turnTime = time.Millisecond
+	// helpTime is how often at most a poller wakes another worker because sockets
+	// and Tasks wait at the same time. Who is woken goes on as long as there is
+	// work. To wake it for each pass would cost floods of one room, which gains
+	// nothing, some percent where CPUs are few.
+	helpTime = 100 * time.Millisecond
 )
 
 const (
@@ -153,10 +158,11 @@ type Worker struct {
 	Results [FanoutMax]int32
 
 	pool      *Pool
-	id        int   // see ID
-	next      *Task // handed on by the Task that runs: goes before the queue
-	searching bool  // counted in pool.sleep as searching
-	polls     bool  // it is a Poller's
+	id        int       // see ID
+	next      *Task     // handed on by the Task that runs: goes before the queue
+	searching bool      // counted in pool.sleep as searching
+	polls     bool      // it is a Poller's
+	helped    time.Time // when it last woke another one because sockets waited, too; a Poller's
 }
 
 // NewWorker makes a worker of p that writes through s. Only callers of
@@ -224,8 +230,8 @@ func (w *Worker) found() {
 // turn runs what waits on a poller's worker, until there is nothing or, after turnTime
 // at the earliest, sockets are ready. A look whether they are costs a call; to go back to
 // the wait, and have the bell end it, takes several. Only when sockets and Tasks wait at
-// the same time is there work for two: then another worker is woken, and what it does not
-// take is for the next turn.
+// the same time is there work for two: then another worker is woken, unless that was just
+// done, and what it does not take is for the next turn.
 func (w *Worker) turn() {
 	p := w.pool
 	poller := p.poller.Load()
@@ -246,7 +252,8 @@ func (w *Worker) turn() {
 			continue
 		}
 		if poller.ready() {
-			if p.Queued() > 0 {
+			if p.Queued() > 0 && now.Sub(w.helped) >= helpTime {
+				w.helped = now
 				p.wakeOne()
 			}
 			break
