@@ -27,6 +27,34 @@ const envPrefix = "CHATD"
 type flagSet struct {
 	*flag.FlagSet
 	environment bool // the values come from there
+	sections    []section
+}
+
+// section is flags that -help shows together.
+type section struct {
+	title string
+	flags []*flag.Flag
+}
+
+// section begins one, of the flags that are added until the next.
+func (fs *flagSet) section(title string) {
+	fs.fill()
+	fs.sections = append(fs.sections, section{title: title})
+}
+
+// fill puts the flags that are in no section yet into the last one: those that are for
+// users, which say what they do.
+func (fs *flagSet) fill() {
+	if len(fs.sections) == 0 {
+		return
+	}
+	last := &fs.sections[len(fs.sections)-1]
+	fs.VisitAll(func(f *flag.Flag) {
+		has := func(s section) bool { return slices.Contains(s.flags, f) }
+		if f.Usage != "" && !slices.ContainsFunc(fs.sections, has) {
+			last.flags = append(last.flags, f)
+		}
+	})
 }
 
 // list adds a flag that may be given more than once. Its variable is a list
@@ -68,17 +96,19 @@ func (fs *flagSet) parse(args []string) (given map[string]bool, err error) {
 	return given, nil
 }
 
-// printDefaults prints the flags that are for users: those that say what they do.
-func (fs *flagSet) printDefaults(out io.Writer) {
-	shown := flag.NewFlagSet(fs.Name(), flag.ContinueOnError)
-	shown.SetOutput(out)
-	fs.VisitAll(func(f *flag.Flag) {
-		if f.Usage != "" {
+// printSections prints what flags there are.
+func (fs *flagSet) printSections(out io.Writer) {
+	fs.fill()
+	for _, s := range fs.sections {
+		fmt.Fprintf(out, "\n%s:\n", s.title)
+		shown := flag.NewFlagSet(fs.Name(), flag.ContinueOnError)
+		shown.SetOutput(out)
+		for _, f := range s.flags {
 			shown.Var(f.Value, f.Name, f.Usage)
 			shown.Lookup(f.Name).DefValue = f.DefValue
 		}
-	})
-	shown.PrintDefaults()
+		shown.PrintDefaults()
+	}
 }
 
 // unexpected is the error for an argument that is no flag.

@@ -39,7 +39,7 @@ func (f *Flags) Add(fs *flag.FlagSet, list func(name, usage string, add func(str
 // AddCertificates adds those that say which certificates there are.
 func (f *Flags) AddCertificates(fs *flag.FlagSet, list func(name, usage string, add func(string) error)) {
 	list("tls-cert", "`file` of a certificate in PEM, with those that certify it behind it: TLS is spoken, 1.3 alone; repeatable, for several names: who asks for none of them is shown the first; read again within seconds when it changes, and at SIGHUP", file(&f.Certs))
-	list("tls-key", "`file` of its key in PEM; given as often as -tls-cert, and in the same order", file(&f.Keys))
+	list("tls-key", "`file` of the key of -tls-cert, in PEM; given as often, and in the same order", file(&f.Keys))
 	list("acme-domain", "a `name` for which an authority gives the certificate by ACME, once it is asked and whenever it is about to expire: it connects to port 443 of that name (TLS-ALPN-01), and you agree to its terms; repeatable", func(v string) error {
 		domain, err := parseDomain(v)
 		if err == nil && slices.Contains(f.Domains, domain) {
