@@ -75,6 +75,6 @@ func command(out io.Writer) *ffcli.Command {
 	}
 	root.Subcommands = append(root.Subcommands, hostileCommand(out), hostilePeers(), soakCommand(out), upgradeCommand(out), clusterCommand(out), interopCommand(out), compareCommand(out))
 	root.Subcommands = append(root.Subcommands, showCommands(out)...)
-	root.Subcommands = append(root.Subcommands, helperProcess())
+	root.Subcommands = append(root.Subcommands, quoteCommand(), helperProcess())
 	return root
 }

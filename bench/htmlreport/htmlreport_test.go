@@ -168,6 +168,7 @@ func TestEmpty(t *testing.T) {
 		checkMarkup(t, read(t, dir, "index.html"))
 		Table(c)
 		Markdown(c)
+		Brief(c)
 	}
 }
 

@@ -36,7 +36,7 @@ func Markdown(c *result.Comparison) string {
 		header[i+1] = f.Title + ", " + f.Unit
 	}
 	header[0], header[len(header)-1] = "Server", "Faults"
-	return markdown(header, rows, 1) + notes(c, "- ")
+	return markdown(header, rows, 1) + notes(c, "- ") + "\n" + origin(c)
 }
 
 // aligned returns a table as plain text, a line for each row.

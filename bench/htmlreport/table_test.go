@@ -49,6 +49,23 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
+func TestBriefHasAFewFiguresOfEachServer(t *testing.T) {
+	text := Brief(synthetic())
+	t.Log("\n" + text)
+	table, rest, _ := strings.Cut(text, "\n\n")
+	if lines := strings.Split(table, "\n"); len(lines) != len(servers)-len(variants)+2 {
+		t.Errorf("%d lines", len(lines))
+	}
+	for _, want := range []string{"| chatd | 1,200 | 2.10 | 398k | 19.1 MiB | heard everything |", "| 3,702 lost, 6 cut off |"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("the table has no %q", want)
+		}
+	}
+	if want := "Medians of 3 rounds on one machine: Example CPU <8000>, 8 cores, 32.0 GiB, Linux 6.12, Go 1.26, loopback; commit 0123abc.\n"; rest != want {
+		t.Errorf("%q, want %q", rest, want)
+	}
+}
+
 func TestMissing(t *testing.T) {
 	c := synthetic()
 	c.Runs = c.Runs[:0]
