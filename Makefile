@@ -91,8 +91,9 @@ bench: build ## build the load harness bin/chatbench and the servers that it com
 	@if command -v cc >/dev/null; then cc -O2 -Wall -o bin/peers/floor bench/peers/floor/floor.c; \
 	else echo "no C compiler: the floor is left out"; fi
 
-compare: bench ## compare chatd with its peers: 3 rounds, an hour, report in bench/report; with an older chatd, too: BEFORE=program
+compare: bench ## compare chatd with its peers: 3 rounds, an hour, report in bench/report, and its tables in the READMEs; with an older chatd, too: BEFORE=program
 	bin/chatbench compare $(if $(BEFORE),-before $(BEFORE))
+	bin/chatbench quote README.md bench/README.md
 
 compare-quick: bench ## the same in 3 minutes, less exactly, report in bin/report
 	bin/chatbench compare -quick -out bin/report

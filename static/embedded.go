@@ -12,7 +12,7 @@ import (
 // first wait for a tenth of a second to save a tenth of the bytes.
 const bestBrotli = 9
 
-//go:embed *.html *.css *.js *.svg *.json *.md *.yaml
+//go:embed *.html *.css *.js *.svg *.json *.yaml PROTOCOL.md
 var files embed.FS
 
 // embedded is the page that is built in. Each file is compressed when it is asked for the
