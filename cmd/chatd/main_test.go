@@ -181,19 +181,25 @@ func TestBadInputIsOneClearLineAndAnExitStatus(t *testing.T) {
 	}
 }
 
-func TestHelpListsEveryFlagWithItsDefault(t *testing.T) {
+func TestHelpListsEveryFlagInItsSection(t *testing.T) {
 	_, stderr, status := runChatd(t, nil, "-help")
 	if status != 0 {
 		t.Fatalf("exit status %d", status)
 	}
-	for _, name := range []string{"addr", "assets", "queue", "workers", "io-uring", "max-message", "handshake-timeout",
-		"drain-timeout", "ping-interval", "max-conns", "allow-origin", "subprotocol", "log-level", "log-format", "version", "admin", "compress", "max-conns-per-ip",
-		"max-handshakes", "max-header", "max-fragments", "rate-messages", "rate-bytes", "rate-controls", "rate-close", "idle-timeout",
-		"write-timeout", "drain-spread", "unix-mode", "admin-host", "max-rooms", "rooms", "api-token-file", "ban", "trusted-proxies", "proxy-protocol",
-		"tls-cert", "tls-key", "tls-addr", "tls-redirect", "tls-client-ca", "acme-domain", "acme-cache", "acme-directory"} {
-		if !strings.Contains(stderr, "\n  -"+name) {
-			t.Errorf("-help says nothing of -%s", name)
+	fs := new(options).flags()
+	fs.fill()
+	for _, section := range fs.sections {
+		if !strings.Contains(stderr, "\n"+section.title+":\n") {
+			t.Errorf("-help has no section %q", section.title)
 		}
+		for _, f := range section.flags {
+			if !strings.Contains(stderr, "\n  -"+f.Name) {
+				t.Errorf("-help says nothing of -%s", f.Name)
+			}
+		}
+	}
+	if len(fs.sections) < 8 {
+		t.Errorf("-help has only %d sections", len(fs.sections))
 	}
 }
 

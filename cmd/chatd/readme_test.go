@@ -23,7 +23,7 @@ type newcomer struct {
 	*testing.T
 	bin    string // the directory of the programs
 	server *process
-	ear    *listener // what curl hears, from when it is begun on
+	ear    *ear // what curl hears, from when it is begun on
 }
 
 // trial is a command of README.md that is run; the first one starts the server. It
@@ -47,6 +47,7 @@ var trials = map[string]trial{
 }
 
 func TestReadmeDoesWhatItSays(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -244,8 +245,8 @@ func (n *newcomer) tellTheTime(command string) (printed string) {
 	return printed
 }
 
-// listener is a command that goes on, and prints lines.
-type listener struct {
+// ear is a command that goes on, and prints lines.
+type ear struct {
 	*exec.Cmd
 	lines chan string
 }
@@ -260,7 +261,7 @@ func (n *newcomer) listen(command string) string {
 	if err := cmd.Start(); err != nil {
 		n.Fatal(err)
 	}
-	l := &listener{cmd, make(chan string, 1000)}
+	l := &ear{cmd, make(chan string, 1000)}
 	go func() {
 		defer close(l.lines)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
