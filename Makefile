@@ -17,6 +17,9 @@ FUZZ        := room/frame:FuzzDecoder room/frame:FuzzEncode room/handshake:FuzzL
 MODEL := ^TestEverySchedule|^TestModelFindsPlantedFaults
 # Those that take longest begin first, so that none is the only one in the end.
 LONGEST := ./cmd/chatd ./room
+# Runs of the load harness against real servers: with the race detector they would take
+# minutes more, and find nothing in the servers, but for the soak, which builds its own with it.
+HARNESS := chatd/bench/chatbench
 
 # Programs that only the tests need, of packages whose services nobody asked for.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
@@ -40,7 +43,8 @@ build: ## build the static binary bin/chatd
 
 test: tools ## run all tests, with the race detector, and fuzz for a few seconds
 	go test -run '$(MODEL)' ./room
-	CGO_ENABLED=1 go test -race -timeout 30m $(LONGEST) ./...
+	CGO_ENABLED=1 go test -race -timeout 30m $(LONGEST) $$(go list ./... | grep -v '^$(HARNESS)$$')
+	go test -timeout 30m $(HARNESS)
 	cd bench/peers && go test ./...
 	@$(MAKE) --no-print-directory fuzz
 

@@ -40,7 +40,8 @@ func TestReadersOfEventsAreComparedWithRawFramesOfTheSameLength(t *testing.T) {
 		t.Fatalf("%v %+v %v", err, run.Faults, run.Warnings)
 	}
 	for _, p := range run.Rooms.Pairs {
-		if d := p.Base.FrameBytes - p.Against.FrameBytes; d < -3 || d > 3 || p.Base.FrameBytes < 64+100 || p.Base.PerMessage == nil || p.Against.PerMessage == nil {
+		// (One that is counted, and its bytes are not yet, makes a difference at the ends of a short run.)
+		if d := p.Base.FrameBytes - p.Against.FrameBytes; d < -10 || d > 10 || p.Base.FrameBytes < 64+100 || p.Base.PerMessage == nil || p.Against.PerMessage == nil {
 			t.Errorf("%+v against %+v", p.Base, p.Against)
 		}
 	}

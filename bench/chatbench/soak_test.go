@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -14,19 +13,13 @@ import (
 	"chatd/bench/soak"
 )
 
-// buildChatd builds the server, with the race detector if the test has it.
-func buildChatd(t *testing.T) (path string) {
+// buildChatd builds the server.
+func buildChatd(t *testing.T, flags ...string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "chatd")
-	args := []string{"build", "-o", path}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "-race" && s.Value == "true" {
-				args = append(args, "-race")
-			}
-		}
-	}
-	if out, err := exec.Command("go", append(args, "chatd/cmd/chatd")...).CombinedOutput(); err != nil {
+	build := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "chatd/cmd/chatd")...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=1") // for -race
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build chatd: %v\n%s", err, out)
 	}
 	return path
@@ -41,7 +34,7 @@ func TestSoakOfChatdHolds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "new", "soak.md")
 	// No queue may be shorter: healthy clients need as much. With this seed a
 	// flood fills those of clients that don't read, on most machines.
-	err := command(&out).ParseAndRun(t.Context(), []string{"soak", "-server", buildChatd(t) + " -drain-timeout 2s -queue 128", "-duration", "5s", "-seed", "2694", "-out", file})
+	err := command(&out).ParseAndRun(t.Context(), []string{"soak", "-server", buildChatd(t, "-race") + " -drain-timeout 2s -queue 128", "-duration", "5s", "-seed", "2694", "-out", file})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
