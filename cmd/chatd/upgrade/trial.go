@@ -104,7 +104,7 @@ func (t *trial) wait() error {
 	case t.wish.Err() != nil:
 		return t.wish.Err()
 	case t.limited.Err() != nil:
-		return fmt.Errorf("it has not said within %s whether it can take over", t.timeout)
+		return fmt.Errorf("it has not said within %s whether it can take over", t.timeout.Round(100*time.Millisecond))
 	case said != "":
 		return fmt.Errorf("%s (%w)", said, err)
 	}

@@ -29,8 +29,11 @@ type Carrier interface {
 }
 
 const (
-	// Timeout is how long the new program may take, in all, to say that it can go on.
+	// Timeout is how long the new program may take, in all, to say that it can go on, and
+	// perConn how much longer for each connection that it has to read of: ten times what a
+	// slow machine takes.
 	Timeout = 10 * time.Second
+	perConn = 100 * time.Microsecond
 	// freezeTimeout is how long the server may take to come to rest.
 	freezeTimeout = 5 * time.Second
 )
@@ -131,7 +134,7 @@ func (u *Upgrader) replace(ctx context.Context, next Program) (Outcome, error) {
 	if err := pass(fds); err != nil {
 		return Failed, err
 	}
-	trial, err := try(ctx, u.Timeout, next, memory)
+	trial, err := try(ctx, u.Timeout+time.Duration(u.Server.Conns())*perConn, next, memory)
 	if err != nil {
 		return because(ctx, Refused, err)
 	}
