@@ -6,6 +6,7 @@ import (
 	"compress/flate"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -54,7 +55,8 @@ func (p *process) midway(t *testing.T, overTLS bool) *midway {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(2 * patience)); err != nil {
+	// The buffer is small, or the kernels might take all that one is behind.
+	if err := errors.Join(conn.SetDeadline(time.Now().Add(2*patience)), conn.(*net.TCPConn).SetReadBuffer(64<<10)); err != nil {
 		t.Fatal(err)
 	}
 	m := &midway{t: t, wire: &wire{Conn: conn}}
