@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -105,10 +107,10 @@ func comeAndGo(ctx context.Context, url string) error {
 	if err := errors.Join(wsutil.WriteClientText(conn, hello), wsutil.WriteClientMessage(conn, ws.OpClose, farewell)); err != nil {
 		return err
 	}
-	for _, want := range []ws.Frame{ws.NewTextFrame(hello), ws.NewCloseFrame(farewell)} {
-		if f, err := ws.ReadFrame(conn); err != nil || f.Header != want.Header || string(f.Payload) != string(want.Payload) {
-			return fmt.Errorf("heard %v %q, %w", f.Header, f.Payload, err)
-		}
+	want := append(ws.MustCompileFrame(ws.NewTextFrame(hello)), ws.MustCompileFrame(ws.NewCloseFrame(farewell))...)
+	heard := make([]byte, len(want))
+	if _, err := io.ReadFull(conn, heard); err != nil || !bytes.Equal(heard, want) {
+		return fmt.Errorf("heard %q, %w", heard, err)
 	}
 	return nil
 }
