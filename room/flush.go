@@ -89,10 +89,13 @@ func (f *flusher) Panicked(*poller.Worker, any) { f.Schedule() }
 
 // flush has the members written to, as soon as the interval allows.
 func (h *hub) flush(w *poller.Worker) {
-	if h.server.config.FlushInterval > 0 {
-		if h.flags.Or(hubWaits)&hubHot != 0 && !h.urgent() {
-			return
-		}
+	switch {
+	case h.server.config.FlushInterval == 0:
+	case h.server.stage.Load() != serving: // the flusher is stopped in the end
+		h.flags.And(^hubWaits)
+	case h.flags.Or(hubWaits)&hubHot != 0 && !h.urgent():
+		return
+	default:
 		h.flags.And(^hubWaits)
 		if h.flags.Or(hubHot)&hubHot == 0 {
 			h.server.flusher.add(h)
@@ -105,7 +108,7 @@ func (h *hub) flush(w *poller.Worker) {
 // other half is for those whose sockets do not take the first one at once, while the next
 // one waits.
 func (h *hub) urgent() bool {
-	if h.server.still.Load() || h.server.stage.Load() != serving {
+	if h.server.still.Load() {
 		return true
 	}
 	head, half := h.log.Head().Seq, max(1, uint64(h.server.config.Queue/2))

@@ -114,7 +114,7 @@ func (h *hub) wakeRosters(w *poller.Worker) {
 	before := int32(0) // members whom w has before the roster
 	for r := h.rosters; r != nil; r = r.sibling {
 		n := r.population.Load()
-		if min(before, n) > worthSpreading {
+		if min(before, n) > worthSpreading || before > 4*worthSpreading { // many small ones are much, too
 			r.signal(nil, rosterNews)
 			continue
 		}

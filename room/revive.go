@@ -29,8 +29,10 @@ func (s *Server) Revive(accept func() error) error {
 		})
 	}
 	s.revive()
+	k.server = s
 	k.Init(s.pool, k)
 	k.Schedule()
+	s.waking = k
 	return accept()
 }
 
@@ -43,6 +45,7 @@ func (c *client) isLikely() bool {
 // waking wakes sessions that have been carried: each has its socket watched, and reads.
 type waking struct {
 	poller.Task
+	server *Server // static
 	// Owned by the Task.
 	rest  []*poller.Conn
 	asked int // of rest
@@ -50,6 +53,9 @@ type waking struct {
 
 // Run implements poller.Runner.
 func (k *waking) Run(*poller.Worker) {
+	if k.server.still.Load() { // it would have the workers busy; Thaw has it go on
+		return
+	}
 	if some := k.rest[k.asked:min(k.asked+askedPerRun, len(k.rest))]; len(some) > 0 {
 		k.asked += len(some)
 		poller.ScheduleReadable(some)

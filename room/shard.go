@@ -166,9 +166,9 @@ func (s *shard) takeEvents(w *poller.Worker) (n int) {
 	return n
 }
 
-// hasEvents reports whether takeEvents has left some. It does not look for more
-// before it is done with those that it left, and who sends more meanwhile finds the
-// Task scheduled: so they count, too, or nobody would ever take them.
+// hasEvents reports whether takeEvents has left some, or more have come. It does not
+// look for more before it is done with those that it left, and who sends more meanwhile
+// finds the Task scheduled: nobody else would ever take them.
 func (s *shard) hasEvents() bool {
 	return s.nextChange != nil || s.nextReply != nil || s.nextClient != nil ||
 		!s.changes.Empty() || !s.replies.Empty() || !s.inbox.Empty()

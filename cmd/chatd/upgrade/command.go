@@ -31,9 +31,9 @@ to the server does the same, without an answer.
 Flags:
 `
 
-// callTimeout is how long a server may take to call back: about as long as another
+// callTimeout is how long a server may take to call back: at most as long as another
 // upgrade, which it is at, may take.
-const callTimeout = Timeout + freezeTimeout + 15*time.Second
+const callTimeout = Timeout + mostMore + freezeTimeout + 15*time.Second
 
 // Run is "chatd upgrade".
 func Run(args []string, out, errs io.Writer) int {

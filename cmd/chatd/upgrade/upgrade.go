@@ -31,9 +31,11 @@ type Carrier interface {
 const (
 	// Timeout is how long the new program may take, in all, to say that it can go on, and
 	// perConn how much longer for each connection that it has to read of: ten times what a
-	// slow machine takes.
-	Timeout = 10 * time.Second
-	perConn = 100 * time.Microsecond
+	// slow machine takes. But no more than mostMore: nobody is served meanwhile, and a service
+	// manager's watchdog is not fed.
+	Timeout  = 10 * time.Second
+	perConn  = 100 * time.Microsecond
+	mostMore = 30 * time.Second
 	// freezeTimeout is how long the server may take to come to rest.
 	freezeTimeout = 5 * time.Second
 )
@@ -134,7 +136,7 @@ func (u *Upgrader) replace(ctx context.Context, next Program) (Outcome, error) {
 	if err := pass(fds); err != nil {
 		return Failed, err
 	}
-	trial, err := try(ctx, u.Timeout+time.Duration(u.Server.Conns())*perConn, next, memory)
+	trial, err := try(ctx, u.Timeout+min(time.Duration(u.Server.Conns())*perConn, mostMore), next, memory)
 	if err != nil {
 		return because(ctx, Refused, err)
 	}
@@ -186,6 +188,7 @@ func because(ctx context.Context, o Outcome, err error) (Outcome, error) {
 func (u *Upgrader) freeze(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, freezeTimeout)
 	defer cancel()
+	u.Tell(daemon.SdNotifyWatchdog)
 	u.frozen = monotonic()
 	return u.Server.Freeze(ctx)
 }
