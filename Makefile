@@ -19,7 +19,9 @@ MODEL := ^TestEverySchedule|^TestModelFindsPlantedFaults
 LONGEST := ./cmd/chatd ./room
 # Runs of the load harness against real servers: with the race detector they would take
 # minutes more, and find nothing in the servers, but for the soak, which builds its own with it.
-HARNESS := chatd/bench/chatbench
+# They go after the others: hostile peers make networks, and a browser that sees a network
+# come or go gives up what it is loading.
+HARNESS := ./bench/chatbench ./bench/hostile
 
 # Programs that only the tests need, of packages whose services nobody asked for.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
@@ -43,7 +45,7 @@ build: ## build the static binary bin/chatd
 
 test: tools ## run all tests, with the race detector, and fuzz for a few seconds
 	go test -run '$(MODEL)' ./room
-	CGO_ENABLED=1 go test -race -timeout 30m $(LONGEST) $$(go list ./... | grep -v '^$(HARNESS)$$')
+	CGO_ENABLED=1 go test -race -timeout 30m $(LONGEST) $$(go list ./... | grep -vE '/bench/(chatbench|hostile)$$')
 	go test -timeout 30m $(HARNESS)
 	cd bench/peers && go test ./...
 	@$(MAKE) --no-print-directory fuzz

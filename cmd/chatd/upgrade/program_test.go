@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -91,6 +92,7 @@ type counter struct {
 	lines   map[int]uint64
 	program uint64
 	busy    bool // it can't be frozen
+	conns   atomic.Int64
 }
 
 func (c *counter) Freeze(ctx context.Context) error {
@@ -103,7 +105,7 @@ func (c *counter) Freeze(ctx context.Context) error {
 
 func (c *counter) Thaw() { c.mu.Unlock() }
 
-func (c *counter) Conns() int64 { return int64(len(c.fds) - 1) }
+func (c *counter) Conns() int64 { return c.conns.Load() }
 
 func (c *counter) Carry(w *carry.Writer) {
 	w.Section("counter")
@@ -123,6 +125,7 @@ func (c *counter) restore(r *carry.Reader) {
 	for range r.Count(1 << 20) {
 		fd := r.FD()
 		c.fds = append(c.fds, fd)
+		c.conns.Add(1)
 		c.lines[fd] = r.Uint()
 	}
 }
@@ -147,6 +150,7 @@ func (c *counter) step() {
 	if polls[0].Revents != 0 {
 		if fd, _, err := unix.Accept4(c.fds[0], unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC); err == nil {
 			c.fds = append(c.fds, fd)
+			c.conns.Add(1)
 		}
 	}
 	b := make([]byte, 1000)
@@ -159,6 +163,7 @@ func (c *counter) step() {
 		if n == 0 || err != nil {
 			unix.Close(fd)
 			delete(c.lines, fd)
+			c.conns.Add(-1)
 			c.fds = slices.DeleteFunc(c.fds, func(other int) bool { return other == fd })
 			continue
 		}
