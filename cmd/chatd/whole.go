@@ -43,25 +43,19 @@ func (s whole) Thaw() {
 func (s whole) Carry(w *carry.Writer) {
 	s.Server.Carry(w)
 	w.Section("poller")
-	set := s.epoll.Set()
-	if w.Bool(set >= 0); set >= 0 {
-		w.FD(set)
-	}
+	w.FD(s.epoll.Set())
 }
 
-// restore reads what Carry has written: all but the set, which is -1 if there is none.
+// restore reads what Carry has written: all but the set, which is -1 in a state of version 1.
 func (s whole) restore(r *carry.Reader) (set int, err error) {
 	if err := s.Server.Restore(r); err != nil {
 		return -1, err
 	}
-	set = -1
-	if r.Version() > 1 {
-		r.Section("poller")
-		if r.Bool() {
-			set = r.FD()
-		}
+	if r.Version() == 1 {
+		return -1, r.Err()
 	}
-	return set, r.Err()
+	r.Section("poller")
+	return r.FD(), r.Err()
 }
 
 // inherit has the sockets watched by the set of the program before, if there is one.
