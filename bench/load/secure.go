@@ -59,6 +59,17 @@ func (c *Wire) End() {
 	}
 }
 
+// Close is [poller.Conn.Close]. Whoever still sends finds nobody: the descriptor's number may
+// soon be another socket's.
+func (c *Wire) Close() {
+	if s := c.secure; s != nil {
+		s.mu.Lock()
+		s.socket.fd = -1
+		s.mu.Unlock()
+	}
+	c.Conn.Close()
+}
+
 // secure is a connection's TLS, by crypto/tls, which waits for nothing once the
 // handshake is made. Receive belongs to who reads the socket; anybody may send.
 type secure struct {
@@ -137,7 +148,7 @@ var errSilent = errors.New("the server says nothing")
 
 // socket is a net.Conn on a socket of a poller's.
 type socket struct {
-	fd    int
+	fd    int    // -1 once it is closed
 	waits bool   // for what comes
 	out   []byte // records that the socket has not taken
 

@@ -2,6 +2,7 @@ package load
 
 import (
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -69,5 +70,57 @@ func TestSessionsAreResumedWhereThatIsAsked(t *testing.T) {
 				t.Errorf("handshake %d, to be resumed %t: resumed %t", i, asked, resumed)
 			}
 		}
+	}
+}
+
+// The number of a descriptor that is closed is soon another socket's.
+func TestWhoSendsAfterTheEndIsHeardByNobodyElse(t *testing.T) {
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certstest.New().Pair("127.0.0.1").TLS()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	shaken := make(chan error, 1)
+	go func() {
+		conn, err := ln.Accept()
+		if err == nil {
+			defer conn.Close()
+			err = conn.(*tls.Conn).HandshakeContext(t.Context())
+		}
+		shaken <- err
+	}()
+	target, err := NewTarget("wss://"+ln.Addr().String()+"/ws", Raw, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, s, err := target.connect(0, Healthy, new([inSize]byte))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-shaken; err != nil {
+		t.Fatal(err)
+	}
+	pool := poller.NewPool(0, poller.NewPlain, slog.Default())
+	defer pool.Close()
+	c := &client{Wire: Wire{secure: s}}
+	c.Attach(fd, pool, c)
+	c.Close()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[1])
+	if pair[0] != int(fd) { // else it has the number already
+		if err := unix.Dup3(pair[0], int(fd), unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(pair[0])
+	}
+	defer unix.Close(int(fd))
+	if n := c.Send(nil, []byte("hello")); n >= 0 {
+		t.Errorf("%d bytes were sent", n)
+	}
+	if n, err := unix.Read(pair[1], make([]byte, 100)); err != unix.EAGAIN {
+		t.Errorf("somebody else has got %d bytes, %v", n, err)
 	}
 }
