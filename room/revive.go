@@ -66,10 +66,11 @@ func (k *waking) Run(*poller.Worker) {
 	for _, c := range k.rest[:n] {
 		c.Schedule()
 	}
-	k.rest, k.asked = k.rest[n:], k.asked-n
-	if len(k.rest) > 0 {
-		k.Schedule()
+	if k.rest, k.asked = k.rest[n:], k.asked-n; len(k.rest) == 0 {
+		k.rest = nil // it would hold those who are gone
+		return
 	}
+	k.Schedule()
 }
 
 // Panicked implements poller.Runner.
