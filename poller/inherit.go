@@ -3,6 +3,7 @@ package poller
 import (
 	"fmt"
 	"reflect"
+	"sync"
 
 	"github.com/mailru/easygo/netpoll"
 	"golang.org/x/sys/unix"
@@ -10,8 +11,15 @@ import (
 
 // A set of sockets outlives the program that has made it, if its descriptor does: then the
 // kernel need not take it apart and make it again, at some microseconds for each socket.
-// What the next program has to do is to say again who is told of each, which is what Watch
-// is for.
+// What the next program has to do is to say again who is told of each. easygo has no way to
+// do that without the kernel, for which that is half of the work, so it is put into
+// easygo's map here.
+
+// callbacks is that map, by descriptor, and its lock.
+type callbacks struct {
+	mu   *sync.RWMutex
+	byFD map[int]func(netpoll.EpollEvent)
+}
 
 // Set is the descriptor of the poller's set, for the program that replaces this one.
 func (p *Poller) Set() int { return p.set }
@@ -21,7 +29,7 @@ func (p *Poller) Set() int { return p.set }
 // called before anything else is watched. If it fails, p stays as it is.
 func (p *Poller) Inherit(set int) error {
 	defer unix.Close(set)
-	for fd, events := range map[int]uint32{p.bell: netpoll.EPOLLIN | netpoll.EPOLLET, private(p.epoll, "eventFd"): netpoll.EPOLLIN} {
+	for fd, events := range map[int]uint32{p.bell: netpoll.EPOLLIN | netpoll.EPOLLET, *field[int](p.epoll, "eventFd"): netpoll.EPOLLIN} {
 		if err := unix.EpollCtl(set, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}); err != nil {
 			return fmt.Errorf("inherit a set: %w", err)
 		}
@@ -29,23 +37,47 @@ func (p *Poller) Inherit(set int) error {
 	if err := unix.Dup3(set, p.set, unix.O_CLOEXEC); err != nil {
 		return fmt.Errorf("inherit a set: %w", err)
 	}
+	p.inherited = &callbacks{
+		mu:   field[sync.RWMutex](p.epoll, "mu"),
+		byFD: *field[map[int]func(netpoll.EpollEvent)](p.epoll, "callbacks"),
+	}
 	// Who waits does so for the old set, until something is ready there.
 	p.rung.Store(false)
 	p.ring()
 	return nil
 }
 
-// ScheduleReadable schedules those of conns, which may not be watched yet, whose sockets have
-// something to read. It may be called from anywhere.
+// Rewatch is Watch for a socket that the program before has watched. What happened to it
+// when nobody was told any more may not be told: see [ScheduleReadable]. Nobody may work on
+// c meanwhile.
+func (p *Poller) Rewatch(c *Conn) error {
+	if p.inherited == nil {
+		return p.add(c)
+	}
+	p.addKnown(c, p.inherited)
+	return nil
+}
+
+// ScheduleReadable schedules those of conns whose sockets have something to read, or are at
+// their end. It may be called from anywhere.
 func ScheduleReadable(conns []*Conn) {
 	fds := make([]unix.PollFd, len(conns))
 	for i, c := range conns {
 		fds[i].Fd = c.FD() // negative: it is passed over
 	}
-	sysReadableOf(fds, func(i int) { conns[i].Schedule() })
+	sysReadableOf(fds, func(i int, ended bool) {
+		if ended {
+			conns[i].pending.Or(flagHangup)
+		}
+		conns[i].Schedule()
+	})
 }
 
-// private is a descriptor that easygo does not tell of.
-func private(epoll *netpoll.Epoll, name string) int {
-	return int(reflect.ValueOf(epoll).Elem().FieldByName(name).Int())
+// field is a field of easygo's that it has no way to ask for.
+func field[T any](epoll *netpoll.Epoll, name string) *T {
+	f := reflect.ValueOf(epoll).Elem().FieldByName(name)
+	if f.Type() != reflect.TypeFor[T]() {
+		panic("easygo's field " + name + " is something else: " + f.Type().String())
+	}
+	return (*T)(f.Addr().UnsafePointer())
 }

@@ -69,9 +69,14 @@ func begin(t *testing.T, set, fd int, ln net.Listener) *program {
 		t.Fatal(err)
 	}
 	p.conn.Attach(fd, p.pool, &p.conn)
-	if err := p.poller.Watch(&p.conn.Conn); err != nil {
+	watch := p.poller.Watch
+	if set >= 0 {
+		watch = p.poller.Rewatch
+	}
+	if err := watch(&p.conn.Conn); err != nil {
 		t.Fatal(err)
 	}
+	ScheduleReadable([]*Conn{&p.conn.Conn})
 	return p
 }
 
@@ -165,7 +170,7 @@ func TestSetIsInherited(t *testing.T) {
 // Who has something to read is found without being watched.
 func TestReadableAreScheduled(t *testing.T) {
 	pool := NewPool(1, NewPlain, slog.New(slog.DiscardHandler))
-	var all [3]heard
+	var all [4]heard
 	var conns []*Conn
 	var peers [len(all)]int
 	for i := range all {
@@ -181,15 +186,23 @@ func TestReadableAreScheduled(t *testing.T) {
 	if _, err := unix.Write(peers[1], []byte("hello")); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := unix.Write(peers[3], []byte("good")); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Shutdown(peers[3], unix.SHUT_WR); err != nil {
+		t.Fatal(err)
+	}
 	ScheduleReadable(conns)
-	if got := <-all[1].said; got != "hello" {
-		t.Errorf("heard %q", got)
+	for i, want := range map[int]string{1: "hello", 3: "good"} {
+		if got := <-all[i].said; got != want || all[i].Hangup() != (i == 3) {
+			t.Errorf("%d: heard %q, the end is known: %t", i, got, all[i].Hangup())
+		}
 	}
 	pool.Close()
 	for i := range all {
 		all[i].Close()
 		unix.Close(peers[i])
-		if i != 1 && all[i].state.Load() != taskIdle {
+		if i%2 == 0 && all[i].state.Load() != taskIdle {
 			t.Errorf("%d was scheduled", i)
 		}
 	}

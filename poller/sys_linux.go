@@ -75,16 +75,16 @@ func sysReadable(fd int) bool {
 	return errno != 0 || n > 0 // to try is never wrong
 }
 
-// sysReadableOf calls found for each of the sockets fds that has something to give, or its
-// end.
-func sysReadableOf(fds []unix.PollFd, found func(i int)) {
+// sysReadableOf calls found for each of the sockets fds that has something to give, or is at
+// its end.
+func sysReadableOf(fds []unix.PollFd, found func(i int, ended bool)) {
 	for i := range fds {
 		fds[i].Events = unix.POLLIN | unix.POLLRDHUP
 	}
 	n, _ := unix.Poll(fds, 0) // if it fails, nothing is found
 	for i := range fds {
-		if n > 0 && fds[i].Revents != 0 {
-			found(i)
+		if told := fds[i].Revents; n > 0 && told != 0 {
+			found(i, told&^unix.POLLIN != 0)
 		}
 	}
 }

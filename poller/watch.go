@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/mailru/easygo/netpoll"
-	"golang.org/x/sys/unix"
 )
 
 // watchlist is the epoll set with what it watches.
@@ -24,6 +23,8 @@ import (
 type watchlist struct {
 	epoll *netpoll.Epoll
 	set   int // epoll's descriptor, which it does not tell of
+
+	inherited *callbacks // static once something else is watched; nil: the set is new
 
 	mu     sync.RWMutex // held to read while the kernel is told of a socket: until then set is epoll's
 	closed bool
@@ -53,7 +54,7 @@ func (l *watchlist) open(onError func(error)) (err error) {
 	if l.epoll, err = netpoll.EpollCreate(&netpoll.EpollConfig{OnWaitError: onError}); err != nil {
 		return fmt.Errorf("create epoll set: %w", err)
 	}
-	l.set = private(l.epoll, "fd")
+	l.set = *field[int](l.epoll, "fd")
 	return nil
 }
 
@@ -103,6 +104,18 @@ func (l *watchlist) add(c *Conn) error {
 	return nil
 }
 
+// addKnown is add for a socket that is in the set, as the kernel knows.
+func (l *watchlist) addKnown(c *Conn, all *callbacks) {
+	fd := c.FD()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	s := l.slot(fd)
+	s.conn.Store(c)
+	all.mu.Lock()
+	all.byFD[int(fd)] = s.ready
+	all.mu.Unlock()
+}
+
 // remove ends that. The kernel is told unless the caller closes the socket now.
 func (l *watchlist) remove(c *Conn, closes bool) {
 	fd := c.FD()
@@ -125,9 +138,6 @@ func (l *watchlist) addOther(fd int, events netpoll.EpollEvent, ready func(netpo
 
 func (l *watchlist) put(fd int, events netpoll.EpollEvent, ready func(netpoll.EpollEvent)) error {
 	err := l.epoll.Add(fd, events, ready)
-	if errors.Is(err, unix.EEXIST) { // it is in the set that was inherited; what it was told there is lost
-		err = l.epoll.Mod(fd, events)
-	}
 	if err != nil {
 		// A failed Add leaves its callback behind, which would refuse the
 		// next socket of that number.

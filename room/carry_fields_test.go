@@ -93,7 +93,7 @@ func TestEachFieldOfAnOwnerIsNamed(t *testing.T) {
 		rebuilt("pool", static), rebuilt("poller", static), rebuilt("web", "it has requests, which are not carried"),
 		rebuilt("flusher", "no room waits, and it is made with its server"),
 		rebuilt("shardSize", static), rebuilt("stepSize", static), rebuilt("slice", static), rebuilt("stretch", static), rebuilt("record", static), rebuilt("clock", static),
-		rebuilt("ticking", "it is held"), rebuilt("still", "it is frozen, the next one goes on"), rebuilt("waking", "Revive makes it"), rebuilt("halted", "all who may have something to read are looked at"), rebuilt("date", "Tick sets it"),
+		rebuilt("ticking", "it is held"), rebuilt("still", "it is frozen, the next one goes on"), rebuilt("halted", "all who may have something to read are looked at"), rebuilt("date", "Tick sets it"),
 		rebuilt("stage", "a server that goes away is not carried"), rebuilt("drainTo", "likewise"), rebuilt("empty", "likewise"), rebuilt("once", "likewise"),
 		rebuilt("conns", "those that are carried are counted again"), rebuilt("members", "likewise"),
 		rebuilt("inspector", "who asks has had his answer"),

@@ -1,7 +1,6 @@
 package room
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"unsafe"
@@ -46,7 +45,7 @@ func (s *Server) carryFrames(w *carrier) {
 // restoreFrames reads them.
 func (r *restorer) restoreFrames() {
 	for range r.Count(maxCarried) {
-		r.frames = append(r.frames, bytes.Clone(r.Bytes()))
+		r.frames = append(r.frames, r.Kept())
 	}
 }
 

@@ -159,8 +159,8 @@ func (c *client) carry(w *carrier) {
 	}
 }
 
-// carriedStatus is all but what a shard finds out again, and what is of one program.
-const carriedStatus = ^(statusSeveral | statusDoubted | statusUnwatched)
+// carriedStatus is all but what a shard finds out again.
+const carriedStatus = ^(statusSeveral | statusDoubted)
 
 // client reads one, which has no owner yet.
 func (r *restorer) client() *client {

@@ -107,7 +107,6 @@ const (
 	statusReleased                      // its shard is done with the socket
 	statusLinger                        // … whose peer may not know yet: wait until it hangs up
 	statusClosed                        // it is closed, or net/http's (set by the session)
-	statusUnwatched                     // the poller does not watch its socket yet (set before anybody sees it, cleared by the session)
 )
 
 // has reports whether a status bit is set.

@@ -98,9 +98,6 @@ func (s *Server) halt(c *client) bool {
 func (s *Server) Thaw() {
 	s.still.Store(false)
 	s.halted.Each(func(p *parked) { p.c.Schedule() })
-	if s.waking != nil {
-		s.waking.Schedule()
-	}
 	s.pool.Thaw()
 	s.ticking.Unlock()
 	s.web.http.SetKeepAlivesEnabled(true)

@@ -50,7 +50,6 @@ type Server struct {
 	ticking  sync.Mutex                    // held by Tick, and while the server is frozen
 	still    atomic.Bool                   // sessions read nothing, see Freeze
 	halted   poller.Inbox[parked, *parked] // those that would have
-	waking   *waking                       // of a server that was restored; set by Revive
 	now      atomic.Uint32                 // ticks since the start; written by Tick
 	date     date                          // of answers; written by Tick
 	stage    atomic.Uint32

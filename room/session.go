@@ -36,8 +36,7 @@ func (c *client) Run(w *poller.Worker) {
 	if c.phase == phaseNew {
 		c.begin(w)
 	}
-	if c.has(statusUnwatched | statusExpired) {
-		c.watch(w)
+	if c.has(statusExpired) {
 		c.expired(w)
 	}
 	if c.phase == phaseTLS && c.has(statusCrowded) {
@@ -431,28 +430,9 @@ func (c *client) linger(w *poller.Worker) {
 	c.server.pending.signal(w, c, eventLinger)
 }
 
-// watch has the poller watch the socket of one whom another program has left.
-func (c *client) watch(w *poller.Worker) {
-	if !c.has(statusUnwatched) {
-		return
-	}
-	c.status.And(^statusUnwatched)
-	if err := c.server.poller.Watch(&c.Conn); err != nil {
-		c.server.config.Log.Error("a connection can't go on", "source", c.peer(), "err", err)
-		if c.phase == phaseTLS {
-			c.close(w)
-		} else {
-			c.end(w, true)
-		}
-	}
-}
-
-// expired does what is to be done if the client's time among the pending ones is over, and
-// it has not just left it.
+// expired is called when the client's time among the pending ones is over, if it has not
+// just left it.
 func (c *client) expired(w *poller.Worker) {
-	if !c.has(statusExpired) {
-		return
-	}
 	c.status.And(^statusExpired)
 	if c.phase == phaseTLS && c.server.stage.Load() != serving {
 		c.stopTLS(w, tls13.Canceled, handshake.TimedOut)

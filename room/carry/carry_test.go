@@ -315,3 +315,25 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// What is kept is the reader's own, unless the state stays.
+func TestWhatIsKeptOutlivesTheState(t *testing.T) {
+	for _, stays := range []bool{false, true} {
+		state := written(t, func(w *Writer) { w.String("kept") })
+		r, err := NewReader(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stays {
+			r.Stays()
+		}
+		b := r.Kept()
+		if err := r.Close(); err != nil || string(b) != "kept" {
+			t.Fatal(string(b), err)
+		}
+		clear(state)
+		if copied := string(b) == "kept"; copied == stays {
+			t.Errorf("the state stays: %t; it was copied: %t", stays, copied)
+		}
+	}
+}

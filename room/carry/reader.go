@@ -1,6 +1,7 @@
 package carry
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -14,6 +15,7 @@ type Reader struct {
 	version int
 	size    int    // of the state, without the trailer
 	rest    []byte // of that: what was not read yet
+	stays   bool
 	section string // that is read
 	err     error
 }
@@ -114,6 +116,19 @@ func (r *Reader) Bytes() []byte {
 	b := r.rest[:n:n]
 	r.rest = r.rest[n:]
 	return b
+}
+
+// Stays says that the state stays as long as what is read of it, which is so where it is
+// only tried whether it can be read.
+func (r *Reader) Stays() { r.stays = true }
+
+// Kept reads what Bytes does, for who keeps it when the state is wiped: a copy, if it is
+// ever wiped.
+func (r *Reader) Kept() []byte {
+	if r.stays {
+		return r.Bytes()
+	}
+	return bytes.Clone(r.Bytes())
 }
 
 // String reads what Bytes does, as a copy.

@@ -55,6 +55,11 @@ func (w *Writer) Bool(yes bool) {
 // Bytes writes how many there are, and those.
 func (w *Writer) Bytes(b []byte) {
 	w.Uint(uint64(len(b)))
+	if len(b) > bufferSize { // it needs no other place first
+		w.flush()
+		w.put(b)
+		return
+	}
 	for len(b) > 0 {
 		w.room(1)
 		n := copy(w.buf[len(w.buf):cap(w.buf)], b)
@@ -101,10 +106,15 @@ func (w *Writer) room(n int) {
 
 // flush empties buf.
 func (w *Writer) flush() {
-	w.length += uint64(len(w.buf))
-	w.sum = crc32.Update(w.sum, table, w.buf)
-	w.write(w.buf)
+	w.put(w.buf)
 	w.buf = w.buf[:0]
+}
+
+// put writes a part of the state.
+func (w *Writer) put(b []byte) {
+	w.length += uint64(len(b))
+	w.sum = crc32.Update(w.sum, table, b)
+	w.write(b)
 }
 
 func (w *Writer) write(b []byte) {

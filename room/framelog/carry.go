@@ -36,12 +36,12 @@ func (l *Log) Restore(r *carry.Reader, events bool) (begin Cursor) {
 		if n == 0 {
 			break
 		}
-		b := r.Bytes()
+		b := r.Kept()
 		if !whole(b, n, events) {
 			r.Fail("%d bytes are not %d frames", len(b), n)
 			break
 		}
-		next := &segment{first: seq, buf: bytes.Clone(b)}
+		next := &segment{first: seq, buf: b}
 		next.publish(len(b), n)
 		l.tail.next.Store(next)
 		l.tail = next

@@ -98,6 +98,9 @@ func (s *State) Server() (*carry.Reader, error) {
 		return nil, fmt.Errorf("read the state: %w", err)
 	}
 	s.mapped = mapped
+	if s.Trial {
+		r.Stays()
+	}
 	return r, nil
 }
 
