@@ -128,8 +128,8 @@
 // function carry and reads it in restore, side by side; tests name each field of an owner,
 // with what becomes of it. Restore believes nothing: what it reads is refused, or can be
 // gone on with, whatever it is. Before Revive nothing runs; then each owner has a run, and
-// finds what is to be done. A session has its socket watched in that; sessions are many, so
-// they come some at a time, while rooms are at work already.
+// finds what is to be done. Sessions are many: only those have one that have begun something,
+// or whose sockets have something to read.
 //
 // Handshakes of TLS and requests that net/http answers are not carried: Freeze waits a
 // moment for them, and what is left ends with the program.

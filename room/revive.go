@@ -42,7 +42,7 @@ func (s *Server) revive() {
 		if in := c.in; in != nil && in.meter.until > s.now.Load() {
 			s.pauses = append(s.pauses, &paused{c: c, until: in.meter.until})
 		}
-		if c.in != nil || c.phase != phaseOpen || c.tls() != nil && !c.tls().Reader.Idle() || c.enters() {
+		if !c.idles() {
 			c.Schedule()
 		}
 	})
@@ -59,4 +59,12 @@ func (s *Server) revive() {
 	}
 	s.pending.Schedule()
 	s.directory.Schedule()
+}
+
+// idles reports whether c's session has nothing to do until its socket has something to read.
+func (c *client) idles() bool {
+	const called = statusLeft | statusReleased | statusFull | statusExpired | statusCrowded
+	// One who has said nothing yet has not run since it became a member.
+	member := c.phase == phaseOpen || c.phase == phaseJoining && c.has(statusMember) && !c.has(statusWaiting)
+	return member && !c.has(called) && c.in == nil && !c.enters() && (c.tls() == nil || c.tls().Reader.Idle())
 }
