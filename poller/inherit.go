@@ -15,7 +15,8 @@ import (
 // do that without the kernel, for which that is half of the work, so it is put into
 // easygo's map here.
 
-// callbacks is that map, by descriptor, and its lock.
+// callbacks is that map, by descriptor, and its lock, which is held for each socket that is
+// carried, and never later.
 type callbacks struct {
 	mu   *sync.RWMutex
 	byFD map[int]func(netpoll.EpollEvent)
@@ -54,7 +55,7 @@ func (p *Poller) Rewatch(c *Conn) error {
 	if p.inherited == nil {
 		return p.add(c)
 	}
-	p.addKnown(c, p.inherited)
+	p.addKnown(c)
 	return nil
 }
 

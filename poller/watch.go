@@ -105,15 +105,15 @@ func (l *watchlist) add(c *Conn) error {
 }
 
 // addKnown is add for a socket that is in the set, as the kernel knows.
-func (l *watchlist) addKnown(c *Conn, all *callbacks) {
+func (l *watchlist) addKnown(c *Conn) {
 	fd := c.FD()
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	s := l.slot(fd)
 	s.conn.Store(c)
-	all.mu.Lock()
-	all.byFD[int(fd)] = s.ready
-	all.mu.Unlock()
+	l.inherited.mu.Lock()
+	l.inherited.byFD[int(fd)] = s.ready
+	l.inherited.mu.Unlock()
 }
 
 // remove ends that. The kernel is told unless the caller closes the socket now.
@@ -137,8 +137,7 @@ func (l *watchlist) addOther(fd int, events netpoll.EpollEvent, ready func(netpo
 }
 
 func (l *watchlist) put(fd int, events netpoll.EpollEvent, ready func(netpoll.EpollEvent)) error {
-	err := l.epoll.Add(fd, events, ready)
-	if err != nil {
+	if err := l.epoll.Add(fd, events, ready); err != nil {
 		// A failed Add leaves its callback behind, which would refuse the
 		// next socket of that number.
 		_ = l.epoll.Del(fd)

@@ -3,7 +3,6 @@ package room
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,18 +146,23 @@ func TestCommandsThatComeAtOnceAreDoneInTheirOrder(t *testing.T) {
 	c.joined()
 	p := &chatPeer{peer: c}
 	p.hears(event{"type": "welcome"})
-	answers, said := []string{}, []string{}
+	// Each room has an order of its own: what is said is heard behind its join, and before its leave.
+	answers, said := []string{}, map[string]int{}
 	for len(answers)+len(said) < 8 {
 		switch e := p.next(); e["type"] {
 		case "say":
-			said = append(said, fmt.Sprint(e["text"]))
+			said[fmt.Sprint(e["room"], " ", e["text"])] = len(answers)
 		default:
 			answers = append(answers, fmt.Sprint(e["type"], " ", e["room"]))
 		}
 	}
-	slices.Sort(said) // each room has an order of its own
-	if got := fmt.Sprint(said); got != "[1 2 3]" {
-		t.Errorf("said %s", got)
+	if len(said) != 3 {
+		t.Errorf("said %v", said)
+	}
+	for what, between := range map[string][2]int{"lobby 1": {0, 5}, "a 2": {1, 4}, "b 3": {3, 5}} {
+		if at, ok := said[what]; !ok || at < between[0] || at > between[1] {
+			t.Errorf("%q is heard behind %d answers (%t), want %d to %d", what, at, ok, between[0], between[1])
+		}
 	}
 	if got := fmt.Sprint(answers); got != "[joined a error <nil> joined b who a left a]" {
 		t.Errorf("answers %s", got)
