@@ -22,7 +22,8 @@ type callbacks struct {
 	byFD map[int]func(netpoll.EpollEvent)
 }
 
-// Set is the descriptor of the poller's set, for the program that replaces this one.
+// Set is the descriptor of the poller's set, for the program that replaces this one. It stays
+// open over an exec.
 func (p *Poller) Set() int { return p.set }
 
 // Inherit has p go on with the set of the program before, whose descriptor it takes over,
@@ -30,12 +31,16 @@ func (p *Poller) Set() int { return p.set }
 // called before anything else is watched. If it fails, p stays as it is.
 func (p *Poller) Inherit(set int) error {
 	defer unix.Close(set)
-	for fd, events := range map[int]uint32{p.bell: netpoll.EPOLLIN | netpoll.EPOLLET, *field[int](p.epoll, "eventFd"): netpoll.EPOLLIN} {
+	for fd, events := range map[int]uint32{
+		p.bell:                          uint32(alarm),
+		p.pulse.timer:                   uint32(alarm),
+		*field[int](p.epoll, "eventFd"): netpoll.EPOLLIN,
+	} {
 		if err := unix.EpollCtl(set, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}); err != nil {
 			return fmt.Errorf("inherit a set: %w", err)
 		}
 	}
-	if err := unix.Dup3(set, p.set, unix.O_CLOEXEC); err != nil {
+	if err := unix.Dup3(set, p.set, 0); err != nil {
 		return fmt.Errorf("inherit a set: %w", err)
 	}
 	p.inherited = &callbacks{

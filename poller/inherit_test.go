@@ -115,6 +115,14 @@ func watched(t *testing.T, set int) (fds []string) {
 	return fds
 }
 
+// stays says if an exec would close fd.
+func stays(t *testing.T, fd int) {
+	t.Helper()
+	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags != 0 {
+		t.Errorf("flags of descriptor %d: %d, %v", fd, flags, err)
+	}
+}
+
 // A set goes from program to program, and what is in it is what the last one watches.
 func TestSetIsInherited(t *testing.T) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -149,9 +157,13 @@ func TestSetIsInherited(t *testing.T) {
 				t.Fatal(err)
 			}
 			conn.Close()
-			unix.Close(<-p.accepted)
+			accepted := <-p.accepted
+			stays(t, accepted)
+			unix.Close(accepted)
 		}
-		if all := watched(t, p.poller.Set()); len(all) != 4 { // connection, listener, bell, and easygo's own
+		stays(t, p.poller.Set())
+		stays(t, p.listener.FD())
+		if all := watched(t, p.poller.Set()); len(all) != 5 { // connection, listener, bell, timer, and easygo's own
 			t.Errorf("in the set: %s", all)
 		}
 		p.conn.deaf.Store(true)

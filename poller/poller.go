@@ -3,6 +3,7 @@ package poller
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/mailru/easygo/netpoll"
 	"golang.org/x/sys/unix"
@@ -18,7 +19,8 @@ import (
 type Poller struct {
 	watchlist
 	pool   *Pool
-	worker *Worker // belongs to the goroutine
+	worker *Worker // belongs to the goroutine, as pulse does
+	pulse  pulse
 
 	// The goroutine hears of the ready sockets one by one, and not when a round
 	// of them is over. So whoever has work for it makes bell ready, too, which
@@ -32,6 +34,7 @@ const (
 	readable = netpoll.EPOLLIN | netpoll.EPOLLRDHUP | netpoll.EPOLLHUP | netpoll.EPOLLERR
 	writable = netpoll.EPOLLOUT | netpoll.EPOLLHUP | netpoll.EPOLLERR
 	hangup   = netpoll.EPOLLRDHUP | netpoll.EPOLLHUP | netpoll.EPOLLERR
+	alarm    = netpoll.EPOLLIN | netpoll.EPOLLET
 	interest = netpoll.EPOLLIN | netpoll.EPOLLOUT | netpoll.EPOLLRDHUP | netpoll.EPOLLET
 )
 
@@ -43,13 +46,22 @@ func New(pool *Pool, onError func(error)) (*Poller, error) {
 		return nil, fmt.Errorf("create event descriptor: %w", err)
 	}
 	p := &Poller{pool: pool, bell: bell, worker: NewWorker(pool, pool.sender())}
+	if err := p.pulse.open(); err != nil {
+		unix.Close(bell)
+		return nil, err
+	}
 	if err := p.open(onError); err != nil {
 		unix.Close(bell)
+		unix.Close(p.pulse.timer)
 		return nil, err
 	}
 	p.worker.polls = true
 	pool.poller.Store(p)
-	if err := p.addOther(bell, netpoll.EPOLLIN|netpoll.EPOLLET, p.takeTurn); err != nil {
+	if err := p.addOther(bell, alarm, p.takeTurn); err != nil {
+		p.Close()
+		return nil, err
+	}
+	if err := p.addOther(p.pulse.timer, alarm, p.pulse.beat); err != nil {
 		p.Close()
 		return nil, err
 	}
@@ -62,6 +74,7 @@ func (p *Poller) Close() error {
 	err := p.close()
 	p.pool.poller.Store(nil)
 	unix.Close(p.bell)
+	unix.Close(p.pulse.timer)
 	p.worker.Close()
 	return err
 }
@@ -77,6 +90,7 @@ func (p *Poller) ring() {
 // takeTurn is what the bell calls for.
 func (p *Poller) takeTurn(netpoll.EpollEvent) {
 	p.rung.Store(false)
+	p.pulse.turn(time.Now())
 	p.worker.turn()
 }
 
