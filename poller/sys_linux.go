@@ -47,10 +47,11 @@ func sysRead(fd int32, p []byte) int {
 	}
 }
 
-// sysAccept takes a connection from the listening socket fd.
+// sysAccept takes a connection from the listening socket fd. It stays open over an exec, so
+// whoever begins a program has to say what it gets.
 func sysAccept(fd int) (int, unix.Errno) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), 0, 0,
-		unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		unix.SOCK_NONBLOCK, 0, 0)
 	return int(n), errno
 }
 
@@ -168,7 +169,8 @@ func sysProgress(fd int) (p Progress, known bool) {
 	return p, true
 }
 
-// Dup returns a descriptor of c's socket that c does not know of.
+// Dup returns a descriptor of c's socket that c does not know of. As those that a Listener
+// accepts it stays open over an exec.
 func Dup(c syscall.Conn) (int, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -176,7 +178,7 @@ func Dup(c syscall.Conn) (int, error) {
 	}
 	fd, failed := -1, error(nil)
 	if err := raw.Control(func(s uintptr) {
-		fd, failed = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0)
+		fd, failed = unix.FcntlInt(s, unix.F_DUPFD, 0)
 	}); err != nil {
 		return -1, err
 	}

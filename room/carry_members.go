@@ -134,7 +134,7 @@ func (r *restorer) roster(h *hub, s *shard, k kind) *roster {
 
 // carry writes what c has besides its rooms.
 func (c *client) carry(w *carrier) {
-	w.FD(int(c.FD()))
+	w.OpenFD(int(c.FD()))
 	w.Uint(uint64(c.status.Load() & carriedStatus))
 	w.Uint(uint64(c.phase))
 	w.Bool(c.ended)

@@ -15,7 +15,8 @@ type Writer struct {
 	buf    []byte
 	length uint64 // of what has left buf
 	sum    uint32 // … and its checksum
-	fds    []int  // descriptors that were written
+	fds    []int  // descriptors that were written with FD
+	open   []int  // … and with OpenFD
 	err    error  // the first; nothing is written any more
 }
 
@@ -83,8 +84,15 @@ func (w *Writer) FD(fd int) {
 	w.fds = append(w.fds, fd)
 }
 
-// FDs are the descriptors that were written: who begins the new program leaves them open.
-func (w *Writer) FDs() []int { return w.fds }
+// OpenFD is FD for one that stays open over an exec by itself.
+func (w *Writer) OpenFD(fd int) {
+	w.Uint(uint64(fd))
+	w.open = append(w.open, fd)
+}
+
+// FDs are the descriptors that were written: who begins the new program has fds stay open,
+// and leaves those in open as they are.
+func (w *Writer) FDs() (fds, open []int) { return w.fds, w.open }
 
 // Close ends the state, and is the first error of all. The Writer is not used any more.
 func (w *Writer) Close() error {

@@ -38,30 +38,31 @@ func newMemory() (memory, error) {
 func (m memory) fd() int { return int(m.Fd()) }
 
 // append writes a part behind what there is, and returns the descriptors that it names.
-func (m memory) append(write func(*carry.Writer) error) (fds []int, err error) {
+func (m memory) append(write func(*carry.Writer) error) (fds descriptors, err error) {
 	w := carry.NewWriter(m)
 	err = write(w)
 	if err = errors.Join(err, w.Close()); err != nil {
-		return nil, fmt.Errorf("write the state: %w", err)
+		return fds, fmt.Errorf("write the state: %w", err)
 	}
-	return w.FDs(), nil
+	fds.fds, fds.open = w.FDs()
+	return fds, nil
 }
 
 // begin writes the process's part.
-func (m memory) begin(write func(*carry.Writer) error) (fds []int, err error) {
+func (m memory) begin(write func(*carry.Writer) error) (fds descriptors, err error) {
 	if _, err := m.Write(make([]byte, headSize)); err != nil {
-		return nil, fmt.Errorf("write the state: %w", err)
+		return fds, fmt.Errorf("write the state: %w", err)
 	}
 	if fds, err = m.append(write); err != nil {
-		return nil, err
+		return fds, err
 	}
 	size, err := m.size()
 	if err != nil {
-		return nil, err
+		return fds, err
 	}
 	head := binary.BigEndian.AppendUint64(nil, uint64(size-headSize))
 	if _, err := m.WriteAt(head, 0); err != nil {
-		return nil, fmt.Errorf("write the state: %w", err)
+		return fds, fmt.Errorf("write the state: %w", err)
 	}
 	return fds, nil
 }
@@ -129,7 +130,7 @@ func (m memory) server() (mapped, part []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if mapped, err = unix.Mmap(m.fd(), 0, int(size), unix.PROT_READ, unix.MAP_SHARED); err != nil {
+	if mapped, err = unix.Mmap(m.fd(), 0, int(size), unix.PROT_READ, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
 		return nil, nil, fmt.Errorf("map the state: %w", err)
 	}
 	return mapped, mapped[headSize+len(process):], nil

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -113,7 +114,11 @@ func (c *counter) Carry(w *carry.Writer) {
 	w.Bytes(make([]byte, 1<<20))
 	w.Uint(uint64(len(c.fds) - 1))
 	for _, fd := range c.fds[1:] {
-		w.FD(fd)
+		if staysOpen(fd) {
+			w.OpenFD(fd)
+		} else {
+			w.FD(fd)
+		}
 		w.Uint(c.lines[fd])
 	}
 }
@@ -148,7 +153,8 @@ func (c *counter) step() {
 		return
 	}
 	if polls[0].Revents != 0 {
-		if fd, _, err := unix.Accept4(c.fds[0], unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC); err == nil {
+		// Some stay open over an exec by themselves, others do not.
+		if fd, _, err := unix.Accept4(c.fds[0], unix.SOCK_NONBLOCK|len(c.fds)%2*unix.SOCK_CLOEXEC); err == nil {
 			c.fds = append(c.fds, fd)
 			c.conns.Add(1)
 		}
@@ -172,6 +178,24 @@ func (c *counter) step() {
 			_, _ = unix.Write(fd, fmt.Appendf(nil, "%d %d %d\n", c.lines[fd], c.program, os.Getpid())) // it has room
 		}
 	}
+}
+
+// staysOpen reports whether an exec leaves fd open.
+func staysOpen(fd int) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil && flags&unix.FD_CLOEXEC == 0
+}
+
+// sockets are the program's, but for the first three descriptors.
+func sockets() (fds []int, err error) {
+	open, err := os.ReadDir("/proc/self/fd")
+	for _, entry := range open {
+		fd, _ := strconv.Atoi(entry.Name())
+		if to, _ := os.Readlink("/proc/self/fd/" + entry.Name()); fd > 2 && strings.HasPrefix(to, "socket:") {
+			fds = append(fds, fd)
+		}
+	}
+	return fds, err
 }
 
 // serve is the server, or, in a trial, one of its kind that does not take over.
@@ -223,6 +247,9 @@ func serve(as string, trial bool) error {
 		Log:     log,
 	})
 	if before != nil {
+		if all, err := sockets(); trial && (err != nil || len(all) != 1) {
+			return fmt.Errorf("what is only tried has sockets beside the one that listens: %v, %v", all, err)
+		}
 		r, err := before.Server()
 		if err != nil {
 			return err

@@ -53,11 +53,6 @@ func Inherit(trial bool) (*State, error) {
 	if err != nil || fd < 3 {
 		return nil, fmt.Errorf("%s in the environment is %q, which is no descriptor of a state", stateVariable, value)
 	}
-	if !trial {
-		if err := keep(); err != nil {
-			return nil, err
-		}
-	}
 	s := &State{Trial: trial, memory: memory{os.NewFile(uintptr(fd), "chatd-state")}}
 	b, err := s.memory.process()
 	if err != nil {

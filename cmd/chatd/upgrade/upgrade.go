@@ -127,16 +127,12 @@ func (u *Upgrader) replace(ctx context.Context, next Program) (Outcome, error) {
 		return Failed, err
 	}
 	defer u.wipe(memory)
-	fds, err := memory.begin(u.carryProcess)
+	handed, err := memory.begin(u.carryProcess)
 	if err != nil {
 		return Failed, err
 	}
-	fds = append(fds, memory.fd())
-	defer u.keep()
-	if err := pass(fds); err != nil {
-		return Failed, err
-	}
-	trial, err := try(ctx, u.Timeout+min(time.Duration(u.Server.Conns())*perConn, mostMore), next, memory)
+	handed.fds = append(handed.fds, memory.fd())
+	trial, err := try(ctx, u.Timeout+min(time.Duration(u.Server.Conns())*perConn, mostMore), next, memory, handed)
 	if err != nil {
 		return because(ctx, Refused, err)
 	}
@@ -151,30 +147,24 @@ func (u *Upgrader) replace(ctx context.Context, next Program) (Outcome, error) {
 	if err := u.Keep(); err != nil {
 		return Failed, err
 	}
-	more, err := memory.append(u.carryServer)
+	server, err := memory.append(u.carryServer)
 	if err != nil {
 		return Failed, err
 	}
 	if err := memory.seal(); err != nil {
 		return Failed, err
 	}
-	// The child is busy, and has all that it gets; nobody begins another one from now on.
-	syscall.ForkLock.Lock()
-	defer syscall.ForkLock.Unlock()
-	passed := make(chan error, 1)
-	go func() { passed <- pass(append(fds, more...)) }()
-	err = trial.verify()
-	if failed := <-passed; failed != nil {
-		return Failed, failed
-	}
-	if err != nil {
+	if err := trial.verify(); err != nil {
 		return because(ctx, Refused, err)
 	}
 	if !next.unchanged(file) {
 		return Refused, errors.New("its file was changed while it was tried")
 	}
 	u.Flush()
-	return because(ctx, Failed, replace(ctx, next.with(fmt.Sprintf("%s=%d", stateVariable, memory.fd()))))
+	// Nobody begins another program from now on.
+	syscall.ForkLock.Lock()
+	defer syscall.ForkLock.Unlock()
+	return because(ctx, Failed, replace(ctx, next.with(fmt.Sprintf("%s=%d", stateVariable, memory.fd())), handed.with(server)))
 }
 
 // because is the outcome of a failure: nobody may have wanted it any more.
@@ -191,13 +181,6 @@ func (u *Upgrader) freeze(ctx context.Context) error {
 	u.Tell(daemon.SdNotifyWatchdog)
 	u.frozen = monotonic()
 	return u.Server.Freeze(ctx)
-}
-
-// keep is after a failure: what the new program was to get is this one's alone again.
-func (u *Upgrader) keep() {
-	if err := keep(); err != nil {
-		u.Log.Error("descriptors are left to whatever is begun", "err", err)
-	}
 }
 
 func (u *Upgrader) wipe(m memory) {
