@@ -43,12 +43,12 @@ run: build ## build the server and serve the page on ADDR (default :8080)
 build: ## build the static binary bin/chatd
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/chatd
 
-test: tools ## run all tests, with the race detector, and fuzz for a few seconds
-	go test -run '$(MODEL)' ./room
-	CGO_ENABLED=1 go test -race -timeout 30m $(LONGEST) $$(go list ./... | grep -vE '/bench/(chatbench|hostile)$$')
-	go test -timeout 30m $(HARNESS)
+test: tools ## run all tests, with the race detector, and fuzz each parser for a second
+	go test -run '$(MODEL)' ./room & model=$$!; \
+	CGO_ENABLED=1 go test -race -parallel 4 -timeout 30m $(LONGEST) $$(go list ./... | grep -vE '/bench/(chatbench|hostile)$$') && wait $$model
+	go test -parallel 4 -timeout 30m $(HARNESS)
 	cd bench/peers && go test ./...
-	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=1s
 
 lint: ## gofmt, go vet, staticcheck, govulncheck
 	@files="$$(gofmt -l .)"; test -z "$$files" || { echo "gofmt needed: $$files"; exit 1; }

@@ -20,7 +20,7 @@ import (
 )
 
 // badServer is a broadcast server with a planted fault. The test binary is one
-// when asBadServer is in the environment, with the fault's name.
+// when asBadServer is in the environment, with the fault's name, in which "_" is a space.
 type badServer struct {
 	fault string
 
@@ -47,10 +47,12 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if fault, ok := os.LookupEnv(asBadServer); ok {
-		serveBadly(fault, os.Args[len(os.Args)-1])
+		serveBadly(strings.ReplaceAll(fault, "_", " "), os.Args[len(os.Args)-1])
 		return
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	removeBuilt()
+	os.Exit(status)
 }
 
 func serveBadly(fault, addr string) {
@@ -186,7 +188,6 @@ func startBadly(t *testing.T, fault string) (url string, s *server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(asBadServer, fault)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +196,7 @@ func startBadly(t *testing.T, fault string) (url string, s *server) {
 	if strings.HasPrefix(fault, "tls: ") {
 		url = "wss://" + addr + "/ws"
 	}
-	if s, err = startServer(t.Context(), exe+" "+addr, url); err != nil {
+	if s, err = startServer(t.Context(), "env "+asBadServer+"="+strings.ReplaceAll(fault, " ", "_")+" "+exe+" "+addr, url); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.stop)

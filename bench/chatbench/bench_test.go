@@ -48,6 +48,7 @@ func complaints(run *result.Run) []string {
 }
 
 func TestPlantedFaultsAreReportedAsWhatTheyAre(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		fault string
 		want  func(result.Faults) bool // besides which nothing may be wrong
@@ -84,6 +85,7 @@ func TestPlantedFaultsAreReportedAsWhatTheyAre(t *testing.T) {
 
 // With enough to say that sockets get full, and records come in pieces.
 func TestClientsByTLSHearAndSayTheSame(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*scenario){
 		"fanout": nil, "flood": func(s *scenario) { s.params.MessageBytes, s.params.Outstanding = 40_000, 64 },
 		"idle": nil, "storm": nil, "stuck": func(s *scenario) { s.params.Rate = 50 },
@@ -106,6 +108,7 @@ func TestClientsByTLSHearAndSayTheSame(t *testing.T) {
 }
 
 func TestMessagesOfOtherRoomsAreFound(t *testing.T) {
+	t.Parallel()
 	inRooms := func(s *scenario) { s.params.Rooms, s.params.Senders = 4, 4 }
 	for fault, least := range map[string]uint64{"none": 0, "foreign": 3, "no rooms": 1000} {
 		run, _, _, err := against(t, fault, "fanout", inRooms)
@@ -131,6 +134,7 @@ func TestMessagesOfOtherRoomsAreFound(t *testing.T) {
 }
 
 func TestClientsOfSeveralProcessesAreOneCrowd(t *testing.T) {
+	t.Parallel()
 	spread := func(s *scenario) { s.share = 6 } // 20 clients: four processes
 	run, url, _, err := against(t, "none", "fanout", spread)
 	if err != nil || run.Faults.Any() {
@@ -186,6 +190,7 @@ func TestLeakIsSeenInTheMemoryOfAConnection(t *testing.T) {
 }
 
 func TestServerThatRefusesIsToldFromOneThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	for fault, says := range map[string]string{"refuse": "503 Service Unavailable: no room for you", "compress": ""} {
 		run, _, _, err := against(t, fault, "fanout", nil)
 		if says == "" {
@@ -207,6 +212,7 @@ func TestServerThatRefusesIsToldFromOneThatIsNotThere(t *testing.T) {
 }
 
 func TestEveryScenarioRunsAgainstASoundServer(t *testing.T) {
+	t.Parallel()
 	for name := range scenarios {
 		if name == "ramp" || name == "herd" || name == "publish" { // the one ends only when a server fails, the others need a dialect
 			continue

@@ -15,13 +15,14 @@ import (
 )
 
 func TestClusterUnderHarmHolds(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("half a minute")
 	}
 	var out strings.Builder
 	file := filepath.Join(t.TempDir(), "cluster.md")
 	// With this seed there is most of all within these seconds.
-	err := command(&out).ParseAndRun(t.Context(), []string{"cluster", "-server", buildChatd(t), "-nats-server", natstest.Binary(t),
+	err := command(&out).ParseAndRun(t.Context(), []string{"cluster", "-server", builtChatd(t), "-nats-server", natstest.Binary(t),
 		"-clients", "18", "-rooms", "6", "-rate", "40", "-duration", "10s", "-seed", "2699", "-out", file})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
@@ -34,12 +35,13 @@ func TestClusterUnderHarmHolds(t *testing.T) {
 }
 
 func TestClusterIsServedUntilItIsInterrupted(t *testing.T) {
+	t.Parallel()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	out, in := io.Pipe()
-	ended := make(chan error, 1)
+	ended, chatd, nats := make(chan error, 1), builtChatd(t), natstest.Binary(t)
 	go func() {
-		err := command(in).ParseAndRun(ctx, []string{"cluster", "-serve", "-server", buildChatd(t) + " -nats-partitions 2", "-nats-server", natstest.Binary(t), "-nodes", "2", "-nats-servers", "1"})
+		err := command(in).ParseAndRun(ctx, []string{"cluster", "-serve", "-server", chatd + " -nats-partitions 2", "-nats-server", nats, "-nodes", "2", "-nats-servers", "1"})
 		in.CloseWithError(err)
 		ended <- err
 	}()

@@ -9,6 +9,7 @@ import (
 )
 
 func TestReadersOfEventsHearAllWhoeverServesThem(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct{ dir, pkg, dialect string }{
 		"chatd":      {"../..", "./cmd/chatd", load.Events},
 		"centrifuge": {"../peers", "./centrifuge", load.CentrifugeEvents},
@@ -32,7 +33,8 @@ func TestReadersOfEventsHearAllWhoeverServesThem(t *testing.T) {
 }
 
 func TestReadersOfEventsAreComparedWithRawFramesOfTheSameLength(t *testing.T) {
-	s := withServer(t, built(t, "../..", "./cmd/chatd"), load.Events)
+	t.Parallel()
+	s := withServer(t, builtChatd(t), load.Events)
 	small(versusRaw)(s)
 	s.params.Rooms, s.params.Senders = 1, 1
 	run, err := s.run(t.Context(), "rooms", "chatd")

@@ -2,8 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +18,7 @@ func smallHerd(s *scenario) {
 }
 
 func TestHerdIsCaughtUpAndNothingIsMissing(t *testing.T) {
+	t.Parallel()
 	for _, rooms := range []int{1, 3} {
 		run, _, _, err := against(t, "chat: none", "herd", func(s *scenario) {
 			smallHerd(s)
@@ -47,6 +46,7 @@ func TestHerdIsCaughtUpAndNothingIsMissing(t *testing.T) {
 }
 
 func TestFaultsAtTheSeamAreReportedAsWhatTheyAre(t *testing.T) {
+	t.Parallel()
 	const herd = 20 // to each of which it happens
 	for _, tt := range []struct {
 		fault string
@@ -87,6 +87,7 @@ func TestFaultsAtTheSeamAreReportedAsWhatTheyAre(t *testing.T) {
 }
 
 func TestMembersThatAreNumberedAsMessagesAreFound(t *testing.T) {
+	t.Parallel()
 	run, _, _, err := against(t, "chat: counts members", "fanout", func(s *scenario) { s.dialect = load.Chat })
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +100,7 @@ func TestMembersThatAreNumberedAsMessagesAreFound(t *testing.T) {
 }
 
 func TestServerThatDoesNotSpeakTheDialectIsTold(t *testing.T) {
+	t.Parallel()
 	for fault, says := range map[string]string{
 		"chat: does not speak it":        "the server does not speak chat.v1",
 		"chat: sends before the welcome": "an event before the welcome",
@@ -111,6 +113,7 @@ func TestServerThatDoesNotSpeakTheDialectIsTold(t *testing.T) {
 }
 
 func TestEveryScenarioSpeaksChat(t *testing.T) {
+	t.Parallel()
 	for name := range scenarios {
 		if name == "ramp" || name == "rooms" || name == "publish" { // they are fan-outs, or need a token
 			continue
@@ -131,22 +134,26 @@ func TestEveryScenarioSpeaksChat(t *testing.T) {
 }
 
 func TestHerdComesBackToChatd(t *testing.T) {
-	comesBack(t, built(t, "../..", "./cmd/chatd"), load.Chat, comebacks...)
+	t.Parallel()
+	comesBack(t, builtChatd(t), load.Chat, comebacks...)
 }
 
 func TestReadersOfEventsComeBackToChatd(t *testing.T) {
-	comesBack(t, built(t, "../..", "./cmd/chatd"), load.Events, comebacks...)
+	t.Parallel()
+	comesBack(t, builtChatd(t), load.Events, comebacks...)
 }
 
 func TestHerdComesBackToChatdByTLS(t *testing.T) {
-	program := certified(t, built(t, "../..", "./cmd/chatd"))
+	t.Parallel()
+	program := certified(t, builtChatd(t))
 	for _, dialect := range []string{load.Chat, load.Events} {
 		comesBack(t, program, dialect, comebacks[2])
 	}
 }
 
 func TestClientsOfEveryDialectHearAllByTLS(t *testing.T) {
-	program := certified(t, built(t, "../..", "./cmd/chatd"))
+	t.Parallel()
+	program := certified(t, builtChatd(t))
 	for _, of := range []struct{ dialect, scenario string }{
 		{load.Raw, "fanout"}, {load.Raw, "flood"}, {load.Raw, "stuck"}, {load.Chat, "flood"}, {load.Events, "flood"},
 	} {
@@ -160,6 +167,7 @@ func TestClientsOfEveryDialectHearAllByTLS(t *testing.T) {
 }
 
 func TestHerdComesBackToCentrifuge(t *testing.T) {
+	t.Parallel()
 	comesBack(t, built(t, "../peers", "./centrifuge"), load.Centrifuge, comebacks...)
 }
 
@@ -191,18 +199,6 @@ func comesBack(t *testing.T, program, dialect string, times ...comeback) {
 			t.Errorf("%+v", run.Herd)
 		}
 	}
-}
-
-// built is the program of a package, below dir.
-func built(t *testing.T, dir, pkg string) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "server")
-	build := exec.Command("go", "build", "-o", program, pkg)
-	build.Dir = dir
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return program
 }
 
 // certified is a server's command with the flags for TLS.
@@ -244,6 +240,7 @@ func withServer(t *testing.T, command, dialect string) *scenario {
 }
 
 func TestDialectIsComparedWithRawFramesOfTheSameLength(t *testing.T) {
+	t.Parallel()
 	run, _, _, err := against(t, "chat: none", "rooms", func(s *scenario) {
 		small(versusRaw)(s)
 		s.dialect = load.Chat

@@ -24,11 +24,12 @@ func asPublishers(t *testing.T, s *scenario) {
 }
 
 func TestWhatIsAcknowledgedToPublishersIsWhatMembersHear(t *testing.T) {
+	t.Parallel()
 	tokens := filepath.Join(t.TempDir(), "tokens")
 	if err := os.WriteFile(tokens, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	program := built(t, "../..", "./cmd/chatd")
+	program := builtChatd(t)
 	for _, tt := range []struct {
 		dialect string
 		rooms   int
@@ -55,6 +56,7 @@ func TestWhatIsAcknowledgedToPublishersIsWhatMembersHear(t *testing.T) {
 }
 
 func TestFaultsOfPublishingAreReportedAsWhatTheyAre(t *testing.T) {
+	t.Parallel()
 	for fault, tt := range map[string]struct {
 		want func(result.Faults) bool // besides which nothing may be wrong
 		rest func(*result.Faults)
@@ -90,6 +92,7 @@ func TestFaultsOfPublishingAreReportedAsWhatTheyAre(t *testing.T) {
 }
 
 func TestPublishersWithoutATokenAreTold(t *testing.T) {
+	t.Parallel()
 	_, _, _, err := against(t, "chat: none", "publish", func(s *scenario) {
 		s.dialect = load.Chat
 		asPublishers(t, s)

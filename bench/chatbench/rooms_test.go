@@ -20,6 +20,7 @@ func small(versus string) func(*scenario) {
 }
 
 func TestRoomsAreComparedWithThemselvesBesideAFloodedOne(t *testing.T) {
+	t.Parallel()
 	run, _, _, err := against(t, "none", "rooms", small(versusFlood))
 	if err != nil || run.Faults.Any() || len(run.Rooms.Pairs) != 2 {
 		t.Fatalf("%v %+v %v", err, run.Faults, run.Warnings)
@@ -42,6 +43,7 @@ func TestRoomsAreComparedWithThemselvesBesideAFloodedOne(t *testing.T) {
 }
 
 func TestRoomsAreComparedWithASingleOneThatGetsAllMessages(t *testing.T) {
+	t.Parallel()
 	run, _, _, err := against(t, "none", "rooms", small(versusSingle))
 	if err != nil || run.Faults.Any() || len(run.Rooms.Pairs) != 2 {
 		t.Fatalf("%v %+v %v", err, run.Faults, run.Warnings)
@@ -62,6 +64,7 @@ func TestRoomsAreComparedWithASingleOneThatGetsAllMessages(t *testing.T) {
 }
 
 func TestFloodThatReachesOtherRoomsIsFound(t *testing.T) {
+	t.Parallel()
 	run, _, _, err := against(t, "foreign", "rooms", small(versusFlood))
 	if err != nil {
 		t.Fatal(err)

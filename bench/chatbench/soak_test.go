@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,18 +11,6 @@ import (
 
 	"chatd/bench/soak"
 )
-
-// buildChatd builds the server.
-func buildChatd(t *testing.T, flags ...string) (path string) {
-	t.Helper()
-	path = filepath.Join(t.TempDir(), "chatd")
-	build := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "chatd/cmd/chatd")...)
-	build.Env = append(os.Environ(), "CGO_ENABLED=1") // for -race
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build chatd: %v\n%s", err, out)
-	}
-	return path
-}
 
 func TestSoakOfChatdHolds(t *testing.T) {
 	t.Parallel()
@@ -34,7 +21,7 @@ func TestSoakOfChatdHolds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "new", "soak.md")
 	// No queue may be shorter: healthy clients need as much. With this seed a
 	// flood fills those of clients that don't read, on most machines.
-	err := command(&out).ParseAndRun(t.Context(), []string{"soak", "-server", buildChatd(t, "-race") + " -drain-timeout 2s -queue 128", "-duration", "5s", "-seed", "2694", "-out", file})
+	err := command(&out).ParseAndRun(t.Context(), []string{"soak", "-server", builtChatd(t, "-race") + " -drain-timeout 2s -queue 128", "-duration", "5s", "-seed", "2694", "-out", file})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
@@ -50,7 +37,7 @@ func TestSoakFindsHealthyClientsThatAreCutOff(t *testing.T) {
 		t.Skip("half a minute")
 	}
 	var out strings.Builder
-	err := runSoak(t.Context(), buildChatd(t)+" -max-message 4096 -drain-timeout 2s", "", soak.NewSchedule(11, 2*time.Second), "", &out)
+	err := runSoak(t.Context(), builtChatd(t)+" -max-message 4096 -drain-timeout 2s", "", soak.NewSchedule(11, 2*time.Second), "", &out)
 	if !errors.Is(err, errSoak) || !strings.Contains(err.Error(), "-seed 11") {
 		t.Error(err)
 	}

@@ -29,7 +29,7 @@ func upgraded(t *testing.T, more ...string) (run result.Run, out string, err err
 
 func TestUpgradesUnderLoad(t *testing.T) {
 	t.Parallel()
-	chatd := buildChatd(t)
+	chatd := builtChatd(t)
 	t.Run("cut nobody off and lose nothing", func(t *testing.T) {
 		run, out, err := upgraded(t, "-server", chatd)
 		if err != nil || len(run.Warnings) > 0 || len(run.Upgrades.Each) != 2 {

@@ -18,7 +18,7 @@ import (
 
 const cutter = "cutter"
 
-// cutting is a program beside chatd, to which it can be upgraded: it is chatd, but some of
+// cutting is a program to which chatd can be upgraded: it is that one beside it, but some of
 // the clients are cut off before.
 func cutting(t *testing.T, chatd string) (path string) {
 	t.Helper()
@@ -26,8 +26,9 @@ func cutting(t *testing.T, chatd string) (path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path = filepath.Join(filepath.Dir(chatd), cutter)
-	if err := os.Symlink(exe, path); err != nil {
+	dir := t.TempDir()
+	path = filepath.Join(dir, cutter)
+	if err := errors.Join(os.Symlink(exe, path), os.Symlink(chatd, filepath.Join(dir, "chatd"))); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -59,7 +60,7 @@ func TestSoakFindsUpgradesThatCutClientsOff(t *testing.T) {
 		t.Skip("a quarter of a minute")
 	}
 	var out strings.Builder
-	chatd, schedule := buildChatd(t), soak.NewSchedule(11, 2*time.Second)
+	chatd, schedule := builtChatd(t), soak.NewSchedule(11, 2*time.Second)
 	schedule.Lives = schedule.Lives[:1]
 	err := runSoak(t.Context(), chatd+" -drain-timeout 2s", cutting(t, chatd), schedule, "", &out)
 	if !errors.Is(err, errSoak) {

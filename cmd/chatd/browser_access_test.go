@@ -203,6 +203,7 @@ const contrasts = `(() => {
 })()`
 
 func TestContrastIsEnoughEverywhere(t *testing.T) {
+	t.Parallel()
 	browser := startBrowser(t)
 	s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
 		m := welcome(w, r, event{"epoch": fmt.Sprintf("0000000%d", n), "resumed": false})

@@ -26,6 +26,7 @@ func (b *tab) waitForRoom(room string) {
 }
 
 func TestEachRoomHasAPage(t *testing.T) {
+	t.Parallel()
 	browser := startBrowser(t)
 	chatd := startChatd(t)
 	lobby := open(t, browser, chatd, "open")
