@@ -45,7 +45,7 @@ build: ## build the static binary bin/chatd
 
 test: tools ## run all tests, with the race detector, and fuzz each parser for a second
 	go test -run '$(MODEL)' ./room & model=$$!; \
-	CGO_ENABLED=1 go test -race -parallel 4 -timeout 30m $(LONGEST) $$(go list ./... | grep -vE '/bench/(chatbench|hostile)$$') && wait $$model
+	CGO_ENABLED=1 go test -race -timeout 30m $(LONGEST) $$(go list ./... | grep -vE '/bench/(chatbench|hostile)$$') && wait $$model
 	go test -parallel 4 -timeout 30m $(HARNESS)
 	cd bench/peers && go test ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=1s

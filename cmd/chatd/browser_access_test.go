@@ -203,7 +203,6 @@ const contrasts = `(() => {
 })()`
 
 func TestContrastIsEnoughEverywhere(t *testing.T) {
-	t.Parallel()
 	browser := startBrowser(t)
 	s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
 		m := welcome(w, r, event{"epoch": fmt.Sprintf("0000000%d", n), "resumed": false})

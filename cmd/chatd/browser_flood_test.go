@@ -6,7 +6,6 @@ import (
 )
 
 func TestBurstIsShownWholeAsFarAsThePageHolds(t *testing.T) {
-	t.Parallel()
 	chatd := startChatd(t)
 	// In a second that does not end there is no flood.
 	b, c := open(t, startBrowser(t), chatd, "open", `performance.now = () => 0`), chatd.dial(t)

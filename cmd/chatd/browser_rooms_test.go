@@ -26,7 +26,6 @@ func (b *tab) waitForRoom(room string) {
 }
 
 func TestEachRoomHasAPage(t *testing.T) {
-	t.Parallel()
 	browser := startBrowser(t)
 	chatd := startChatd(t)
 	lobby := open(t, browser, chatd, "open")

@@ -89,7 +89,6 @@ func TestTextThatIsNotUTF8ClosesWith1007(t *testing.T) {
 }
 
 func TestEverybodyIsSentAwayWith1001WhenTheServerGoes(t *testing.T) {
-	t.Parallel()
 	p := startChatd(t)
 	c, raw := dialChat(t, p.Addr, chattest.Options{}), listenRaw(t, p.Addr, chattest.Options{})
 	c.tell(join("side"))

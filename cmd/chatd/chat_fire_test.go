@@ -16,7 +16,6 @@ import (
 // publish. Each of them ends with all messages, but for those that a gap told it
 // are missing, because the history is shorter than what it was away for.
 func TestClientsCutAtRandomMissNothingThatTheyAreNotTold(t *testing.T) {
-	t.Parallel()
 	const clients, writers, history = 200, 5, 500
 	each, listens, misses := 4_000, 2*history, 16*history
 	if raceDetector { // with which it is slow to check each event 200 times

@@ -71,7 +71,6 @@ func TestNobodySpeaksInARoomThatHeIsNotIn(t *testing.T) {
 }
 
 func TestAtMostSixteenRooms(t *testing.T) {
-	t.Parallel()
 	addr := startChat(t)
 	a := dialChat(t, addr, chattest.Options{})
 	slowly := newRate()

@@ -57,7 +57,6 @@ func TestClientStopsWhereTheSameWouldHappenAgain(t *testing.T) {
 }
 
 func TestClientAsksForATokenBeforeEachConnection(t *testing.T) {
-	t.Parallel()
 	tokens := make(chan string, 3) // of one connection after the other
 	s := newScripted(t, func(n int64, w http.ResponseWriter, r *http.Request) {
 		tokens <- r.FormValue("token")

@@ -10,7 +10,6 @@ import (
 )
 
 func TestClientIsImportedByAnySiteThatMayConnect(t *testing.T) {
-	t.Parallel()
 	browser := startBrowser(t)
 	chatd := startChatd(t, "-allow-origin", "*")
 	ana, ben := visit(t, browser, "http://"+chatd.Addr), visit(t, browser, "http://"+chatd.Addr)
@@ -120,7 +119,6 @@ func TestClientResumesEachRoomWhereItWas(t *testing.T) {
 }
 
 func TestClientTellsWhatIsMissing(t *testing.T) {
-	t.Parallel()
 	browser, chatd := startBrowser(t), startChatd(t, "-allow-origin", "*", "-history", "3")
 	net, ben := newNetwork(t, chatd), chatd.witness(t, "lobby")
 	b := visit(t, browser, "http://"+chatd.Addr, patient)

@@ -88,7 +88,6 @@ func TestClientIsInSeveralRooms(t *testing.T) {
 }
 
 func TestClientKeepsItsID(t *testing.T) {
-	t.Parallel()
 	browser, chatd := startBrowser(t), startChatd(t, "-allow-origin", "*")
 	b := visit(t, browser, "http://"+chatd.Addr)
 	b.begin(`{ storage: sessionStorage }`)
@@ -139,7 +138,6 @@ func TestRoomThatMayNotBeJoinedAgainIsLeft(t *testing.T) {
 // The server tells the first one's event when it hears a text again, in its turn or later;
 // and numbers may have holes, in which nothing is missing.
 func TestMessagesAreGivenOnceAndInOrderWhateverComes(t *testing.T) {
-	t.Parallel()
 	said := func(seq int) event {
 		return event{"type": "say", "room": "lobby", "seq": seq, "at": seq, "text": fmt.Sprint(seq)}
 	}
@@ -182,7 +180,6 @@ func TestMessagesAreGivenOnceAndInOrderWhateverComes(t *testing.T) {
 // What is lost while one is there the server tells at its place. How many messages that
 // are only those numbers say that have no holes.
 func TestMessagesThatAreLostAreTold(t *testing.T) {
-	t.Parallel()
 	gap := func(from, to int) event {
 		return event{"type": "gap", "room": "lobby", "from": from, "to": to, "why": "history"}
 	}

@@ -221,7 +221,6 @@ func TestTextsThatTheServerDoesNotTakeAreRefused(t *testing.T) {
 }
 
 func TestErrorOfTheServerRefusesTheTextThatItNames(t *testing.T) {
-	t.Parallel()
 	browser := startBrowser(t)
 	s := newScripted(t, func(_ int64, w http.ResponseWriter, r *http.Request) {
 		m := welcome(w, r, nil)

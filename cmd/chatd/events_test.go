@@ -139,7 +139,6 @@ func TestEventsComeThroughProxiesAsTheyAreSaid(t *testing.T) {
 
 // Each comes before the next one is said, through whatever is in between.
 func TestEventSourceGetsEventsAsTheyAreSaid(t *testing.T) {
-	t.Parallel()
 	browser := startBrowser(t)
 	for _, name := range []string{"nothing", "nginx", "HAProxy"} {
 		t.Run(name, func(t *testing.T) {
@@ -171,7 +170,6 @@ func TestEventSourceGetsEventsAsTheyAreSaid(t *testing.T) {
 }
 
 func TestEventSourceComesBackByItselfAndMissesNothing(t *testing.T) {
-	t.Parallel()
 	browser := startBrowser(t)
 	chatd := startChatd(t)
 	n := newNetwork(t, chatd)
@@ -207,7 +205,6 @@ func TestEventSourceComesBackByItselfAndMissesNothing(t *testing.T) {
 }
 
 func TestEventSourceOfAnotherOriginHasToBeAllowed(t *testing.T) {
-	t.Parallel()
 	browser := startBrowser(t)
 	page := func() *httptest.Server {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -234,7 +231,6 @@ func TestEventSourceOfAnotherOriginHasToBeAllowed(t *testing.T) {
 }
 
 func TestChatAtTheAddressOfEventsListensAndComesBack(t *testing.T) {
-	t.Parallel()
 	chatd := startChatd(t)
 	n := newNetwork(t, chatd)
 	speaker := chatd.dial(t)

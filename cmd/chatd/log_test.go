@@ -18,7 +18,6 @@ import (
 )
 
 func TestLogThatNobodyReadsStopsNothing(t *testing.T) {
-	t.Parallel()
 	t.Run("and the drain", func(t *testing.T) {
 		u := startUnread(t)
 		before := u.member()
@@ -48,7 +47,6 @@ func TestLogThatNobodyReadsStopsNothing(t *testing.T) {
 }
 
 func TestLogThatIsReadAgainTellsHowMuchIsLost(t *testing.T) {
-	t.Parallel()
 	u := startUnread(t)
 	u.sayUntilLost()
 	lost, told := u.lost(), 0
@@ -187,7 +185,6 @@ func TestLastWordsOfACrashComeOut(t *testing.T) {
 }
 
 func TestCrashEndsTheProcessThoughNobodyReadsTheLog(t *testing.T) {
-	t.Parallel()
 	u := startUnread(t)
 	u.sayUntilLost()
 	stderr := fmt.Sprintf("/proc/%d/fd/2", u.cmd.Process.Pid)

@@ -76,7 +76,6 @@ func eventsReader(t *testing.T, name string, from io.Reader) reader {
 // Clients of all dialects and a program are in one room, and those who may speak do so
 // all at once.
 func TestClientsOfAllDialectsHearWhatAProgramPublishesInOneOrder(t *testing.T) {
-	t.Parallel()
 	each := 5_000
 	if raceDetector {
 		each = 500

@@ -99,7 +99,6 @@ func TestDescribedEventsOfAClientAreTaken(t *testing.T) {
 }
 
 func TestDescribedProgramInGoWorks(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	program := filepath.Join(dir, "listen")
 	if err := os.WriteFile(program+".go", described(t, "go example")[0], 0o600); err != nil {
@@ -132,7 +131,6 @@ func TestDescribedProgramInGoWorks(t *testing.T) {
 }
 
 func TestDescribedProgramInABrowserWorks(t *testing.T) {
-	t.Parallel()
 	p := startChatd(t)
 	author := dialChat(t, p.Addr, chattest.Options{Name: "Ana"})
 	author.says("one")

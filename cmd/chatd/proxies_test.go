@@ -108,7 +108,6 @@ func TestPageBehindProxiesThatEndTLS(t *testing.T) {
 
 // PROXY headers of both versions are HAProxy's.
 func TestLimitsByAddressBehindProxiesSeeTheClients(t *testing.T) {
-	t.Parallel()
 	type setup struct {
 		start   func(*testing.T, *process, ...string) *front
 		changes []string
